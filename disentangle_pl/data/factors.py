@@ -1,0 +1,91 @@
+"""Ground-truth factors of variation: the grid they span, and data sets that have one image per grid point."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from disentangle_pl.errors import InputError
+
+
+class Batch(NamedTuple):
+    """What every data module yields.
+
+    Attributes:
+        image: (B, C, *S), or (B, G, C, *S) for groups of G images, float32.
+        factors: (B, k) or (B, G, k): int64 class indices of the ground-truth factors, or float covariates of a scan.
+        changed: (B, k) bool, True where the images of a group may differ; None where it is not known.
+    """
+
+    image: Tensor
+    factors: Tensor
+    changed: Tensor | None = None
+
+
+class FactorSpace:
+    """A grid of factors and its mixed-radix index: the last factor varies fastest, as in `numpy.ravel_multi_index`.
+
+    Args:
+        names: One name a factor, all different.
+        sizes: How many values each factor takes, at least 1.
+
+    Raises:
+        InputError: If names and sizes do not match, repeat, or a size is below 1.
+    """
+
+    def __init__(self, names: Sequence[str], sizes: Sequence[int]) -> None:
+        if len(names) != len(sizes) or len(set(names)) != len(names) or not names:
+            raise InputError(f"a factor space needs one distinct name a size, got {list(names)} and {list(sizes)}")
+        if min(sizes) < 1:
+            raise InputError(f"every factor needs at least one value, got sizes {list(sizes)}")
+        self.names = tuple(names)
+        self.sizes = tuple(sizes)
+        self.strides = tuple(math.prod(self.sizes[i + 1 :]) for i in range(len(self.sizes)))
+
+    def __len__(self) -> int:
+        """The number of grid points."""
+        return math.prod(self.sizes)
+
+    def __repr__(self) -> str:
+        return "FactorSpace(" + ", ".join(f"{n}={s}" for n, s in zip(self.names, self.sizes, strict=True)) + ")"
+
+    def to_index(self, factors: Tensor) -> Tensor:
+        """Map factors (..., k) to the index (...) of their grid point."""
+        return (factors * torch.tensor(self.strides, device=factors.device)).sum(-1)
+
+    def to_factors(self, index: Tensor) -> Tensor:
+        """Map the index (...) of a grid point to its factors (..., k)."""
+        strides = torch.tensor(self.strides, device=index.device)
+        sizes = torch.tensor(self.sizes, device=index.device)
+        return index.unsqueeze(-1) // strides % sizes
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw factors (n, k) uniformly from the grid, on the CPU."""
+        return self.to_factors(torch.randint(len(self), (n,), generator=generator))
+
+
+class FactorDataset(Dataset[Batch], ABC):
+    """A data set with exactly one image per point of a factor grid.
+
+    Attributes:
+        shape: (C, *S) of one image.
+        factors: The grid.
+    """
+
+    shape: tuple[int, ...]
+    factors: FactorSpace
+
+    @abstractmethod
+    def images(self, index: Tensor) -> Tensor:
+        """Return the images (B, C, *S) float32 in [0, 1] at grid index (B,), on the device of `index`."""
+
+    def __len__(self) -> int:
+        return len(self.factors)
+
+    def __getitem__(self, index: int) -> Batch:
+        at = torch.tensor([index])
+        return Batch(self.images(at)[0], self.factors.to_factors(at)[0])
