@@ -1,0 +1,5 @@
+"""`python -m disentangle_pl` is `disentangle-pl`."""
+
+from disentangle_pl.cli import main
+
+main()

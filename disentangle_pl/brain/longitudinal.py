@@ -1,0 +1,170 @@
+"""Batches of prepared scans: pairs of visits of one person, or single scans."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from disentangle_pl.brain.cache import Volumes, default_cache, prepare
+from disentangle_pl.brain.sampling import SingleScans, rows_of, visit_pairs
+from disentangle_pl.brain.split import Split, split
+from disentangle_pl.brain.visits import read_visits
+from disentangle_pl.brain.volumes import Preparation
+from disentangle_pl.data.draws import Draw, Draws, Shard
+from disentangle_pl.data.factors import Batch
+from disentangle_pl.data.module import ImageData
+from disentangle_pl.errors import InputError
+
+
+class ResidentVolumes:
+    """Prepared scans: on the device that asks for them if they are small, read from the file otherwise.
+
+    Args:
+        volumes: (N, D, H, W) float16.
+        resident_mib: Keep them in memory when they take at most so many MiB.
+    """
+
+    def __init__(self, volumes: Volumes, resident_mib: int) -> None:
+        small = volumes.nbytes <= resident_mib * 2**20
+        self.volumes = torch.from_numpy(np.array(volumes)) if small else volumes
+
+    def images(self, index: Tensor) -> Tensor:
+        """Look up rows (...) as images (..., 1, D, H, W), float32 on the device of `index`."""
+        flat = index.flatten()
+        if isinstance(self.volumes, Tensor):
+            if self.volumes.device != index.device:
+                self.volumes = self.volumes.to(index.device)
+            found = self.volumes[flat]
+        else:
+            found = torch.from_numpy(np.asarray(self.volumes[flat.cpu().numpy()])).to(index.device)
+        return found.float().reshape(*index.shape, 1, *found.shape[1:])
+
+
+@final
+class LongitudinalData(ImageData):
+    """Brain scans of people who came more than once.
+
+    Scans are prepared once and cached; participants are split by a hash of their id (see `split`), the same
+    for every seed. The loaders carry row numbers; the images appear on the training device after the
+    transfer.
+
+    Args:
+        root: A BIDS directory, or a .tsv or .csv table of scans (see `read_visits`).
+        size: Voxels along left-right, posterior-anterior and inferior-superior.
+        spacing: Edge of the cubic voxels in mm.
+        batch_size: Examples (scans, or pairs) a process and step.
+        steps_per_epoch: Steps between two validations.
+        pairs: Train on two visits of one participant; false trains on single scans of everybody.
+        cache: Folder for the prepared scans; null takes `disentangle_pl` in the user's cache folder.
+        seed: Seed of the training draws.
+        jobs: Processes that prepare scans; -1 for one a core.
+        percentiles: Intensity percentiles that become 0 and 1.
+        resident_mib: Keep the prepared scans on the device when they take at most so many MiB.
+
+    Attributes:
+        parts: The visits of training, validation and test participants, from `setup` on.
+        factors: (N, 2) float32 age and years of every scan, from `setup` on.
+
+    Raises:
+        InputError: If a setting makes no sense; in `prepare_data` and `setup` if the scans do not.
+    """
+
+    parts: Split
+    factors: Tensor
+
+    def __init__(
+        self,
+        root: str,
+        size: tuple[int, int, int],
+        spacing: float,
+        batch_size: int,
+        steps_per_epoch: int = 100,
+        pairs: bool = True,
+        cache: str | None = None,
+        seed: int = 0,
+        jobs: int = 1,
+        percentiles: tuple[float, float] = (0.5, 99.5),
+        resident_mib: int = 2048,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or steps_per_epoch < 1:
+            raise InputError(
+                f"batch_size {batch_size} and steps_per_epoch {steps_per_epoch} must be at least 1"
+            )
+        self.root = Path(root)
+        self.preparation = Preparation(size, spacing, percentiles)
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.pairs = pairs
+        self.cache = Path(cache) if cache else default_cache()
+        self.seed = seed
+        self.jobs = jobs
+        self.resident_mib = resident_mib
+        self.volumes: ResidentVolumes | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(1, D, H, W) of one scan."""
+        return (1, *self.preparation.size)
+
+    @property
+    def group(self) -> int:
+        """2 for pairs of visits, 1 for single scans."""
+        return 2 if self.pairs else 1
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        """Age at the scan, and time since the participant's first visit, both in years; NaN where unknown."""
+        return ("age", "years")
+
+    @cached_property
+    def visits(self) -> pd.DataFrame:
+        """The table of all scans (see `read_visits`); row i is image i."""
+        return read_visits(self.root)
+
+    def prepare_data(self) -> None:
+        """Prepare the scans on one process, unless they are cached."""
+        prepare(self.visits, self.preparation, self.cache, self.jobs)
+
+    def setup(self, stage: str) -> None:
+        """Open the prepared scans, split the participants, and refuse impossible pairs before training."""
+        if self.volumes is None:
+            prepared = prepare(self.visits, self.preparation, self.cache, self.jobs)
+            self.volumes = ResidentVolumes(prepared, self.resident_mib)
+            self.factors = torch.from_numpy(self.visits[list(self.factor_names)].to_numpy(np.float32))
+            self.parts = split(self.visits)
+        if stage == "fit":
+            train = self.parts.train
+            self.draw: Draw = visit_pairs(train) if self.pairs else SingleScans(rows_of(train))
+
+    def train_dataloader(self) -> Draws:
+        """Endless draws, cut into epochs of `steps_per_epoch`."""
+        return Draws(self.draw, self.batch_size, self.steps_per_epoch, self.seed, *self._place())
+
+    def val_dataloader(self) -> Shard:
+        """The scans of the validation participants in order."""
+        return self._in_order(self.parts.val)
+
+    def test_dataloader(self) -> Shard:
+        """The scans of the test participants in order."""
+        return self._in_order(self.parts.test)
+
+    def predict_dataloader(self) -> Shard:
+        """All scans in the order of `visits`."""
+        return self._in_order(self.visits)
+
+    def on_after_batch_transfer(self, batch: tuple[Tensor], dataloader_idx: int) -> Batch:
+        """Turn row numbers (B,) or (B, 2) into images and covariates on their device."""
+        assert self.volumes is not None, "setup comes first"
+        (index,) = batch
+        return Batch(self.volumes.images(index), self.factors.to(index.device)[index])
+
+    def _in_order(self, visits: pd.DataFrame) -> Shard:
+        return Shard(rows_of(visits), self.batch_size, *self._place())
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -1,0 +1,180 @@
+"""Latent traversals with difference images: what does every latent change?"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from disentangle_pl.models.vae import VAE
+from disentangle_pl.posterior import DiagonalGaussian
+
+GAP = 2  # pixels between images
+
+
+class Traversal(NamedTuple):
+    """Images along every latent.
+
+    Attributes:
+        latents: (r,) the latents shown, by falling KL.
+        kl: (r,) their mean KL in nats.
+        values: (r, n) the values they take.
+        images: (r, n, C, *S) the decoded images.
+    """
+
+    latents: Tensor
+    kl: Tensor
+    values: Tensor
+    images: Tensor
+
+
+@torch.no_grad()
+def traverse(model: VAE, q: DiagonalGaussian, columns: int = 7, rows: int = 10, span: float = 2.0) -> Traversal:
+    """Move one latent at a time through the aggregate posterior, the others staying at a typical image.
+
+    Args:
+        model: Decodes.
+        q: Posteriors (N, d) of the images that define the aggregate posterior. The typical image is the one whose
+            codes lie nearest to their mean, in standard deviations.
+        columns: Values a latent, evenly spaced; odd, so that there is a middle image.
+        rows: Latents shown at most.
+        span: Distance of the outer columns from the mean, in standard deviations of the aggregate posterior.
+
+    Returns:
+        The traversal, on the device of the model.
+    """
+    kl = q.kl().mean(0)
+    latents = kl.argsort(descending=True)[:rows]
+    mean = q.mean.mean(0)
+    spread = (q.mean.var(0, unbiased=False) + q.logvar.exp().mean(0)).sqrt()
+    typical = q.mean[((q.mean - mean) / spread).square().sum(1).argmin()]
+    steps = torch.linspace(-span, span, columns, device=mean.device)
+    values = mean[latents, None] + spread[latents, None] * steps
+    z = typical.repeat(len(latents), columns, 1)
+    z[torch.arange(len(latents)), :, latents] = values
+    images = torch.cat([model.decode(row) for row in z])
+    return Traversal(latents, kl[latents], values, images.unflatten(0, z.shape[:2]))
+
+
+def draw_traversal(traversal: Traversal) -> Figure:
+    """Draw a row of images a latent, and under it their differences to the middle image.
+
+    All differences share one symmetric colour scale that ends at the 99.5 % quantile of their size. Volumes show their
+    axial, coronal and sagittal middle slices side by side, axes in RAS order.
+
+    Args:
+        traversal: Images (r, n, C, *S), n odd.
+
+    Returns:
+        The figure.
+    """
+    images = traversal.images.float().cpu()
+    middle = images[:, images.shape[1] // 2, None]
+    differences = (images - middle).mean(2, keepdim=True)
+    limit = max(float(np.quantile(differences.abs().numpy(), 0.995)), 1e-6)
+    pictures, changes = _planes(images), _planes(differences)
+    rows, columns, height, width = pictures.shape[:4]
+    inches = min(2 + columns * width / 60, 16)
+    tall = 0.4 + 2 * rows * (inches - 2) / columns * height / width
+    figure = Figure(figsize=(inches, tall), layout="constrained")
+    axes = figure.subplots(2 * rows, 1, squeeze=False)
+    low, high = float(images.min()), float(images.max())
+    for row in range(rows):
+        top, bottom = axes[2 * row, 0], axes[2 * row + 1, 0]
+        picture = _strip((pictures[row] - low) / max(high - low, 1e-6), gap=1.0)
+        top.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
+        change = _strip(changes[row], gap=0.0)[..., 0]
+        shown = bottom.imshow(change, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        _label(top, f"z{int(traversal.latents[row])}\nKL {float(traversal.kl[row]):.2f}")
+        _label(bottom, "change")
+    figure.colorbar(shown, ax=axes[:, 0].tolist(), fraction=0.02, pad=0.01, label="difference to the middle image")
+    return figure
+
+
+class LogTraversals(Callback):
+    """Write the traversal figure of the validation images to `traversals/` and to the loggers.
+
+    Args:
+        every_n_epochs: Draw at every so many validations in training; 0 draws at the end only.
+        columns: Images a latent, odd.
+        rows: Latents shown at most, by falling KL.
+        span: Half the width of a traversal, in standard deviations of the aggregate posterior.
+        images: Validation images that define the aggregate posterior, at most.
+    """
+
+    def __init__(
+        self, every_n_epochs: int = 0, columns: int = 7, rows: int = 10, span: float = 2.0, images: int = 2000
+    ) -> None:
+        self.every_n_epochs = every_n_epochs
+        self.columns = columns
+        self.rows = rows
+        self.span = span
+        self.images = images
+        self._posteriors: list[DiagonalGaussian] = []
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the posteriors of the last validation."""
+        self._posteriors = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the posteriors that the model has computed anyway."""
+        if sum(len(q.mean) for q in self._posteriors) < self.images:
+            self._posteriors.append(outputs)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw on the first process."""
+        final = trainer.state.fn == TrainerFn.VALIDATING
+        due = self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if trainer.sanity_checking or not trainer.is_global_zero or not (final or due) or not self._posteriors:
+            return
+        if not isinstance(pl_module, VAE):
+            return
+        q = DiagonalGaussian(*(torch.cat(parts) for parts in zip(*self._posteriors, strict=True)))
+        figure = draw_traversal(traverse(pl_module, q, self.columns, self.rows, self.span))
+        path = Path(trainer.default_root_dir) / "traversals" / f"step-{trainer.global_step:07d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=110)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("media/traversals", [str(path)])
+
+
+def _planes(images: Tensor) -> NDArray[np.float32]:
+    """Turn images (r, n, C, *S) into pictures (r, n, H, W, C), volumes into three planes side by side."""
+    if images.dim() == 5:
+        return np.moveaxis(images.numpy(), 2, -1)
+    x, y, z = (size // 2 for size in images.shape[3:])
+    planes = [images[..., z], images[..., :, y, :], images[..., x, :, :]]
+    turned = [np.moveaxis(plane.numpy().swapaxes(-1, -2)[..., ::-1, :], 2, -1) for plane in planes]
+    height = max(plane.shape[2] for plane in turned)
+    pad = [((0, 0), (0, 0), (0, height - plane.shape[2]), (0, GAP), (0, 0)) for plane in turned]
+    padded = [np.pad(plane, width) for plane, width in zip(turned, pad, strict=True)]
+    return np.concatenate(padded, axis=3)
+
+
+def _strip(pictures: NDArray[np.float32], gap: float) -> NDArray[np.float32]:
+    """Lay pictures (n, H, W, C) side by side, (H, n (W + GAP), C), gaps filled with a value."""
+    padded = np.pad(pictures, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=gap)
+    return np.concatenate(list(padded), axis=1)
+
+
+def _label(axis: Axes, text: str) -> None:
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_frame_on(False)
+    axis.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=8)

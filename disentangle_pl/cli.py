@@ -1,0 +1,203 @@
+"""The command line: fit, validate, test and predict by LightningCLI, one folder a run."""
+
+import logging
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from rich.console import Console
+
+import disentangle_pl.models.beta_vae  # noqa: F401 - lets --model=BetaVAE name the class alone
+from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - likewise
+from disentangle_pl.callbacks.codes import WriteCodes
+from disentangle_pl.callbacks.disentanglement import LogDisentanglement
+from disentangle_pl.callbacks.resume import ExactResume, SaveWhenStopped, StopWhenDiverged
+from disentangle_pl.callbacks.traversals import LogTraversals
+from disentangle_pl.data.module import ImageData
+from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
+from disentangle_pl.errors import InputError
+from disentangle_pl.loggers import MetricsCSV
+from disentangle_pl.machine import fast_precision, keep_freed_memory
+from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
+from disentangle_pl.runs import flatten, newest_checkpoint, refuse_other_config, run_id, swept_keys, wandb_offline
+
+ALWAYS = (ExactResume, SaveWhenStopped, StopWhenDiverged, WriteCodes)
+TERMINATED = 128 + signal.SIGTERM
+
+
+class SaveConfig(SaveConfigCallback):
+    """Write the configuration to the run folder, and flat to W&B: flag = sweep key = column."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "save_to_log_dir": False, "overwrite": True})
+
+    @rank_zero_only
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Save once a run; a resumed run keeps the file it has."""
+        text = self.parser.dump(self.config, skip_none=False)
+        path = Path(trainer.default_root_dir) / "config.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if stage == "fit":
+            path.write_text(text)
+        known = swept_keys()
+        flat = {key: value for key, value in flatten(yaml.safe_load(text)) if value is not None and key not in known}
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.config.update(flat, allow_val_change=True)
+
+
+class CLI(LightningCLI):
+    """LightningCLI with run folders, loggers that need no account, and scores at the end of a fit."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what is ours, and let the data tell the model the shape of its images."""
+        parser.add_argument("--runs_dir", default="runs", help="where run folders are made")
+        parser.add_argument(
+            "--run_id",
+            type=str | None,
+            default=None,
+            help="name of the run folder and of the W&B run; an existing run goes on from its last checkpoint",
+        )
+        parser.add_argument("--project", default="disentangle_pl", help="W&B project, unless WANDB_PROJECT names one")
+        parser.add_argument(
+            "--fast", type=bool, default=True, help="trainer.precision=bf16-mixed where the hardware is fast at it"
+        )
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(LogDisentanglement, "disentanglement")
+        parser.add_lightning_class_args(LogTraversals, "traversals")
+        parser.set_defaults(
+            {
+                "checkpoint.save_last": True,
+                "checkpoint.save_top_k": 0,
+                "checkpoint.save_on_train_epoch_end": True,
+                "checkpoint.enable_version_counter": False,
+            }
+        )
+        parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+
+    def before_instantiate_classes(self) -> None:
+        """Choose the run folder, the loggers, the precision and the checkpoint to go on from."""
+        config = self.config[self.subcommand]
+        source = config.config[-1] if config.get("config") else None
+        name = run_id(Path(str(source)).stem if source else self.subcommand, config.run_id)
+        folder = Path(config.runs_dir).absolute() / name
+        trainer = config.trainer
+        trainer.default_root_dir = str(folder)
+        config.checkpoint.dirpath = str(folder / "checkpoints")
+        if trainer.precision is None:
+            trainer.precision = fast_precision(trainer.accelerator) if config.fast else "32-true"
+        if trainer.logger in (None, True):
+            trainer.logger = _loggers(folder, name, config.project)
+        trainer.callbacks = [*(trainer.callbacks or []), *(_class(kind) for kind in ALWAYS)]
+        self._choose_checkpoint(config, folder)
+
+    def before_fit(self) -> None:
+        """Refuse a model that shares latents within pairs when the data has no pairs."""
+        if isinstance(self.model, VAE) and self.model.aggregation is not None and self.datamodule.group == 1:
+            raise InputError(AGGREGATION_WITHOUT_PAIRS)
+
+    def after_fit(self) -> None:
+        """Score the final weights in full, draw the final traversals and say where everything lies."""
+        if self.trainer.fast_dev_run:
+            return
+        self.trainer.validate(self.model, self.datamodule, verbose=False)
+        if self.trainer.is_global_zero:
+            Console().print(f"run folder: {self.trainer.default_root_dir}", soft_wrap=True)
+
+    def _choose_checkpoint(self, config: Namespace, folder: Path) -> None:
+        own = newest_checkpoint(folder)
+        if self.subcommand == "fit":
+            if config.ckpt_path in (None, "last"):
+                config.ckpt_path = str(own) if own else None
+            if own:
+                refuse_other_config(folder, yaml.safe_load(self.parser_of("fit").dump(config, skip_none=False)))
+        elif config.ckpt_path in (None, "last"):
+            if own is None:
+                raise InputError(
+                    f"{self.subcommand} needs a trained model and {folder} holds none: give --ckpt_path=FILE, or "
+                    "--run_id=NAME of a run"
+                )
+            config.ckpt_path = str(own)
+        if config.ckpt_path and not Path(config.ckpt_path).is_file():
+            raise InputError(f"there is no checkpoint at {config.ckpt_path}: check --ckpt_path")
+
+    def parser_of(self, subcommand: str) -> LightningArgumentParser:
+        """Return the parser of a subcommand."""
+        return self._parser(subcommand)
+
+
+def _class(kind: type, **init_args: Any) -> Namespace:
+    return Namespace(class_path=f"{kind.__module__}.{kind.__qualname__}", init_args=Namespace(**init_args))
+
+
+def _loggers(folder: Path, name: str, project: str) -> list[Namespace]:
+    folder.mkdir(parents=True, exist_ok=True)
+    loggers = [_class(MetricsCSV, save_dir=str(folder))]
+    if os.environ.get("WANDB_MODE") != "disabled":
+        loggers.append(
+            _class(
+                WandbLogger,
+                save_dir=str(folder),
+                id=name,
+                name=name,
+                project=os.environ.get("WANDB_PROJECT", project),
+                offline=wandb_offline(),
+                resume="allow",
+            )
+        )
+    return loggers
+
+
+def _quiet() -> None:
+    # Lightning 2.6.6 under torch 2.13; fixed on Lightning's main branch
+    warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
+    # the loaders draw whole batches by index: worker processes would only copy them
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
+    os.environ.setdefault("WANDB_SILENT", "true")
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    A wrong input ends with one sentence and exit code 2, a terminated run with 143 (Lightning itself would leave with
+    0). DISENTANGLE_PL_TRACEBACK=1 shows the traceback of a wrong input too.
+
+    Args:
+        args: Arguments, None for those of the process.
+    """
+    if args is not None:
+        sys.argv[1:] = args  # processes that Lightning starts read them there
+    _quiet()
+    keep_freed_memory()
+    try:
+        CLI(
+            VAE,
+            ImageData,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            save_config_callback=SaveConfig,
+            parser_kwargs={"prog": "disentangle-pl"},
+        )
+    except InputError as error:
+        if os.environ.get("DISENTANGLE_PL_TRACEBACK"):
+            traceback.print_exc()
+        print(f"disentangle-pl: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except SIGTERMException:
+        sys.exit(TERMINATED)

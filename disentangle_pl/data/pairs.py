@@ -1,0 +1,117 @@
+"""Pairs of grid points that differ in a few factors: the weak supervision of Locatello et al. 2020."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from disentangle_pl.data.factors import FactorSpace
+from disentangle_pl.errors import InputError
+
+
+class Pairs(NamedTuple):
+    """Pairs of factors.
+
+    Attributes:
+        factors: (n, 2, k) int64.
+        changed: (n, k) bool, True for the factors that were drawn again.
+    """
+
+    factors: Tensor
+    changed: Tensor
+
+
+class PairSampler(ABC):
+    """Draws a first grid point uniformly and draws some of its factors again for the second.
+
+    Factors with a single value never count as changed.
+
+    Args:
+        k: How many factors change; None draws it anew for every pair.
+    """
+
+    def __init__(self, k: int | None = None) -> None:
+        if k is not None and k < 1:
+            raise InputError(f"k={k} factors cannot change in a pair: give k >= 1, or null to draw it for every pair")
+        self.k = k
+
+    @abstractmethod
+    def count(self, n: int, varying: int, generator: torch.Generator) -> Tensor:
+        """Draw how many of the varying factors change, (n,) int64."""
+
+    @abstractmethod
+    def redraw(self, first: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw new values (n, k) for all factors, of which only the changed ones are used."""
+
+    def sample(self, space: FactorSpace, n: int, generator: torch.Generator) -> Pairs:
+        """Draw n pairs on the CPU.
+
+        Raises:
+            InputError: If the grid has too few varying factors for k of them to change while one is shared.
+        """
+        sizes = torch.tensor(space.sizes)
+        varying = int((sizes > 1).sum())
+        if varying < 2 or (self.k or 1) >= varying:
+            raise InputError(
+                f"pairs with k={self.k or 'random'} changed factors need more than that many varying factors, but "
+                f"{space} has {varying}: lower k or widen the grid"
+            )
+        first = space.sample(n, generator)
+        order = torch.rand(n, len(sizes), generator=generator).masked_fill(sizes == 1, torch.inf)
+        changed = order.argsort(1).argsort(1) < self.count(n, varying, generator).unsqueeze(1)
+        second = torch.where(changed, self.redraw(first, sizes, generator), first)
+        return Pairs(torch.stack((first, second), 1), changed)
+
+
+def _uniform_count(k: int | None, n: int, varying: int, generator: torch.Generator) -> Tensor:
+    return torch.full((n,), k) if k else torch.randint(1, varying, (n,), generator=generator)
+
+
+def _uniform_values(sizes: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    return (torch.rand(n, len(sizes), generator=generator) * sizes).long()
+
+
+class UniformPairs(PairSampler):
+    """The paper's sampler: k fixed or uniform on 1..K-1, new values uniform, so they may equal the old ones.
+
+    Source: Locatello et al., Weakly-Supervised Disentanglement Without Compromises, ICML 2020, section 5.
+    """
+
+    def count(self, n: int, varying: int, generator: torch.Generator) -> Tensor:
+        """Return k, or draw it uniformly from 1..varying-1."""
+        return _uniform_count(self.k, n, varying, generator)
+
+    def redraw(self, first: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw uniformly from all values."""
+        return _uniform_values(sizes, len(first), generator)
+
+
+class UniformDistinctPairs(PairSampler):
+    """As `UniformPairs`, but a changed factor always takes another value."""
+
+    def count(self, n: int, varying: int, generator: torch.Generator) -> Tensor:
+        """Return k, or draw it uniformly from 1..varying-1."""
+        return _uniform_count(self.k, n, varying, generator)
+
+    def redraw(self, first: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw uniformly from all values but the old one."""
+        others = (sizes - 1).clamp_min(1)
+        return (first + 1 + _uniform_values(others, len(first), generator)) % sizes
+
+
+class DlibPairs(PairSampler):
+    """The sampler of disentanglement_lib as its code stands: after k is chosen, half of the pairs change one factor.
+
+    Its expected number of changes with k=None is therefore 1/2 + K/4, not K/2 as in the paper. New values are uniform.
+    Source: google-research/disentanglement_lib, `simple_dynamics`, and its issue 31.
+    """
+
+    def count(self, n: int, varying: int, generator: torch.Generator) -> Tensor:
+        """Draw 1 or k, each with probability one half."""
+        k = _uniform_count(self.k, n, varying, generator)
+        return torch.where(torch.rand(n, generator=generator) < 0.5, torch.ones_like(k), k)
+
+    def redraw(self, first: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw uniformly from all values."""
+        return _uniform_values(sizes, len(first), generator)

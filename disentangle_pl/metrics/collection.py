@@ -1,0 +1,54 @@
+"""Collect the codes and factors of a whole evaluation set, on one device or many."""
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities.data import dim_zero_cat
+
+from disentangle_pl.errors import InputError
+
+
+class CodesAndFactors(Metric):
+    """Gather codes and factors batch by batch, so that one encoding pass serves every score.
+
+    Under distributed data parallel `compute` gives every process the rows of all, in the order of the ranks.
+    Ranks may hold different numbers of rows, but each needs one batch, if an empty one. Where a sampler pads
+    a rank, rows repeat.
+    """
+
+    is_differentiable = False
+    higher_is_better = None
+    full_state_update = False
+
+    codes: list[Tensor]
+    factors: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("codes", default=[], dist_reduce_fx="cat")
+        self.add_state("factors", default=[], dist_reduce_fx="cat")
+
+    def update(self, codes: Tensor, factors: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            codes: (B, d) posterior means, kept as float32.
+            factors: (B, k) class indices, kept as int64.
+
+        Raises:
+            InputError: If a tensor is not 2-D, the batch sizes differ, or the factors are not integers.
+        """
+        if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
+            shapes = f"{tuple(codes.shape)} and {tuple(factors.shape)}"
+            raise InputError(f"codes and factors of a batch must be (B, d) and (B, k), got {shapes}")
+        if factors.is_floating_point():
+            raise InputError(
+                f"factors must be class indices, got {factors.dtype}: bin continuous covariates first"
+            )
+        self.codes.append(codes.detach().float())
+        self.factors.append(factors.detach().long())
+
+    def compute(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the codes (N, d) float32 and factors (N, k) int64 of all batches, on the CPU."""
+        return dim_zero_cat(self.codes).cpu().numpy(), dim_zero_cat(self.factors).cpu().numpy()

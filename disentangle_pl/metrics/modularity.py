@@ -1,0 +1,44 @@
+"""Modularity: does a latent know one factor only?"""
+
+import numpy as np
+
+from disentangle_pl.metrics.information import Values, discretise, mutual_information
+from disentangle_pl.metrics.score import Codes, Factors, check_sizes
+
+
+def modularity_per_latent(information: Values) -> Values:
+    """Return 1 - sum_{k != best} I_jk^2 / ((K - 1) max_k I_jk^2) for every latent j.
+
+    Args:
+        information: (d, k) mutual information, k >= 2.
+
+    Returns:
+        (d,) in [0, 1]; 0 for a latent without information.
+    """
+    squares = information**2
+    best = squares.max(axis=1)
+    others = (squares.sum(axis=1) - best) / (information.shape[1] - 1)
+    scores: Values = 1 - np.divide(others, best, out=np.ones(len(best)), where=best > 0)
+    return scores
+
+
+def modularity(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
+    """Return the modularity: the unweighted mean over latents of how far each keeps to one factor.
+
+    Source: Ridgeway & Mozer 2018 (arXiv:1802.05312, section 3), with the 20 bins of Locatello et al. 2019
+    (arXiv:1811.12359). The estimation bias of mutual information makes codes of pure noise score .67 on
+    dSprites and .99 on Cars3D: never quote it without `chance.permuted_floor`.
+
+    Args:
+        codes: (N, d) posterior means; a constant latent counts as 0.
+        factors: (N, k) class indices, k >= 2.
+        bins: The number of bins a latent is cut into.
+
+    Returns:
+        The mean, in [0, 1].
+
+    Raises:
+        InputError: If the input fails `check`, or k < 2.
+    """
+    check_sizes(codes, factors, values=2)
+    return float(modularity_per_latent(mutual_information(discretise(codes, bins), factors)).mean())

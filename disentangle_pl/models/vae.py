@@ -1,0 +1,155 @@
+"""The variational autoencoder: one training step for every objective."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from disentangle_pl.aggregation import Aggregation
+from disentangle_pl.backbones import Backbone, ConvBackbone
+from disentangle_pl.data.factors import Batch
+from disentangle_pl.errors import InputError
+from disentangle_pl.likelihoods import Bernoulli, Likelihood
+from disentangle_pl.masks import MaskFactory, apply_masks, channel_masks
+from disentangle_pl.posterior import DiagonalGaussian
+
+BackboneFactory = Callable[[tuple[int, ...], int], Backbone]
+OptimizerFactory = Callable[[Any], Optimizer]
+
+
+class VAE(LightningModule, ABC):
+    """Everything a variational autoencoder is, but for its objective.
+
+    Subclass to change the objective; choose everything else by the arguments below.
+
+    Args:
+        shape: (C, *S) of one image; the command line takes it from the data.
+        latent_dim: Number of latents d.
+        backbone: Encoder and decoder.
+        likelihood: p(x|z).
+        mask: Makes the channel mask of every layer of the backbone; null for dense layers.
+        aggregation: Makes the posteriors of a pair share latents; null treats the images of a pair as single images.
+        optimizer: Makes the optimiser from parameter groups; masks are in a group without weight decay.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent_dim: int = 10,
+        backbone: BackboneFactory = ConvBackbone,
+        likelihood: Likelihood | None = None,
+        mask: MaskFactory | None = None,
+        aggregation: Aggregation | None = None,
+        optimizer: OptimizerFactory = lambda params: Adam(params, lr=1e-4),
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)
+        self.backbone = backbone(tuple(shape), latent_dim)
+        self.likelihood = likelihood or Bernoulli()
+        self.aggregation = aggregation
+        self.optimizer = optimizer
+        if mask is not None:
+            apply_masks(self.backbone, mask)
+        self.masks = list(channel_masks(self.backbone))
+
+    @abstractmethod
+    def objective(self, nll: Tensor, q: DiagonalGaussian, z: Tensor) -> dict[str, Tensor]:
+        """Compute the loss of a batch.
+
+        Args:
+            nll: (B,) -log p(x|z) in nats.
+            q: The posterior (B, d), after aggregation.
+            z: (B, d) the latents drawn from it.
+
+        Returns:
+            `loss` () to minimise, and the raw, unweighted terms () in nats under their own names.
+        """
+
+    def encode(self, image: Tensor) -> DiagonalGaussian:
+        """Map images (B, C, *S) to their posteriors (B, d)."""
+        return self.backbone.encode(image)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map latents (B, d) to expected images (B, C, *S)."""
+        return self.likelihood.mean(self.backbone.decode(z).float())
+
+    def terms(self, image: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
+        """Run the model on images (B, C, *S) or groups (B, G, C, *S) and return the terms of the objective.
+
+        Args:
+            image: The images.
+            noise: Standard normal (B * G, d); drawn when None.
+
+        Raises:
+            InputError: If the model aggregates but the images come one by one.
+        """
+        groups = image.dim() - len(self.backbone.shape) - 1
+        if self.aggregation is not None and not groups:
+            raise InputError(AGGREGATION_WITHOUT_PAIRS)
+        x = image.flatten(0, 1) if groups else image
+        q = self.encode(x)
+        if self.aggregation is not None:
+            pair = (-1, image.shape[1])
+            q = self.aggregation(DiagonalGaussian(q.mean.unflatten(0, pair), q.logvar.unflatten(0, pair)))
+            q = DiagonalGaussian(q.mean.flatten(0, 1), q.logvar.flatten(0, 1))
+        z = q.sample(self._noise(q.mean) if noise is None else noise)
+        return self.objective(self.likelihood(self.backbone.decode(z), x), q, z)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss () of a batch, penalties of the masks included."""
+        terms = self.terms(batch.image)
+        loss = terms["loss"]
+        if self.masks:
+            penalties = torch.stack([mask.penalty() for mask in self.masks])
+            loss = loss + sum(mask.strength * penalty for mask, penalty in zip(self.masks, penalties, strict=True))
+            terms |= {"loss": loss, "mask_penalty": penalties.sum()}
+        logged = {f"train/{name}": value.detach() for name, value in terms.items()}
+        self.log_dict(logged, batch_size=len(batch.image), prog_bar=False)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> DiagonalGaussian:
+        """Log the objective of single images and return their posteriors (B, d)."""
+        return self._evaluate(batch, batch_idx, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> DiagonalGaussian:
+        """Log the objective of single images and return their posteriors (B, d)."""
+        return self._evaluate(batch, batch_idx, "test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> DiagonalGaussian:
+        """Return the posteriors (B, d) of single images."""
+        return self.encode(batch.image)
+
+    def configure_optimizers(self) -> Optimizer:
+        """Build the optimiser, with the masks in a group of their own that no weight decay touches."""
+        gates = [parameter for mask in self.masks for parameter in mask.parameters()]
+        known = {id(parameter) for parameter in gates}
+        weights = [p for p in self.parameters() if id(p) not in known and p.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": weights}]
+        return self.optimizer([*groups, {"params": gates, "weight_decay": 0.0}] if gates else groups)
+
+    def _noise(self, like: Tensor) -> Tensor:
+        # Every process draws the noise of the global batch and keeps its own rows: n processes equal one, and a single
+        # generator state in the checkpoint restores them all.
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self._trainer is not None else (1, 0)
+        rows = len(like)
+        return torch.randn(rows * world, like.shape[1], device=like.device)[rank * rows : (rank + 1) * rows]
+
+    def _evaluate(self, batch: Batch, batch_idx: int, stage: str) -> DiagonalGaussian:
+        q = self.encode(batch.image)
+        # A generator of its own keeps validation from moving the random numbers of training.
+        generator = torch.Generator(q.mean.device).manual_seed(batch_idx)
+        z = q.sample(torch.randn(q.mean.shape, device=q.mean.device, generator=generator))
+        terms = self.objective(self.likelihood(self.backbone.decode(z), batch.image), q, z)
+        logged = {f"{stage}/{name}": value for name, value in terms.items()}
+        self.log_dict(logged, batch_size=len(batch.image), on_step=False, on_epoch=True, sync_dist=True)
+        return q
+
+
+AGGREGATION_WITHOUT_PAIRS = (
+    "model.aggregation shares latents within pairs, but data.pairs is not set and the images come one by one: set "
+    "data.pairs, or model.aggregation=null"
+)

@@ -1,0 +1,110 @@
+"""One run = one id = one folder, kept across agents, requeues, processes and resumes."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from netrc import NetrcParseError, netrc
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import yaml
+
+from disentangle_pl.errors import InputError
+
+RUN_ID = "DISENTANGLE_PL_RUN_ID"
+COMPARED = ("model", "data", "seed_everything")  # what may not change when a run goes on
+
+
+def run_id(stem: str, given: str | None) -> str:
+    """Choose the id of this run, the same on every rank and after a requeue.
+
+    In order: the id given, WANDB_RUN_ID, the Slurm job (and array task), torchrun's id, a new random one. It is exported,
+    so that the processes that Lightning starts inherit it.
+
+    Args:
+        stem: Readable start of a random id.
+        given: The user's choice.
+
+    Raises:
+        InputError: If the id could leave the folder of the runs.
+    """
+    env = os.environ
+    name = given or env.get("WANDB_RUN_ID") or env.get(RUN_ID) or _slurm_id() or _torchrun_id()
+    name = name or f"{stem}-{secrets.token_hex(3)}"
+    if not all(letter.isalnum() or letter in "-_." for letter in name) or name.startswith("."):
+        raise InputError(f"run id {name!r} may hold letters, digits, '-', '_' and '.' only: choose another --run_id")
+    env[RUN_ID] = name
+    return name
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return the checkpoint a run folder goes on from, or None if it has none."""
+    found = [*folder.glob("checkpoints/last*.ckpt"), *folder.glob("hpc_ckpt_*.ckpt")]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of a nested configuration under the dotted names that the command line takes.
+
+    The `init_args` of a class are left out of the name: the flag is `--model.beta`, and so is the column.
+    """
+    for key, value in config.items():
+        name = prefix.rstrip(".") if key in ("class_path", "init_args") else prefix + key
+        if isinstance(value, dict) and value:
+            yield from flatten(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def refuse_other_config(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse to continue a run with another model, data or seed than it was started with.
+
+    Raises:
+        InputError: If they differ; it names the first difference.
+    """
+    saved = folder / "config.yaml"
+    if not saved.is_file():
+        return
+    old = dict(flatten(yaml.safe_load(saved.read_text())))
+    new = dict(flatten(config))
+    for key in sorted(old.keys() | new.keys()):
+        if key.split(".")[0] in COMPARED and old.get(key) != new.get(key):
+            raise InputError(
+                f"{folder} was started with {key}={old.get(key)} and cannot go on with {new.get(key)}: give the same "
+                "configuration, or another --run_id"
+            )
+
+
+def wandb_offline() -> bool:
+    """Tell whether W&B must stay offline: nobody asked for a mode, and there is no API key to be found."""
+    if os.environ.get("WANDB_MODE"):
+        return os.environ["WANDB_MODE"] == "offline"
+    if os.environ.get("WANDB_API_KEY"):
+        return False
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc(os.environ.get("NETRC")).authenticators(host) is None
+    except (OSError, NetrcParseError):
+        return True
+
+
+def swept_keys() -> set[str]:
+    """Return the keys that a W&B sweep owns in this run, dotted; its server refuses other values for them."""
+    path = os.environ.get("WANDB_SWEEP_PARAM_PATH", "")
+    if not path or not Path(path).is_file():
+        return set()
+    return set(yaml.safe_load(Path(path).read_text()) or ())
+
+
+def _slurm_id() -> str | None:
+    env = os.environ
+    if "SLURM_JOB_ID" not in env or env.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+        return None
+    array = [env[key] for key in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID") if key in env]
+    return "slurm-" + ("-".join(array) if len(array) == 2 else env["SLURM_JOB_ID"])
+
+
+def _torchrun_id() -> str | None:
+    given = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    return None if given == "none" else f"torchrun-{given}"

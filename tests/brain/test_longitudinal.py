@@ -1,0 +1,190 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.brain.sampling import visit_pairs
+from disentangle_pl.data.factors import Batch
+from disentangle_pl.errors import InputError
+from tests.brain.scans import REAL, bids
+
+COHORT = {f"{i:03d}": 1 + i % 3 for i in range(30)}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 participants with one, two or three visits; two whose sessions are not named in time's order."""
+    root = bids(tmp_path_factory.mktemp("cohort"), COHORT)
+    for who in ("002", "005"):
+        text = "session_id\tage\nses-1\t72\nses-2\t70\nses-3\t71\n"
+        (root / f"sub-{who}" / f"sub-{who}_sessions.tsv").write_text(text)
+    return root
+
+
+def data(root: Path, **settings: Any) -> LongitudinalData:
+    usual: dict[str, Any] = {"size": (6, 6, 6), "spacing": 2.0, "batch_size": 4, "steps_per_epoch": 5}
+    module = LongitudinalData(str(root), cache=str(root / "cache"), **(usual | settings))
+    module.prepare_data()
+    module.setup("fit")
+    return module
+
+
+def whole(module: LongitudinalData, batch: tuple[Tensor, ...]) -> Batch:
+    return module.on_after_batch_transfer(cast(tuple[Tensor], batch), 0)
+
+
+def place(module: LongitudinalData, rank: int, world_size: int) -> LongitudinalData:
+    module.trainer = cast(Trainer, SimpleNamespace(global_rank=rank, world_size=world_size))
+    return module
+
+
+def test_what_is_known_before_any_scan_is_read() -> None:
+    module = LongitudinalData("nowhere", (6, 8, 10), 2.0, 4)
+    assert module.shape == (1, 6, 8, 10)
+    assert module.group == 2
+    assert module.factor_names == ("age", "years")
+    assert LongitudinalData("nowhere", (6, 8, 10), 2.0, 4, pairs=False).group == 1
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        module.prepare_data()
+    with pytest.raises(InputError, match="batch_size 0"):
+        LongitudinalData("nowhere", (6, 8, 10), 2.0, 0)
+
+
+@pytest.mark.parametrize("resident_mib", [2048, 0])
+def test_pairs_are_two_visits_of_one_training_participant(root: Path, resident_mib: int) -> None:
+    module = data(root, resident_mib=resident_mib)
+    train = set(module.parts.train["participant_id"])
+    seen = set()
+    for (rows,) in module.train_dataloader():
+        image, factors, changed = whole(module, (rows,))
+        assert image.shape == (4, 2, 1, 6, 6, 6)
+        assert image.dtype == torch.float32
+        assert factors.shape == (4, 2, 2)
+        assert factors.dtype == torch.float32
+        assert changed is None
+        for first, second in rows.tolist():
+            one, two = module.visits.loc[first], module.visits.loc[second]
+            assert one["participant_id"] == two["participant_id"]
+            assert first != second
+            assert one["participant_id"] in train
+            assert not one["years"] > two["years"]
+            seen.add(one["participant_id"])
+    assert len(seen) > 5
+
+
+def test_images_and_covariates_are_those_of_the_rows(root: Path) -> None:
+    module, on_disk = data(root), data(root, resident_mib=0)
+    rows = torch.tensor([[7, 3], [2, 2]])
+    image, factors, _ = whole(module, (rows,))
+    torch.testing.assert_close(image, whole(on_disk, (rows,)).image)
+    assert not torch.equal(image[0, 0], image[0, 1])
+    expected = module.visits.loc[[7, 3], ["age", "years"]].to_numpy(np.float32)
+    np.testing.assert_array_equal(factors[0].numpy(), expected)
+
+
+def test_every_pair_of_visits_is_equally_likely_within_a_participant() -> None:
+    visits = pd.DataFrame({"participant_id": list("aabbbc"), "years": [0, 1, 2, 0, 1, np.nan]})
+    (rows,) = visit_pairs(visits)(30_000, torch.Generator().manual_seed(0))
+    pairs, counts = np.unique(rows.numpy(), axis=0, return_counts=True)
+    assert pairs.tolist() == [[0, 1], [3, 2], [3, 4], [4, 2]]
+    np.testing.assert_allclose(counts / len(rows), [1 / 2, 1 / 6, 1 / 6, 1 / 6], atol=0.01)
+
+
+def test_single_visits_are_said_and_nothing_but_single_visits_is_refused(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        module = data(root)
+    counts = module.parts.train["participant_id"].value_counts()
+    said = f"{(counts == 1).sum()} of {len(counts)} training participants have one visit and are left out"
+    assert caplog.text.count(said) == 1
+    lonely = bids(tmp_path, {"01": 1, "02": 1})
+    with pytest.raises(InputError, match="set pairs to false"):
+        data(lonely)
+    batch = whole(single := data(lonely, pairs=False), next(iter(single.train_dataloader())))
+    assert batch.image.shape == (4, 1, 6, 6, 6)
+    assert batch.factors.shape == (4, 2)
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+def test_draws_repeat_and_resume_in_mid_epoch(root: Path, pairs: bool) -> None:
+    module = data(root, pairs=pairs)
+    loader = module.train_dataloader()
+    assert len(loader) == 5
+    expected = [rows for _ in range(2) for (rows,) in loader]
+    assert not torch.equal(expected[0], expected[5]), "the second epoch goes on"
+    killed = module.train_dataloader()
+    drawn = iter(killed)
+    start = [next(drawn)[0] for _ in range(3)]
+    resumed = module.train_dataloader()
+    resumed.load_state_dict(killed.state_dict())
+    rest = [rows for _ in range(2) for (rows,) in resumed]
+    assert all(torch.equal(a, b) for a, b in zip(expected, start + rest, strict=True))
+    other = data(root, pairs=pairs, seed=1)
+    assert not torch.equal(next(iter(other.train_dataloader()))[0], expected[0])
+    assert other.parts.train.equals(module.parts.train), "the split is the same for every seed"
+
+
+def test_two_processes_are_one_with_twice_the_batch(root: Path) -> None:
+    ranks = [place(data(root), rank, 2) for rank in (0, 1)]
+    alone = data(root, batch_size=8)
+    for (zero,), (one,), (both,) in zip(
+        *(module.train_dataloader() for module in (*ranks, alone)), strict=True
+    ):
+        assert torch.equal(torch.cat((zero, one)), both)
+    seen = torch.cat([rows for module in ranks for (rows,) in module.predict_dataloader()])
+    assert sorted(seen.tolist()) == list(range(len(alone.visits)))
+
+
+def test_evaluation_is_single_scans_in_order(root: Path) -> None:
+    module = data(root)
+    for loader, part in (
+        (module.val_dataloader(), module.parts.val),
+        (module.test_dataloader(), module.parts.test),
+        (module.predict_dataloader(), module.visits),
+    ):
+        rows = torch.cat([rows for (rows,) in loader])
+        assert rows.tolist() == part.index.tolist()
+        assert whole(module, next(iter(loader))).image.shape[1:] == (1, 6, 6, 6)
+
+
+class Mean(LightningModule):
+    """A model that checks what Lightning hands it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.zeros(()))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        assert batch.image.shape[1:3] == (2, 1)
+        return (batch.image - self.level).square().mean()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        assert batch.image.ndim == 5
+        assert batch.factors.shape[1:] == (2,)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real scans of ../shared/data/brain are not here")
+def test_real_scans_train(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    module = LongitudinalData(
+        str(REAL / "longitudinal-ms"), (32, 32, 32), 6.0, 2, steps_per_epoch=2, cache=str(tmp_path)
+    )
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    model = Mean()
+    trainer.fit(model, module)
+    assert trainer.global_step == 2
+    assert model.level > 0
+    assert "1 of 2 training participants have one visit" in caplog.text
+    assert "NOT held-out" in caplog.text

@@ -1,0 +1,213 @@
+import gzip
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torchio as tio
+
+from disentangle_pl.brain.volumes import Preparation, check_scan
+from disentangle_pl.errors import InputError
+from tests.brain.scans import REAL, anatomy, write
+
+PLAIN = Preparation((12, 12, 12), 1.0)
+
+
+def no_nifti(path: Path) -> None:
+    path.write_bytes(b"this is not a scan")
+
+
+def empty(path: Path) -> None:
+    path.touch()
+
+
+def cut_off(path: Path) -> None:
+    write(path, anatomy())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+
+
+def slice_2d(path: Path) -> None:
+    write(path, anatomy()[0])
+
+
+def slice_3d(path: Path) -> None:
+    write(path, anatomy()[..., :1])
+
+
+def series_4d(path: Path) -> None:
+    write(path, np.stack([anatomy(), anatomy(1)], axis=-1))
+
+
+def colours(path: Path) -> None:
+    write(path, np.zeros((12, 12, 12), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")]))
+
+
+def nan(path: Path) -> None:
+    values = anatomy()
+    values[3, 3, 3] = np.nan
+    write(path, values)
+
+
+def infinite(path: Path) -> None:
+    values = anatomy().astype(np.float64)
+    values[3, 3, 3] = 1e300
+    write(path, values)
+
+
+def constant(path: Path) -> None:
+    write(path, np.full((12, 12, 12), 7, dtype=np.int16))
+
+
+def speck(path: Path) -> None:
+    values = np.zeros((12, 12, 12), dtype=np.float32)
+    values[6, 6, 6] = 1
+    write(path, values)
+
+
+def patched_zoom(path: Path, zoom: float) -> None:
+    write(path.with_name("whole.nii"), anatomy())
+    data = bytearray(path.with_name("whole.nii").read_bytes())
+    data[80:84] = np.float32(zoom).tobytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+def zero_zoom(path: Path) -> None:
+    patched_zoom(path, 0)
+
+
+def negative_zoom(path: Path) -> None:
+    patched_zoom(path, -1)
+
+
+def metres(path: Path) -> None:
+    write(path, anatomy(), np.diag([1000.0, 1000, 1000, 1]))
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (no_nifti, "cannot be read as NIfTI"),
+        (empty, "cannot be read as NIfTI"),
+        (cut_off, "cannot be read as NIfTI"),
+        (slice_2d, "not a slice"),
+        (slice_3d, "not a slice"),
+        (series_4d, "pick one volume"),
+        (colours, "not real numbers"),
+        (nan, "1 voxels that are NaN or infinite"),
+        (infinite, "1 voxels that are NaN or infinite"),
+        (constant, "the same value 7 in every voxel"),
+        (speck, "one value 0 from percentile to percentile"),
+        (zero_zoom, "voxel sizes"),
+        (negative_zoom, "voxel sizes"),
+        (metres, "voxel sizes"),
+    ],
+)
+def test_what_cannot_be_prepared_is_named(
+    tmp_path: Path, make: Callable[[Path], None], what: str, suffix: str
+) -> None:
+    path = tmp_path / f"bad{suffix}"
+    make(path)
+    with pytest.raises(InputError, match=what) as error:
+        PLAIN(path)
+    assert str(path) in str(error.value)
+
+
+def test_headers_alone_tell_most(tmp_path: Path) -> None:
+    series_4d(tmp_path / "four.nii.gz")
+    with pytest.raises(InputError, match="pick one volume"):
+        check_scan(tmp_path / "four.nii.gz")
+    check_scan(write(tmp_path / "good.nii.gz", anatomy()))
+
+
+def test_other_formats_are_refused(tmp_path: Path) -> None:
+    nib.save(nib.MGHImage(anatomy(), np.eye(4)), tmp_path / "scan.mgz")
+    with pytest.raises(InputError, match=r"scan.mgz is not a NIfTI"):
+        check_scan(tmp_path / "scan.mgz")
+
+
+def test_trailing_axes_of_length_one_are_dropped(tmp_path: Path) -> None:
+    long = PLAIN(write(tmp_path / "long.nii", anatomy()[..., None, None]))
+    np.testing.assert_array_equal(long, PLAIN(write(tmp_path / "scan.nii", anatomy())))
+
+
+def test_orientation_on_disk_makes_no_difference(tmp_path: Path) -> None:
+    ras = PLAIN(write(tmp_path / "ras.nii.gz", anatomy()))
+    mirror = np.diag([-1.0, -1, 1, 1])
+    mirror[:2, 3] = 11
+    lps = PLAIN(write(tmp_path / "lps.nii.gz", anatomy()[::-1, ::-1], mirror))
+    turned = np.array([[0.0, 0, 1, 0], [1, 0, 0, 0], [0, -1, 0, 11], [0, 0, 0, 1]])
+    ail = PLAIN(write(tmp_path / "ail.nii.gz", anatomy().transpose(1, 2, 0)[:, ::-1], turned))
+    np.testing.assert_array_equal(lps, ras)
+    np.testing.assert_array_equal(ail, ras)
+    assert ras[2:7, 3:10, 4:10].min() > 0.8
+    assert ras[8:, :, :].max() < 0.2
+
+
+def test_size_and_spacing(tmp_path: Path) -> None:
+    path = write(tmp_path / "scan.nii.gz", anatomy(), np.diag([2.0, 1, 3, 1]))
+    volume = Preparation((8, 20, 12), 2.0)(path)
+    assert volume.shape == (8, 20, 12)
+    assert volume.dtype == np.float16
+    assert not volume[:, :6].any(), "12 mm of scan are padded to 40 mm"
+    assert not volume[:, 14:].any()
+
+
+def test_percentiles_become_zero_and_one(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(1e6, 1e5, (12, 12, 12))
+    path = write(tmp_path / "scan.nii.gz", values)
+    preparation = Preparation((12, 12, 12), 1.0, (5, 90))
+    volume = preparation(path)
+    assert volume.min() == 0
+    assert volume.max() == 1
+    assert (volume == 0).mean() == pytest.approx(0.05, abs=0.002)
+    assert (volume == 1).mean() == pytest.approx(0.10, abs=0.002)
+    theirs = tio.RescaleIntensity((0, 1), percentiles=(5, 90))(tio.ScalarImage(tensor=values[None]))
+    np.testing.assert_allclose(volume, theirs.data[0].numpy(), atol=1e-3)
+
+
+def test_padding_takes_the_background_whatever_its_value(tmp_path: Path) -> None:
+    usual, low = (
+        Preparation((20, 20, 20), 1.0)(write(tmp_path / f"{i}.nii", anatomy() - 1024 * i)) for i in (0, 1)
+    )
+    np.testing.assert_allclose(low, usual, atol=2e-3)
+
+
+def test_no_warning_and_the_same_twice(tmp_path: Path) -> None:
+    path = write(tmp_path / "scan.nii.gz", anatomy().astype(np.uint16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(PLAIN(path), PLAIN(path))
+
+
+def test_the_key_follows_the_settings_and_not_their_type() -> None:
+    key = Preparation((8, 8, 8), 2.0).key
+    assert Preparation((8, 8, 8), 2).key == key
+    others = [Preparation((8, 8, 9), 2), Preparation((8, 8, 8), 3), Preparation((8, 8, 8), 2, (1, 99))]
+    assert len({key, *(other.key for other in others)}) == 4
+
+
+@pytest.mark.parametrize("settings", [((0, 8, 8), 1.0), ((8, 8, 8), 0.0), ((8, 8, 8), 1.0, (99.0, 1.0))])
+def test_settings_that_make_no_sense(settings: tuple[tuple[int, int, int], float]) -> None:
+    with pytest.raises(InputError):
+        Preparation(*settings)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real scans of ../shared/data/brain are not here")
+def test_real_scans() -> None:
+    preparation = Preparation((32, 32, 32), 6.0)
+    first, second, other = (
+        preparation(REAL / "longitudinal-ms" / f"{sub}/{ses}/anat/{sub}_{ses}_T1w.nii.gz").astype(np.float32)
+        for sub, ses in (("sub-01", "ses-1"), ("sub-01", "ses-2"), ("sub-03", "ses-2"))
+    )
+    for volume in (first, second, other):
+        assert 0.1 < volume.mean() < 0.3
+        assert volume[12:20, 12:20, 12:20].mean() > 0.2, "brain in the middle"
+        assert volume[:3, :, :3].max() < 0.05, "air in the corner"
+        upright = np.corrcoef(volume.ravel(), volume[::-1].ravel())[0, 1]
+        assert upright > np.corrcoef(volume.ravel(), volume[:, :, ::-1].ravel())[0, 1], "left mirrors right"
+    assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.7
+    stripped = preparation(REAL / "ms-patient07_space-MNI_desc-brain_T1w.nii.gz")
+    assert np.median(stripped) < 1e-3
