@@ -95,9 +95,7 @@ def _share(q: DiagonalGaussian, common: DiagonalGaussian, ratio: float) -> Diago
     if q.mean.shape[1] != 2:
         raise InputError(f"adaptive aggregation compares the two images of a pair, got groups of {q.mean.shape[1]}")
     shared = shared_latents(q, ratio)
-    return DiagonalGaussian(
-        torch.where(shared, common.mean, q.mean), torch.where(shared, common.logvar, q.logvar)
-    )
+    return DiagonalGaussian(torch.where(shared, common.mean, q.mean), torch.where(shared, common.logvar, q.logvar))
 
 
 def _checked(ratio: float) -> float:

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,7 @@ class ConvBackbone(Backbone):
             *_up(shape[0], channels, nn.ConvTranspose3d if volume else nn.ConvTranspose2d),
         )
         _glorot(self)
-        self.to(memory_format=self.layout)
+        self.to(memory_format=self.layout)  # type: ignore[call-overload]  # missing from torch's stubs
 
     def moments(self, image: Tensor) -> Tensor:
         """Encode (B, C, *S)."""
@@ -154,14 +155,14 @@ def _up(
 ) -> list[nn.Module]:
     widths = [*reversed(channels), outputs]
     layers: list[nn.Module] = []
-    for inputs, width in zip(widths, widths[1:], strict=False):
+    for inputs, width in pairwise(widths):
         layers += [conv(inputs, width, 4, stride=2, padding=1), nn.ReLU()]
     return layers[:-1]
 
 
 def _dense(widths: Sequence[int], activation: type[nn.Module]) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), activation()]
     return layers[:-1]
 

@@ -4,16 +4,15 @@ import logging
 import os
 import signal
 import sys
-import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -28,32 +27,53 @@ from disentangle_pl.callbacks.resume import ExactResume, SaveWhenStopped, StopWh
 from disentangle_pl.callbacks.traversals import LogTraversals
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, find_input_error, one_line
 from disentangle_pl.loggers import MetricsCSV
 from disentangle_pl.machine import fast_precision, keep_freed_memory
 from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
 from disentangle_pl.runs import flatten, newest_checkpoint, refuse_other_config, run_id, swept_keys, wandb_offline
 
 ALWAYS = (ExactResume, SaveWhenStopped, StopWhenDiverged, WriteCodes)
+DEFAULTS = {
+    "trainer.devices": 1,
+    "trainer.max_epochs": 10,
+    "trainer.num_sanity_val_steps": 0,
+    "trainer.enable_model_summary": False,
+    "checkpoint.save_last": True,
+    "checkpoint.save_top_k": 0,
+    "checkpoint.save_on_train_epoch_end": True,
+    "checkpoint.enable_version_counter": False,
+}
+REFRESH = 20  # steps between two updates of the progress bar, each of which waits for the GPU
 TERMINATED = 128 + signal.SIGTERM
+
+
+class Parser(LightningArgumentParser):
+    """A parser whose errors are one sentence."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print what is wrong and leave with exit code 2; a parser inside another one raises instead."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        _leave(f"{one_line(message)} (see {self.prog.replace(' [options]', '')} --help)")
 
 
 class SaveConfig(SaveConfigCallback):
     """Write the configuration to the run folder, and flat to W&B: flag = sweep key = column."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, given: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "save_to_log_dir": False, "overwrite": True})
+        self.given = given
 
     @rank_zero_only
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Save once a run; a resumed run keeps the file it has."""
-        text = self.parser.dump(self.config, skip_none=False)
+        """Save what the user gave, so that the file makes the same run again in a folder of its own."""
         path = Path(trainer.default_root_dir) / "config.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         if stage == "fit":
-            path.write_text(text)
+            path.write_text(self.given)
         known = swept_keys()
-        flat = {key: value for key, value in flatten(yaml.safe_load(text)) if value is not None and key not in known}
+        flat = {key: value for key, value in flatten(yaml.safe_load(self.given)) if value is not None and key not in known}
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.config.update(flat, allow_val_change=True)
@@ -78,14 +98,7 @@ class CLI(LightningCLI):
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LogDisentanglement, "disentanglement")
         parser.add_lightning_class_args(LogTraversals, "traversals")
-        parser.set_defaults(
-            {
-                "checkpoint.save_last": True,
-                "checkpoint.save_top_k": 0,
-                "checkpoint.save_on_train_epoch_end": True,
-                "checkpoint.enable_version_counter": False,
-            }
-        )
+        parser.set_defaults(DEFAULTS)
         parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
 
@@ -93,8 +106,11 @@ class CLI(LightningCLI):
         """Choose the run folder, the loggers, the precision and the checkpoint to go on from."""
         config = self.config[self.subcommand]
         source = config.config[-1] if config.get("config") else None
-        name = run_id(Path(str(source)).stem if source else self.subcommand, config.run_id)
+        name = run_id(Path(str(source)).stem if source else str(self.subcommand), config.run_id)
         folder = Path(config.runs_dir).absolute() / name
+        given = config.clone()
+        given.run_id = given.ckpt_path = None
+        self.save_config_kwargs["given"] = self._parser(self.subcommand).dump(given, skip_none=False)
         trainer = config.trainer
         trainer.default_root_dir = str(folder)
         config.checkpoint.dirpath = str(folder / "checkpoints")
@@ -102,17 +118,21 @@ class CLI(LightningCLI):
             trainer.precision = fast_precision(trainer.accelerator) if config.fast else "32-true"
         if trainer.logger in (None, True):
             trainer.logger = _loggers(folder, name, config.project)
-        trainer.callbacks = [*(trainer.callbacks or []), *(_class(kind) for kind in ALWAYS)]
+        ours = [_class(kind) for kind in ALWAYS]
+        if trainer.enable_progress_bar is not False:
+            ours.append(_class(RichProgressBar, refresh_rate=REFRESH))
+        trainer.callbacks = [*(trainer.callbacks or []), *ours]
         self._choose_checkpoint(config, folder)
 
     def before_fit(self) -> None:
-        """Refuse a model that shares latents within pairs when the data has no pairs."""
+        """Find what is wrong with data and model before a logger or a folder exists."""
         if isinstance(self.model, VAE) and self.model.aggregation is not None and self.datamodule.group == 1:
             raise InputError(AGGREGATION_WITHOUT_PAIRS)
+        self.datamodule.setup("fit")
 
     def after_fit(self) -> None:
         """Score the final weights in full, draw the final traversals and say where everything lies."""
-        if self.trainer.fast_dev_run:
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         self.trainer.validate(self.model, self.datamodule, verbose=False)
         if self.trainer.is_global_zero:
@@ -124,28 +144,24 @@ class CLI(LightningCLI):
             if config.ckpt_path in (None, "last"):
                 config.ckpt_path = str(own) if own else None
             if own:
-                refuse_other_config(folder, yaml.safe_load(self.parser_of("fit").dump(config, skip_none=False)))
+                refuse_other_config(folder, yaml.safe_load(self.save_config_kwargs["given"]))
         elif config.ckpt_path in (None, "last"):
             if own is None:
                 raise InputError(
-                    f"{self.subcommand} needs a trained model and {folder} holds none: give --ckpt_path=FILE, or "
-                    "--run_id=NAME of a run"
+                    f"{self.subcommand} needs a trained model: give --ckpt_path=FILE, or --run_id=NAME of a run with "
+                    f"checkpoints in {folder.parent}"
                 )
             config.ckpt_path = str(own)
         if config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise InputError(f"there is no checkpoint at {config.ckpt_path}: check --ckpt_path")
 
-    def parser_of(self, subcommand: str) -> LightningArgumentParser:
-        """Return the parser of a subcommand."""
-        return self._parser(subcommand)
-
 
 def _class(kind: type, **init_args: Any) -> Namespace:
-    return Namespace(class_path=f"{kind.__module__}.{kind.__qualname__}", init_args=Namespace(**init_args))
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return Namespace(class_path=path, init_args=Namespace(**init_args))  # type: ignore[no-untyped-call]
 
 
 def _loggers(folder: Path, name: str, project: str) -> list[Namespace]:
-    folder.mkdir(parents=True, exist_ok=True)
     loggers = [_class(MetricsCSV, save_dir=str(folder))]
     if os.environ.get("WANDB_MODE") != "disabled":
         loggers.append(
@@ -168,7 +184,13 @@ def _quiet() -> None:
     # the loaders draw whole batches by index: worker processes would only copy them
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # for calls in Lightning 2.6.6
     os.environ.setdefault("WANDB_SILENT", "true")
+
+
+def _leave(message: str) -> NoReturn:
+    print(f"disentangle-pl: error: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -193,11 +215,12 @@ def main(args: Sequence[str] | None = None) -> None:
             seed_everything_default=0,
             save_config_callback=SaveConfig,
             parser_kwargs={"prog": "disentangle-pl"},
+            parser_class=Parser,
         )
-    except InputError as error:
-        if os.environ.get("DISENTANGLE_PL_TRACEBACK"):
-            traceback.print_exc()
-        print(f"disentangle-pl: error: {error}", file=sys.stderr)
-        sys.exit(2)
     except SIGTERMException:
         sys.exit(TERMINATED)
+    except Exception as error:
+        wrong = find_input_error(error)
+        if wrong is None or os.environ.get("DISENTANGLE_PL_TRACEBACK"):
+            raise
+        _leave(str(wrong))

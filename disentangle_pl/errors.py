@@ -1,9 +1,36 @@
 """The one exception that means: what the user gave is wrong, and here is what to do."""
 
+import re
 
-class InputError(ValueError):
+NOISE = re.compile(
+    r"Does not validate against|Subtypes:|Errors:|Problem with given class_path|Given value|Expected a <class 'NoneType'>"
+)
+KEY = re.compile(r'(?:Parser key|Key) "([^"]+)":?')
+
+
+class InputError(Exception):
     """Wrong input from outside: a file, a table, a setting.
 
     The message is one sentence that says what is wrong, where, and what to do. The command line prints it without a
     traceback and leaves with exit code 2; any other exception is a bug of ours and keeps its traceback.
     """
+
+
+def find_input_error(error: BaseException) -> InputError | None:
+    """Find the wrong input behind an exception, following what caused what.
+
+    Args:
+        error: What reached the command line; argument parsers wrap the exceptions of the constructors they call.
+    """
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, InputError):
+        seen = seen.__cause__
+    return seen
+
+
+def one_line(message: str) -> str:
+    """Boil the many lines of a jsonargparse error down to the key and what is wrong with it."""
+    keys = KEY.findall(message)
+    lines = [KEY.sub("", line).strip(" -") for line in message.splitlines() if not NOISE.search(line)]
+    said = list(dict.fromkeys(line for line in lines if line))
+    return f"{'.'.join(keys)}: {'; '.join(said)}" if keys else "; ".join(said)

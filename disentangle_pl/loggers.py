@@ -23,7 +23,9 @@ class MetricsCSV(Logger):
         super().__init__()
         self.path = Path(save_dir) / "metrics.csv"
         self._columns: list[str] = []
-        self._pending: dict[str, Any] = {}
+        self._row: dict[str, Any] = {}
+        self._unsaved = False
+        self._in_file = False
 
     @property
     def name(self) -> str:
@@ -48,25 +50,28 @@ class MetricsCSV(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add a row, or the columns of a step that has one already."""
         at = int(step or 0)
-        if self._pending and self._pending["step"] != at:
-            self.save()
-        elif not self._columns:
+        if not self._columns:
             self._continue_from(at)
-        self._pending |= {"step": at, **{key: float(value) for key, value in metrics.items()}}
+        if self._row.get("step") != at:
+            self.save()
+            self._row, self._in_file = {"step": at}, False
+        self._row |= {key: float(value) for key, value in metrics.items()}
+        self._unsaved = True
 
     @rank_zero_only
     def save(self) -> None:
-        """Write the pending row; a new column rewrites the table, atomically."""
-        if not self._pending:
+        """Write the row of this step; a new column, or more of a row that is written, rewrites the table atomically."""
+        if not self._unsaved:
             return
-        new = [column for column in self._pending if column not in self._columns]
-        if new or not self.path.exists():
+        new = [column for column in self._row if column not in self._columns]
+        if new or self._in_file or not self.path.exists():
             self._columns += new
-            self._write([*self._read(), self._pending])
+            rows = self._read()
+            self._write([*(rows[:-1] if self._in_file else rows), self._row])
         else:
             with self.path.open("a", newline="") as file:
-                csv.DictWriter(file, self._columns).writerow(self._pending)
-        self._pending = {}
+                csv.DictWriter(file, self._columns).writerow(self._row)
+        self._unsaved, self._in_file = False, True
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -84,8 +89,8 @@ class MetricsCSV(Logger):
         if not self.path.exists():
             return []
         with self.path.open(newline="") as file:
-            # A kill may have cut the last line short; every whole row has a value, if empty, for every column.
-            return [row for row in csv.DictReader(file) if None not in row.values() and row["step"]]
+            # A kill may have cut the last line short.
+            return list(csv.DictReader(line for line in file if line.endswith("\n")))
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # CPU flags on x86 and Arm
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed tensors for the next step; it would unmap each, and page faults cost a third of CPU training.
+    """Let glibc keep freed tensors for the next step: it would unmap each, and page faults cost a third of the time.
 
     Freed memory stays with the process. Does nothing on other C libraries.
     """

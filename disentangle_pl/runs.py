@@ -19,8 +19,8 @@ COMPARED = ("model", "data", "seed_everything")  # what may not change when a ru
 def run_id(stem: str, given: str | None) -> str:
     """Choose the id of this run, the same on every rank and after a requeue.
 
-    In order: the id given, WANDB_RUN_ID, the Slurm job (and array task), torchrun's id, a new random one. It is exported,
-    so that the processes that Lightning starts inherit it.
+    In order: the id given, WANDB_RUN_ID, the Slurm job (and array task), torchrun's id, a new random one. It is
+    exported, so that the processes that Lightning starts inherit it.
 
     Args:
         stem: Readable start of a random id.
@@ -51,7 +51,7 @@ def flatten(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
     """
     for key, value in config.items():
         name = prefix.rstrip(".") if key in ("class_path", "init_args") else prefix + key
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             yield from flatten(value, f"{name}.")
         else:
             yield name, value

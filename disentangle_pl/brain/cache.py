@@ -49,7 +49,8 @@ def prepare(visits: pd.DataFrame, preparation: Preparation, cache: Path, jobs: i
         InputError: If scans cannot be used; the message lists all of them.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    hashes = content_hashes([Path(path) for path in visits["path"]], cache / "contents.json")
+    with FileLock(cache / "contents.lock"):
+        hashes = content_hashes([Path(path) for path in visits["path"]], cache / "contents.json")
     index = visits[["participant_id", "session_id", "path"]].assign(sha256=hashes)
     key = _key(index, preparation)
     target = cache / f"{key}.npy"
@@ -76,7 +77,7 @@ def content_hashes(paths: list[Path], known_at: Path) -> list[str]:
     for path in track(new, "Looking for changed scans", disable=not new, transient=True):
         known[path] = [*stamps[path], _sha256(path)]
     if new:
-        with _replacing(known_at, f".{os.getpid()}.partial") as partial:
+        with _replacing(known_at) as partial:
             partial.write_text(json.dumps(known))
     return [known[str(path)][2] for path in paths]
 
@@ -97,7 +98,7 @@ def _key(index: pd.DataFrame, preparation: Preparation) -> str:
 def _fill(target: Path, index: pd.DataFrame, preparation: Preparation, jobs: int) -> None:
     paths = [Path(path) for path in index["path"]]
     _refuse([problem for path in paths if (problem := _problem(path))], len(paths))
-    with _replacing(target, ".partial") as partial:
+    with _replacing(target) as partial:
         shape = (len(paths), *preparation.size)
         volumes = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
         work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
@@ -129,9 +130,9 @@ def _refuse(problems: list[str], n: int) -> None:
 
 
 @contextmanager
-def _replacing(target: Path, suffix: str) -> Iterator[Path]:
+def _replacing(target: Path) -> Iterator[Path]:
     """Yield a path to write to, which becomes `target` in one step if all went well."""
-    partial = target.with_suffix(suffix)
+    partial = target.with_suffix(".partial")
     try:
         yield partial
         partial.replace(target)

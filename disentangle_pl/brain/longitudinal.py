@@ -2,7 +2,6 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import final
 
 import numpy as np
 import pandas as pd
@@ -44,7 +43,6 @@ class ResidentVolumes:
         return found.float().reshape(*index.shape, 1, *found.shape[1:])
 
 
-@final
 class LongitudinalData(ImageData):
     """Brain scans of people who came more than once.
 
@@ -92,9 +90,7 @@ class LongitudinalData(ImageData):
     ) -> None:
         super().__init__()
         if batch_size < 1 or steps_per_epoch < 1:
-            raise InputError(
-                f"batch_size {batch_size} and steps_per_epoch {steps_per_epoch} must be at least 1"
-            )
+            raise InputError(f"batch_size {batch_size} and steps_per_epoch {steps_per_epoch} must be at least 1")
         self.root = Path(root)
         self.preparation = Preparation(size, spacing, percentiles)
         self.batch_size = batch_size
@@ -105,6 +101,7 @@ class LongitudinalData(ImageData):
         self.jobs = jobs
         self.resident_mib = resident_mib
         self.volumes: ResidentVolumes | None = None
+        self.draw: Draw | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -137,13 +134,14 @@ class LongitudinalData(ImageData):
             self.volumes = ResidentVolumes(prepared, self.resident_mib)
             self.factors = torch.from_numpy(self.visits[list(self.factor_names)].to_numpy(np.float32))
             self.parts = split(self.visits)
-        if stage == "fit":
+        if stage == "fit" and self.draw is None:
             train = self.parts.train
-            self.draw: Draw = visit_pairs(train) if self.pairs else SingleScans(rows_of(train))
+            self.draw = visit_pairs(train) if self.pairs else SingleScans(rows_of(train))
 
     def train_dataloader(self) -> Draws:
         """Endless draws, cut into epochs of `steps_per_epoch`."""
-        return Draws(self.draw, self.batch_size, self.steps_per_epoch, self.seed, *self._place())
+        assert self.draw is not None, "setup comes first"
+        return self.resumed(Draws(self.draw, self.batch_size, self.steps_per_epoch, self.seed, *self.place))
 
     def val_dataloader(self) -> Shard:
         """The scans of the validation participants in order."""
@@ -164,7 +162,4 @@ class LongitudinalData(ImageData):
         return Batch(self.volumes.images(index), self.factors.to(index.device)[index])
 
     def _in_order(self, visits: pd.DataFrame) -> Shard:
-        return Shard(rows_of(visits), self.batch_size, *self._place())
-
-    def _place(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return Shard(rows_of(visits), self.batch_size, *self.place)

@@ -69,9 +69,7 @@ def visit_pairs(visits: pd.DataFrame) -> VisitPairs:
     people = [rows for _, rows in visits.groupby("participant_id", sort=False)]
     several = [rows_of(_in_time(rows)) for rows in people if len(rows) > 1]
     if not several:
-        raise InputError(
-            "no training participant has two visits: set pairs to false to train on single scans"
-        )
+        raise InputError("no training participant has two visits: set pairs to false to train on single scans")
     if len(several) < len(people):
         rank_zero_info(
             f"{len(people) - len(several)} of {len(people)} training participants have one visit "

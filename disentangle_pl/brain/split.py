@@ -62,7 +62,7 @@ def split(visits: pd.DataFrame, fractions: tuple[float, float, float] = FRACTION
     empty = [name for name, rows in (("validation", val), ("test", test)) if rows.empty]
     if empty:
         _warn(
-            "%d participants are too few: the %d of training also serve as %s, whose numbers are NOT held-out",
+            "%d participants are too few: the %d of training also serve as %s; this is NOT held-out",
             visits["participant_id"].nunique(),
             train["participant_id"].nunique(),
             " and ".join(empty),

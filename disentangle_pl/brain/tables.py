@@ -65,9 +65,7 @@ def years_of_dates(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     try:
         times = pd.to_datetime(table[column], format="ISO8601", utc=True)
     except ValueError as error:
-        raise InputError(
-            f"{path} has a {column} that is no ISO 8601 time ({error}): write one, or n/a"
-        ) from error
+        raise InputError(f"{path} has a {column} that is no ISO 8601 time ({error}): write one, or n/a") from error
     return (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=365.25)
 
 

@@ -104,18 +104,14 @@ class Preparation:
         """
         voxels, affine = read_scan(path)
         image = tio.ScalarImage(tensor=torch.from_numpy(voxels - _background(voxels))[None], affine=affine)
-        spatial = tio.Compose(
-            [tio.ToCanonical(), tio.Resample(self.spacing, antialias=True), tio.CropOrPad(self.size)]
-        )
+        spatial = tio.Compose([tio.ToCanonical(), tio.Resample(self.spacing, antialias=True), tio.CropOrPad(self.size)])
         try:
             values = spatial(image).data[0].numpy()
         except RuntimeError as error:
             raise InputError(f"{path} cannot be resampled to {self.spacing} mm ({error})") from error
         low, high = np.percentile(values, self.percentiles)
         if low == high:
-            raise InputError(
-                f"{path} has one value {low:g} from percentile to percentile: check size and spacing"
-            )
+            raise InputError(f"{path} has one value {low:g} from percentile to percentile: check size and spacing")
         scaled: Volume = ((np.clip(values, low, high) - low) / (high - low)).astype(np.float16)
         return scaled
 
@@ -141,9 +137,7 @@ def _readable(path: Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except _UNREADABLE as error:
-        raise InputError(
-            f"{path} cannot be read as NIfTI ({error}): it may be cut off or of another kind"
-        ) from error
+        raise InputError(f"{path} cannot be read as NIfTI ({error}): it may be cut off or of another kind") from error
 
 
 def _open(path: Path) -> Any:
@@ -171,9 +165,7 @@ def _raw_zooms(path: Path, image: Any) -> npt.NDArray[np.float64]:
 
     def read() -> npt.NDArray[np.float64]:
         with image.file_map["image"].get_prepare_fileobj("rb") as file:
-            return np.asarray(
-                type(image.header).from_fileobj(file, check=False)["pixdim"][1:4], dtype=np.float64
-            )
+            return np.asarray(type(image.header).from_fileobj(file, check=False)["pixdim"][1:4], dtype=np.float64)
 
     zooms: npt.NDArray[np.float64] = _readable(path, read)
     return zooms

@@ -36,9 +36,7 @@ class Sheet(NamedTuple):
     ceiling: float
 
 
-def score_sheet(
-    codes: Codes, factors: Factors, scores: dict[str, Score], dci_rows: int, jobs: int = 2
-) -> list[Sheet]:
+def score_sheet(codes: Codes, factors: Factors, scores: dict[str, Score], dci_rows: int, jobs: int = 2) -> list[Sheet]:
     """Score codes (N, d) on factors (N, k), with the floor and the ceiling of every score.
 
     Args:
@@ -103,7 +101,7 @@ class LogDisentanglement(Callback):
         """Keep the posterior means that the model has computed anyway."""
         if not batch.factors.is_floating_point():
             self._known = True
-            self._metric.update(outputs.mean, batch.factors)
+            self._metric.update(outputs["mean"], batch.factors)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather the codes of all processes, score them on the first, and log the same numbers on all."""
@@ -116,7 +114,8 @@ class LogDisentanglement(Callback):
             pl_module.log(f"disentanglement/{name}", value, sync_dist=False, rank_zero_only=False)
 
     def _score(self, trainer: Trainer, codes: Codes, factors: Factors, final: bool) -> dict[str, float]:
-        data = trainer.datamodule if isinstance(trainer.datamodule, ImageData) else None
+        module = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.fit
+        data = module if isinstance(module, ImageData) else None
         varies = factors.min(0) < factors.max(0)
         names = np.array(data.factor_names if data else range(factors.shape[1]))[varies].tolist()
         factors = factors[:, varies]

@@ -15,19 +15,20 @@ from disentangle_pl.errors import InputError
 
 
 class ExactResume(Callback):
-    """Keep the state of all random number generators in the checkpoint, so that a resumed run equals an unbroken one."""
+    """Keep the state of all random generators in the checkpoint, so that a resumed run equals an unbroken one."""
 
     def __init__(self) -> None:
         self._restored: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the generators of torch (CPU and GPUs), NumPy and Python, as tensors and plain numbers."""
-        kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - libraries may draw from the global generator
+        """Return the state of the generators of torch (CPU, GPUs), NumPy and Python, as tensors and plain numbers."""
+        numpy = np.random.get_state(legacy=False)  # noqa: NPY002 - libraries may draw from the global generator
+        mersenne = {**numpy["state"], "key": torch.from_numpy(numpy["state"]["key"].astype(np.int64))}
         version, internal, gauss = random.getstate()
         return {
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all(),
-            "numpy": [kind, torch.tensor(keys.astype(np.int64)), *rest],
+            "numpy": {**numpy, "state": mersenne},
             "python": [version, list(internal), gauss],
         }
 
@@ -36,15 +37,17 @@ class ExactResume(Callback):
         self._restored = state
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Set the remembered state."""
+        """Set the remembered state; a fresh run starts from its seed, whatever launchers and loggers drew before."""
         if self._restored is None:
+            torch.manual_seed(torch.initial_seed() + 1)
             return
         state, self._restored = self._restored, None
         torch.set_rng_state(state["torch"].cpu())
         if len(state["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda"]])
-        kind, keys, *rest = state["numpy"]
-        np.random.set_state((kind, keys.cpu().numpy().astype(np.uint32), *rest))  # noqa: NPY002
+        mersenne = state["numpy"]["state"]
+        keys = mersenne["key"].cpu().numpy().astype(np.uint32)
+        np.random.set_state({**state["numpy"], "state": {**mersenne, "key": keys}})  # noqa: NPY002
         version, internal, gauss = state["python"]
         random.setstate((version, tuple(internal), gauss))
 
@@ -65,17 +68,24 @@ class SaveWhenStopped(Callback):
 
 
 class StopWhenDiverged(Callback):
-    """End a run whose loss is no longer a number, with advice instead of hours of NaN."""
+    """End a run whose loss is no longer a number, with advice instead of hours of NaN.
+
+    Args:
+        every_n_steps: Look so seldom, because looking makes a GPU wait.
+    """
+
+    def __init__(self, every_n_steps: int = 50) -> None:
+        self.every_n_steps = every_n_steps
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look at the loss whenever it is logged, so that a GPU is seldom made to wait.
+        """Look at the loss.
 
         Raises:
             InputError: If the loss is NaN or infinite.
         """
-        if (batch_idx + 1) % trainer.log_every_n_steps:
+        if (batch_idx + 1) % self.every_n_steps:
             return
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor) and not torch.isfinite(loss):

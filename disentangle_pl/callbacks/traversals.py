@@ -60,7 +60,7 @@ def traverse(model: VAE, q: DiagonalGaussian, columns: int = 7, rows: int = 10, 
     z = typical.repeat(len(latents), columns, 1)
     z[torch.arange(len(latents)), :, latents] = values
     images = torch.cat([model.decode(row) for row in z])
-    return Traversal(latents, kl[latents], values, images.unflatten(0, z.shape[:2]))
+    return Traversal(latents, kl[latents], values, images.reshape(*z.shape[:2], *images.shape[1:]))
 
 
 def draw_traversal(traversal: Traversal) -> Figure:
@@ -134,7 +134,7 @@ class LogTraversals(Callback):
     ) -> None:
         """Keep the posteriors that the model has computed anyway."""
         if sum(len(q.mean) for q in self._posteriors) < self.images:
-            self._posteriors.append(outputs)
+            self._posteriors.append(DiagonalGaussian(**outputs))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw on the first process."""

@@ -25,9 +25,7 @@ class Draws:
         world_size: Number of processes.
     """
 
-    def __init__(
-        self, draw: Draw, batch_size: int, steps: int, seed: int, rank: int = 0, world_size: int = 1
-    ) -> None:
+    def __init__(self, draw: Draw, batch_size: int, steps: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
         self.draw = draw
         self.total = batch_size * world_size
         self.rows = slice(rank * batch_size, (rank + 1) * batch_size)
@@ -39,18 +37,18 @@ class Draws:
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        while self.position < self.steps:
+        for _ in range(self.position, self.steps):
             drawn = self.draw(self.total, self.generator)
-            self.position += 1
+            # Before the yield: Lightning fetches exactly `steps` batches and never runs the generator to its end.
+            self.position = (self.position + 1) % self.steps
             yield tuple(tensor[self.rows] for tensor in drawn)
-        self.position = 0
 
-    def state_dict(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Return the position in the epoch and the state of the generator."""
-        return {"position": self.position % self.steps, "generator": self.generator.get_state()}
+        return {"position": self.position, "generator": self.generator.get_state()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+    def go_on_from(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
         self.position = state["position"]
         self.generator.set_state(state["generator"])
 
@@ -66,7 +64,7 @@ class Shard:
     """
 
     def __init__(self, index: Tensor, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
-        self.batches: Sequence[Tensor] = index[rank::world_size].split(batch_size)
+        self.batches: Sequence[Tensor] = torch.split(index[rank::world_size], batch_size)
 
     def __len__(self) -> int:
         return len(self.batches)

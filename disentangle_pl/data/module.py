@@ -1,8 +1,11 @@
 """What a model, a callback and the command line may expect of any data module."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from lightning.pytorch import LightningDataModule
+
+from disentangle_pl.data.draws import Draws
 
 
 class ImageData(LightningDataModule, ABC):
@@ -10,7 +13,15 @@ class ImageData(LightningDataModule, ABC):
 
     Training batches are `Batch(image, factors, changed)` with image (B, C, *S), or (B, G, C, *S) when `group` is G > 1.
     Validation, test and predict batches are always single images (B, C, *S).
+
+    The state of the training draws travels in the checkpoint with the data module. Lightning would restore that of a
+    loader only when the checkpoint was taken before its epoch was over.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._draws: Draws | None = None
+        self._remembered: dict[str, Any] | None = None
 
     @property
     @abstractmethod
@@ -26,3 +37,23 @@ class ImageData(LightningDataModule, ABC):
     @abstractmethod
     def factor_names(self) -> tuple[str, ...]:
         """The names of the k columns of `Batch.factors`."""
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """This process and the number of processes; (0, 1) without a trainer."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def resumed(self, draws: Draws) -> Draws:
+        """Return the training draws, moved on to where the checkpoint was taken if there is one."""
+        if self._remembered is not None:
+            draws.go_on_from(self._remembered)
+        self._draws, self._remembered = draws, None
+        return draws
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the training draws."""
+        return {"draws": self._draws.state()} if self._draws else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remember the state of the training draws until they are made."""
+        self._remembered = state_dict.get("draws")

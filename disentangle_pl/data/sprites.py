@@ -26,7 +26,7 @@ def ellipse(u: Tensor, v: Tensor) -> Tensor:
 
 
 def heart(u: Tensor, v: Tensor) -> Tensor:
-    """Inside test of the heart (a^2 + b^2 - 1)^3 <= a^2 b^3, shrunk and shifted into the unit circle, point downwards."""
+    """Inside test of the heart (a^2 + b^2 - 1)^3 <= a^2 b^3, shrunk and shifted into the unit circle, point down."""
     a, b = 1.2 * u, 0.1 - 1.2 * v
     return (a.square() + b.square() - 1) ** 3 <= a.square() * b**3
 

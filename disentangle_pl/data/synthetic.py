@@ -21,7 +21,7 @@ class ResidentImages(FactorDataset):
 
     def __init__(self, dataset: FactorDataset, chunk: int = 512) -> None:
         self.shape, self.factors = dataset.shape, dataset.factors
-        pieces = torch.arange(len(dataset)).split(chunk)
+        pieces = torch.split(torch.arange(len(dataset)), chunk)
         self.bytes = torch.cat([(dataset.images(piece) * 255).round().byte() for piece in pieces])
 
     def images(self, index: Tensor) -> Tensor:
@@ -47,6 +47,9 @@ class SyntheticData(ImageData):
         eval_batch_size: Images a validation batch.
         seed: Seed of the training draws; the command line links it to `seed_everything`.
         resident_mib: Keep the images on the device when they take at most so many MiB.
+
+    Raises:
+        InputError: If the factor grid is too small for the pairs.
     """
 
     def __init__(
@@ -69,6 +72,8 @@ class SyntheticData(ImageData):
         self.eval_batch_size = eval_batch_size
         self.seed = seed
         self.resident_mib = resident_mib
+        if pairs:
+            pairs.sample(dataset.factors, 1, torch.Generator())  # refuses impossible pairs
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,9 +91,7 @@ class SyntheticData(ImageData):
         return self.dataset.factors.names
 
     def setup(self, stage: str) -> None:
-        """Render the whole grid once if it fits, and refuse impossible pairs before training."""
-        if self.pairs:
-            self.pairs.sample(self.dataset.factors, 1, torch.Generator())
+        """Render the whole grid once if it fits."""
         small = len(self.dataset) * math.prod(self.shape) <= self.resident_mib * 2**20
         if small and not isinstance(self.dataset, ResidentImages):
             self.dataset = ResidentImages(self.dataset)
@@ -103,7 +106,7 @@ class SyntheticData(ImageData):
 
     def train_dataloader(self) -> Draws:
         """Endless draws, cut into epochs of `steps_per_epoch`."""
-        return Draws(self.draw, self.batch_size, self.steps_per_epoch, self.seed, *self._place())
+        return self.resumed(Draws(self.draw, self.batch_size, self.steps_per_epoch, self.seed, *self.place))
 
     def val_dataloader(self) -> Shard:
         """The fixed validation sample."""
@@ -115,17 +118,14 @@ class SyntheticData(ImageData):
 
     def predict_dataloader(self) -> Shard:
         """Every image of the grid in index order."""
-        return Shard(torch.arange(len(self.dataset)), self.eval_batch_size, *self._place())
+        return Shard(torch.arange(len(self.dataset)), self.eval_batch_size, *self.place)
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> Batch:
         """Turn grid indices (B,) or (B, G) into images on their device."""
         index = batch[0]
-        images = self.dataset.images(index.flatten()).unflatten(0, index.shape)
+        images = self.dataset.images(index.flatten()).reshape(*index.shape, *self.shape)
         return Batch(images, self.dataset.factors.to_factors(index), batch[1] if len(batch) > 1 else None)
 
     def _sample(self, seed: int) -> Shard:
         index = torch.randint(len(self.dataset), (self.eval_size,), generator=torch.Generator().manual_seed(seed))
-        return Shard(index, self.eval_batch_size, *self._place())
-
-    def _place(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return Shard(index, self.eval_batch_size, *self.place)

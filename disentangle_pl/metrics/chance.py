@@ -7,9 +7,7 @@ from disentangle_pl.metrics.information import Values
 from disentangle_pl.metrics.score import Codes, Factors, Score, check
 
 
-def permuted_floor(
-    score: Score, codes: Codes, factors: Factors, *, permutations: int = 5, seed: int = 0
-) -> float:
+def permuted_floor(score: Score, codes: Codes, factors: Factors, *, permutations: int = 5, seed: int = 0) -> float:
     """Return the mean score after the rows of the codes were shuffled against the factors.
 
     The latents keep their distribution and their dependence on each other, and know nothing of the factors.

@@ -43,9 +43,7 @@ class CodesAndFactors(Metric):
             shapes = f"{tuple(codes.shape)} and {tuple(factors.shape)}"
             raise InputError(f"codes and factors of a batch must be (B, d) and (B, k), got {shapes}")
         if factors.is_floating_point():
-            raise InputError(
-                f"factors must be class indices, got {factors.dtype}: bin continuous covariates first"
-            )
+            raise InputError(f"factors must be class indices, got {factors.dtype}: bin continuous covariates first")
         self.codes.append(codes.detach().float())
         self.factors.append(factors.detach().long())
 

@@ -51,9 +51,7 @@ def fit_probes(codes: Codes, factors: Factors, *, seed: int = 0, jobs: int = 1) 
     check(codes, factors)
     stream = np.random.RandomState(seed)
     fits = [
-        delayed(_fit)(codes, factor, stream if jobs == 1 else np.random.RandomState(seed + k))
-        if varies
-        else None
+        delayed(_fit)(codes, factor, stream if jobs == 1 else np.random.RandomState(seed + k)) if varies else None
         for k, (factor, varies) in enumerate(zip(factors.T, varying(factors), strict=True))
     ]
     fitted = iter(Parallel(n_jobs=jobs)(fit for fit in fits if fit))
@@ -63,9 +61,7 @@ def fit_probes(codes: Codes, factors: Factors, *, seed: int = 0, jobs: int = 1) 
 def importance_matrix(probes: Sequence[Probe], latents: int) -> Values:
     """Return how much each probe leans on each latent: (latents, k), 0 where there is no probe."""
     unused = np.zeros(latents)
-    return np.stack(
-        [unused if probe is None else np.abs(probe.feature_importances_) for probe in probes], axis=1
-    )
+    return np.stack([unused if probe is None else np.abs(probe.feature_importances_) for probe in probes], axis=1)
 
 
 def disentanglement(importance: Values) -> float:
@@ -83,9 +79,7 @@ def disentanglement(importance: Values) -> float:
         InputError: If there is one column only, which every row would keep to.
     """
     if importance.shape[1] < 2:
-        raise InputError(
-            f"shares need at least 2 factors and 2 latents to differ over, got {importance.shape}"
-        )
+        raise InputError(f"shares need at least 2 factors and 2 latents to differ over, got {importance.shape}")
     shares = importance + 1e-11
     shares /= shares.sum(axis=1, keepdims=True)
     order = 1 + np.sum(shares * np.log(shares), axis=1) / np.log(importance.shape[1])
@@ -98,9 +92,7 @@ def completeness(importance: Values) -> float:
     return disentanglement(importance.T)
 
 
-def dci_scores(
-    codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = 1
-) -> DCI:
+def dci_scores(codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = 1) -> DCI:
     """Return the DCI scores with gradient-boosted trees, as set by Locatello et al. 2019 (arXiv:1811.12359).
 
     The cost grows with rows, latents and the values of all factors: minutes for 10,000 rows of dSprites.
@@ -123,9 +115,7 @@ def dci_scores(
     train, held_out = train_test(codes, factors, test)
     probes = fit_probes(*train, seed=seed, jobs=jobs)
     matrix = importance_matrix(probes, codes.shape[1])
-    return DCI(
-        disentanglement(matrix), completeness(matrix), _accuracy(probes, *train), _accuracy(probes, *held_out)
-    )
+    return DCI(disentanglement(matrix), completeness(matrix), _accuracy(probes, *train), _accuracy(probes, *held_out))
 
 
 def dci_disentanglement(codes: Codes, factors: Factors) -> float:

@@ -34,9 +34,7 @@ def discretise(codes: Codes, bins: int = 20) -> NDArray[np.int64]:
     low, high = codes.min(axis=0), codes.max(axis=0)
     margin = np.where(low == high, 0.5, 0.0).astype(codes.dtype)
     edges = np.linspace(low - margin, high + margin, bins + 1)[:-1]
-    columns = [
-        np.searchsorted(edge, column, side="right") for edge, column in zip(edges.T, codes.T, strict=True)
-    ]
+    columns = [np.searchsorted(edge, column, side="right") for edge, column in zip(edges.T, codes.T, strict=True)]
     return np.stack(columns, axis=1).astype(np.int64, copy=False)
 
 

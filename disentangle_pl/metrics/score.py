@@ -26,26 +26,16 @@ def check(codes: Codes, factors: Factors) -> None:
             a code is NaN or infinite, or if the factors are not integers.
     """
     if codes.ndim != 2 or factors.ndim != 2:
-        raise InputError(
-            f"codes and factors must be (N, d) and (N, k), got {codes.shape} and {factors.shape}"
-        )
+        raise InputError(f"codes and factors must be (N, d) and (N, k), got {codes.shape} and {factors.shape}")
     if len(codes) != len(factors) or len(codes) < 2:
-        raise InputError(
-            f"a score needs at least 2 rows of both, got {len(codes)} codes and {len(factors)} factors"
-        )
+        raise InputError(f"a score needs at least 2 rows of both, got {len(codes)} codes and {len(factors)} factors")
     if 0 in (codes.shape[1], factors.shape[1]):
-        raise InputError(
-            f"a score needs a latent and a factor, got codes {codes.shape}, factors {factors.shape}"
-        )
+        raise InputError(f"a score needs a latent and a factor, got codes {codes.shape}, factors {factors.shape}")
     if not np.issubdtype(factors.dtype, np.integer):
-        raise InputError(
-            f"factors must be integer class indices, got {factors.dtype}: bin continuous covariates first"
-        )
+        raise InputError(f"factors must be integer class indices, got {factors.dtype}: bin continuous covariates first")
     broken = np.flatnonzero(~np.isfinite(codes).all(axis=0))
     if broken.size:
-        raise InputError(
-            f"codes of latents {broken.tolist()} are NaN or infinite: check that the model converged"
-        )
+        raise InputError(f"codes of latents {broken.tolist()} are NaN or infinite: check that the model converged")
 
 
 def check_sizes(codes: Codes, factors: Factors, *, latents: int = 1, values: int = 1) -> None:
@@ -84,17 +74,13 @@ def train_test(codes: Codes, factors: Factors, test: Split | None) -> tuple[Spli
     check(codes, factors)
     if test is None:
         if len(codes) < 6:
-            raise InputError(
-                f"holding out a third needs at least 6 rows, got {len(codes)}: give more, or a test set"
-            )
+            raise InputError(f"holding out a third needs at least 6 rows, got {len(codes)}: give more, or a test set")
         cut = len(codes) - len(codes) // 3
         return (codes[:cut], factors[:cut]), (codes[cut:], factors[cut:])
     check(*test)
     shapes = codes.shape[1], factors.shape[1], test[0].shape[1], test[1].shape[1]
     if shapes[:2] != shapes[2:]:
-        raise InputError(
-            f"test has {shapes[2]} latents and {shapes[3]} factors, train has {shapes[0]} and {shapes[1]}"
-        )
+        raise InputError(f"test has {shapes[2]} latents and {shapes[3]} factors, train has {shapes[0]} and {shapes[1]}")
     return (codes, factors), test
 
 

@@ -1,12 +1,13 @@
 """The variational autoencoder: one training step for every objective."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from disentangle_pl.aggregation import Aggregation
@@ -47,7 +48,10 @@ class VAE(LightningModule, ABC):
         optimizer: OptimizerFactory = lambda params: Adam(params, lr=1e-4),
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(logger=False)
+        with warnings.catch_warnings():
+            # From the command line these are plain configurations; Lightning warns when a file is loaded again.
+            warnings.filterwarnings("ignore", "Attribute .* is an instance of `nn.Module`")
+            self.save_hyperparameters(logger=False)
         self.backbone = backbone(tuple(shape), latent_dim)
         self.likelihood = likelihood or Bernoulli()
         self.aggregation = aggregation
@@ -93,8 +97,8 @@ class VAE(LightningModule, ABC):
         x = image.flatten(0, 1) if groups else image
         q = self.encode(x)
         if self.aggregation is not None:
-            pair = (-1, image.shape[1])
-            q = self.aggregation(DiagonalGaussian(q.mean.unflatten(0, pair), q.logvar.unflatten(0, pair)))
+            grouped = (-1, image.shape[1], q.mean.shape[1])
+            q = self.aggregation(DiagonalGaussian(q.mean.reshape(grouped), q.logvar.reshape(grouped)))
             q = DiagonalGaussian(q.mean.flatten(0, 1), q.logvar.flatten(0, 1))
         z = q.sample(self._noise(q.mean) if noise is None else noise)
         return self.objective(self.likelihood(self.backbone.decode(z), x), q, z)
@@ -108,15 +112,15 @@ class VAE(LightningModule, ABC):
             loss = loss + sum(mask.strength * penalty for mask, penalty in zip(self.masks, penalties, strict=True))
             terms |= {"loss": loss, "mask_penalty": penalties.sum()}
         logged = {f"train/{name}": value.detach() for name, value in terms.items()}
-        self.log_dict(logged, batch_size=len(batch.image), prog_bar=False)
+        self.log_dict(logged, batch_size=len(batch.image), prog_bar=True)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> DiagonalGaussian:
-        """Log the objective of single images and return their posteriors (B, d)."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Log the objective of single images and return the `mean` and `logvar` (B, d) of their posteriors."""
         return self._evaluate(batch, batch_idx, "val")
 
-    def test_step(self, batch: Batch, batch_idx: int) -> DiagonalGaussian:
-        """Log the objective of single images and return their posteriors (B, d)."""
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Log the objective of single images and return the `mean` and `logvar` (B, d) of their posteriors."""
         return self._evaluate(batch, batch_idx, "test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> DiagonalGaussian:
@@ -138,7 +142,7 @@ class VAE(LightningModule, ABC):
         rows = len(like)
         return torch.randn(rows * world, like.shape[1], device=like.device)[rank * rows : (rank + 1) * rows]
 
-    def _evaluate(self, batch: Batch, batch_idx: int, stage: str) -> DiagonalGaussian:
+    def _evaluate(self, batch: Batch, batch_idx: int, stage: str) -> dict[str, Tensor]:
         q = self.encode(batch.image)
         # A generator of its own keeps validation from moving the random numbers of training.
         generator = torch.Generator(q.mean.device).manual_seed(batch_idx)
@@ -146,7 +150,7 @@ class VAE(LightningModule, ABC):
         terms = self.objective(self.likelihood(self.backbone.decode(z), batch.image), q, z)
         logged = {f"{stage}/{name}": value for name, value in terms.items()}
         self.log_dict(logged, batch_size=len(batch.image), on_step=False, on_epoch=True, sync_dist=True)
-        return q
+        return q._asdict()
 
 
 AGGREGATION_WITHOUT_PAIRS = (

@@ -1,0 +1,47 @@
+# Every target makes what it needs. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# On Linux without a GPU: make install PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_ARGS ?=
+CONFIG ?= configs/sprites_ada_gvae.yaml
+# Further flags for the command, e.g. make train ARGS="--model.beta=2 --seed_everything=1"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install train compare test lint types bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+install: $(VENV)/.installed  ## make .venv with the exact versions of constraints.txt
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e ".[dev]"
+	touch $@
+
+train: install  ## the main job: Ada-GVAE on pairs of sprites, scores and traversals (CONFIG=, ARGS=)
+	$(BIN)/disentangle-pl fit --config $(CONFIG) $(ARGS)
+
+compare: install  ## weak supervision against the beta-VAE on the same images and steps, 3 seeds each
+	$(BIN)/python -m benchmarks.compare $(ARGS)
+
+lint: install  ## style, docstrings, annotations, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: install  ## mypy --strict
+	$(BIN)/mypy
+
+test: lint types  ## all gates: lint, types, layers, tests with coverage
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+bench: install  ## images/s and memory of training against a bare PyTorch loop
+	$(BIN)/python -m benchmarks.training $(ARGS)
+
+clean:  ## remove caches and builds; runs stay
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage htmlcov
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

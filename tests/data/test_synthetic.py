@@ -1,0 +1,99 @@
+import pytest
+import torch
+
+from disentangle_pl.data.factors import Batch
+from disentangle_pl.data.pairs import UniformDistinctPairs, UniformPairs
+from disentangle_pl.data.sprites import Sprites
+from disentangle_pl.data.synthetic import ResidentImages, SyntheticData
+from disentangle_pl.errors import InputError
+
+GRID = Sprites(16, None, [0, 5], [0, 7], [0, 31], [0, 31], colors=2, supersample=2)
+
+
+def prepared(**arguments: object) -> SyntheticData:
+    settings = {"batch_size": 5, "steps_per_epoch": 3, "eval_size": 70, "eval_batch_size": 32} | arguments
+    data = SyntheticData(GRID, **settings)  # type: ignore[arg-type]
+    data.setup("fit")
+    return data
+
+
+def batches(data: SyntheticData, stage: str = "train") -> list[Batch]:
+    """Run the loader of a stage as Lightning does."""
+    loaders = {
+        "train": data.train_dataloader,
+        "val": data.val_dataloader,
+        "test": data.test_dataloader,
+        "predict": data.predict_dataloader,
+    }
+    return [data.on_after_batch_transfer(batch, 0) for batch in loaders[stage]()]
+
+
+def test_resident_images_equal_rendered_ones_and_are_bytes() -> None:
+    resident = ResidentImages(GRID, chunk=7)
+    index = torch.randperm(len(GRID), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(resident.images(index), GRID.images(index))
+    assert resident.bytes.dtype == torch.uint8
+    assert resident.shape == GRID.shape
+    assert len(resident) == len(GRID) == 96
+    assert torch.equal(resident[5].image, GRID[5].image)
+
+
+def test_the_grid_is_kept_if_it_fits_and_rendered_otherwise() -> None:
+    small, large = prepared(), prepared(resident_mib=0)
+    assert isinstance(small.dataset, ResidentImages)
+    assert large.dataset is GRID
+    kept = small.dataset
+    small.setup("validate")
+    assert small.dataset is kept
+    for one, other in zip(batches(small), batches(large), strict=True):
+        assert torch.equal(one.image, other.image)
+
+
+def test_batches_are_images_with_their_factors() -> None:
+    data = prepared()
+    assert (data.shape, data.group) == ((3, 16, 16), 1)
+    assert data.factor_names == ("color", "shape", "scale", "orientation", "x", "y")
+    for batch in batches(data):
+        assert batch.image.shape == (5, 3, 16, 16)
+        assert torch.equal(batch.image, GRID.images(GRID.factors.to_index(batch.factors)))
+        assert batch.changed is None
+
+
+def test_pair_batches_hold_two_images_and_what_changed() -> None:
+    data = prepared(pairs=UniformDistinctPairs())
+    assert data.group == 2
+    for batch in batches(data):
+        assert batch.image.shape == (5, 2, 3, 16, 16)
+        assert batch.factors.shape == (5, 2, 6)
+        assert torch.equal(batch.image[:, 1], GRID.images(GRID.factors.to_index(batch.factors[:, 1])))
+        assert batch.changed is not None
+        assert torch.equal(batch.factors[:, 0] != batch.factors[:, 1], batch.changed)
+
+
+@pytest.mark.parametrize("stage", ["val", "test", "predict"])
+def test_evaluation_batches_are_single_images_even_when_training_on_pairs(stage: str) -> None:
+    evaluated = batches(prepared(pairs=UniformPairs()), stage)
+    assert [len(batch.image) for batch in evaluated] == ([32, 32, 32] if stage == "predict" else [32, 32, 6])
+    assert all(batch.image.shape[1:] == (3, 16, 16) and batch.changed is None for batch in evaluated)
+
+
+def test_the_evaluation_sample_is_the_same_for_every_seed_and_the_training_draws_are_not() -> None:
+    def factors(seed: int, stage: str) -> torch.Tensor:
+        return torch.cat([batch.factors for batch in batches(prepared(seed=seed), stage)])
+
+    for stage in ("val", "test"):
+        assert torch.equal(factors(0, stage), factors(1, stage))
+    assert not torch.equal(factors(0, "val"), factors(0, "test"))
+    assert not torch.equal(factors(0, "train"), factors(1, "train"))
+    assert torch.equal(factors(0, "train"), factors(0, "train"))
+
+
+def test_prediction_visits_every_image_in_order() -> None:
+    factors = torch.cat([batch.factors for batch in batches(prepared(), "predict")])
+    assert GRID.factors.to_index(factors).tolist() == list(range(len(GRID)))
+
+
+def test_impossible_pairs_are_refused_before_training() -> None:
+    grid = Sprites(16, [0], [0], [0], [0, 1], [0])
+    with pytest.raises(InputError, match="has 1: lower k or widen the grid"):
+        SyntheticData(grid, UniformPairs()).setup("fit")

@@ -1,0 +1,184 @@
+"""What users do to the command line: good runs, wrong input, kills."""
+
+import csv
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from disentangle_pl.aggregation import AdaGVAE
+from disentangle_pl.errors import one_line
+from disentangle_pl.masks import RandomMask
+from disentangle_pl.models.beta_vae import BetaVAE
+from disentangle_pl.models.checkpoint import load_model
+from tests.command_line import PAIRS, TINY, finish, refused, run, start
+
+ADA = [*TINY, *PAIRS, "--model.aggregation=disentangle_pl.aggregation.AdaGVAE"]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """Read the numbers of a run."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Read the weights of a run."""
+    state: dict[str, torch.Tensor] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    return state
+
+
+def test_fit_leaves_scores_with_floor_and_ceiling(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("fit", *ADA, f"--runs_dir={tmp_path}", "--run_id=a")
+    said = capsys.readouterr().out
+    assert "chance floor" in said
+    assert str(tmp_path / "a") in said.replace("\n", "")
+    sheet = [line.split("\t") for line in (tmp_path / "a" / "scores.tsv").read_text().splitlines()]
+    assert [line[0] for line in sheet] == ["name", "mig", "modularity", "sap"]
+    assert all(float(line[2]) <= float(line[3]) for line in sheet[1:])
+    last = {key: value for row in rows(tmp_path / "a") for key, value in row.items() if value}
+    assert last.keys() >= {"train/nll", "train/kl", "val/loss", "disentanglement/mig", "disentanglement/mig_scale"}
+    assert float(last["disentanglement/mig_ceiling"]) == pytest.approx(float(sheet[1][3]))
+
+
+def test_validate_test_and_predict_find_the_checkpoint_of_a_run(tmp_path: Path) -> None:
+    where = [f"--runs_dir={tmp_path}", "--run_id=a"]
+    run("fit", *TINY, *where)
+    run("validate", *TINY, *where)
+    run("test", *TINY, *where)
+    run("predict", *TINY, *where)
+    codes = tmp_path / "a" / "codes.npz"
+    assert codes.is_file()
+
+
+def test_load_model_restores_mask_and_aggregation(tmp_path: Path) -> None:
+    mask = ["--model.mask=disentangle_pl.masks.RandomMask", "--model.mask.density=0.3"]
+    run("fit", *ADA, *mask, f"--runs_dir={tmp_path}", "--run_id=a")
+    model = load_model(tmp_path / "a" / "checkpoints" / "last.ckpt")
+    assert isinstance(model, BetaVAE)
+    assert isinstance(model.aggregation, AdaGVAE)
+    assert all(isinstance(gate, RandomMask) for gate in model.masks)
+    assert model.masks
+    saved = weights(tmp_path / "a")
+    assert all(torch.equal(value, saved[name]) for name, value in model.state_dict().items())
+
+
+def test_saved_config_reproduces_the_run(tmp_path: Path) -> None:
+    run("fit", *ADA, f"--runs_dir={tmp_path}", "--run_id=a")
+    config = yaml.safe_load((tmp_path / "a" / "config.yaml").read_text())
+    assert config["model"]["init_args"]["latent_dim"] == 6
+    run("fit", f"--config={tmp_path / 'a' / 'config.yaml'}", f"--runs_dir={tmp_path}", "--run_id=b")
+    assert all(torch.equal(value, weights(tmp_path / "b")[name]) for name, value in weights(tmp_path / "a").items())
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--model.betaa=3"], ["betaa", "not accepted"]),
+        (["--model=NopeVAE"], ["model", "NopeVAE"]),
+        (["--data.dataset.resolution=abc"], ["resolution", "int", "abc"]),
+        (["--nope=1"], ["--nope=1"]),
+        (["--config=nope.yaml"], ["nope.yaml"]),
+        (["--ckpt_path=nope.ckpt"], ["nope.ckpt"]),
+        (["--run_id=../x"], ["../x", "--run_id"]),
+        (["--model.aggregation=disentangle_pl.aggregation.AdaGVAE"], ["aggregation", "data.pairs"]),
+        ([*PAIRS, "--data.pairs.k=4"], ["k=4", "varying"]),
+        (["--data.dataset.x_values=[40]"], ["x_values", "31"]),
+        (["--model.backbone=ConvBackbone", "--data.dataset.resolution=18"], ["divisible by 16", "18"]),
+        (["--model.beta=-1"], ["beta", "-1"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_wrong_input_is_one_sentence_and_leaves_nothing(
+    flags: list[str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, "fit", *TINY, *flags, f"--runs_dir={tmp_path}")
+    assert all(word in said for word in words), said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (None, ["nowhere.tsv"]),
+        ("participant_id\tpath\n1\ta.nii\n", ["session_id", "participant_id"]),
+        ("participant_id\tsession_id\tpath\n1\t1\ta.nii\n", ["a.nii"]),
+    ],
+)
+def test_wrong_scans_are_one_sentence(
+    table: str | None, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / ("nowhere.tsv" if table is None else "scans.tsv")
+    if table is not None:
+        path.write_text(table)
+    data = ["--data=LongitudinalData", f"--data.root={path}", "--data.size=[16,16,16]", "--data.spacing=6"]
+    data += ["--data.batch_size=2", f"--data.cache={tmp_path / 'cache'}", "--model=BetaVAE"]
+    said = refused(capsys, "fit", *data, f"--runs_dir={tmp_path / 'runs'}")
+    assert all(word in said for word in words), said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_verb_without_a_model_says_how_to_name_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "validate", *TINY, f"--runs_dir={tmp_path}")
+    assert "--ckpt_path" in said
+    assert "--run_id" in said
+
+
+def test_a_run_does_not_go_on_with_another_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = [f"--runs_dir={tmp_path}", "--run_id=a"]
+    run("fit", *TINY, *where, "--trainer.max_epochs=1")
+    before = (tmp_path / "a" / "config.yaml").read_text()
+    said = refused(capsys, "fit", *TINY, *where, "--model.beta=2")
+    assert "model.beta=4.0" in said
+    assert (tmp_path / "a" / "config.yaml").read_text() == before
+
+
+def test_a_longer_fit_goes_on_and_equals_an_unbroken_one(tmp_path: Path) -> None:
+    run("fit", *ADA, f"--runs_dir={tmp_path}", "--run_id=whole")
+    run("fit", *ADA, f"--runs_dir={tmp_path}", "--run_id=cut", "--trainer.max_epochs=2")
+    run("fit", *ADA, f"--runs_dir={tmp_path}", "--run_id=cut", "--ckpt_path=last")
+    assert_equal_runs(tmp_path / "cut", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM], ids=lambda stop: stop.name)
+def test_a_killed_run_goes_on_and_equals_an_unbroken_one(stop: signal.Signals, tmp_path: Path) -> None:
+    long = [*ADA, "--data.steps_per_epoch=60", "--trainer.max_epochs=4", f"--runs_dir={tmp_path}"]
+    killed = start("fit", *long, "--run_id=cut")
+    table = tmp_path / "cut" / "metrics.csv"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (table.exists() and len(rows(tmp_path / "cut")) > 80):
+        time.sleep(0.02)
+    killed.send_signal(stop)
+    killed.communicate(timeout=60)
+    assert killed.returncode == (-signal.SIGKILL if stop == signal.SIGKILL else 143)
+    finish(start("fit", *long, "--run_id=cut"))
+    run("fit", *long, "--run_id=whole")
+    assert_equal_runs(tmp_path / "cut", tmp_path / "whole")
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    """Assert that two runs have the same weights and the same numbers at the same steps, none twice."""
+    mine, theirs = weights(one), weights(other)
+    assert all(torch.equal(value, theirs[name]) for name, value in mine.items())
+    losses = [{row["step"]: row["train/loss"] for row in rows(run) if row["train/loss"]} for run in (one, other)]
+    assert losses[0] == losses[1]
+    assert len([row for row in rows(one) if row["train/loss"]]) == len(losses[0])
+
+
+def test_two_processes_make_one_run(tmp_path: Path) -> None:
+    sgd = [*ADA, "--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=1e-4", f"--runs_dir={tmp_path}"]
+    ddp = ["--trainer.devices=2", "--trainer.strategy=ddp", "--data.batch_size=2"]
+    finish(start("fit", *sgd, *ddp, OMP_NUM_THREADS="1"))
+    run("fit", *sgd, "--run_id=one")
+    (two,) = (path for path in tmp_path.iterdir() if path.name != "one")
+    alone = weights(tmp_path / "one")
+    assert all(torch.allclose(value, alone[name], atol=1e-5) for name, value in weights(two).items())
+    assert (two / "scores.tsv").is_file()
+
+
+def test_one_line_keeps_the_key_and_the_reason() -> None:
+    message = 'Parser key "data":\n  Errors:\n    - Parser key "size":\n        Expected a <class \'int\'>. Got value: x'
+    assert one_line(message) == "data.size: Expected a <class 'int'>. Got value: x"
