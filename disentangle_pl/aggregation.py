@@ -13,7 +13,7 @@ def shared_latents(q: DiagonalGaussian, ratio: float) -> Tensor:
     """Decide which latents a pair shares: those whose divergence lies below tau = min + ratio (max - min).
 
     Source: Locatello et al. 2020, section 4.1, with KL(q(z|x1) || q(z|x2)) as divergence and ratio 1/2. When all
-    divergences are equal nothing is shared; otherwise at least one latent is shared and one is not.
+    divergences are equal nothing is shared; otherwise, for 0 < ratio < 1, at least one latent is shared and one is not.
 
     Args:
         q: (B, 2, d).

@@ -80,14 +80,14 @@ class ConvBackbone(Backbone):
             *_down(shape[0], channels, nn.Conv3d if volume else nn.Conv2d),
             nn.Flatten(),
             nn.Linear(math.prod(bottom), hidden),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Linear(hidden, 2 * latent_dim),
         )
         self.decoder = nn.Sequential(
             nn.Linear(latent_dim, hidden),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Linear(hidden, math.prod(bottom)),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Unflatten(1, bottom),
             *_up(shape[0], channels, nn.ConvTranspose3d if volume else nn.ConvTranspose2d),
         )
@@ -145,7 +145,7 @@ def _down(inputs: int, channels: Sequence[int], conv: type[nn.Conv2d] | type[nn.
     layers: list[nn.Module] = []
     for stage, outputs in enumerate(channels):
         kernel, padding = (4, 1) if 2 * stage < len(channels) else (2, 0)
-        layers += [conv(inputs, outputs, kernel, stride=2, padding=padding), nn.ReLU()]
+        layers += [conv(inputs, outputs, kernel, stride=2, padding=padding), nn.ReLU(inplace=True)]
         inputs = outputs
     return layers
 
@@ -156,7 +156,7 @@ def _up(
     widths = [*reversed(channels), outputs]
     layers: list[nn.Module] = []
     for inputs, width in pairwise(widths):
-        layers += [conv(inputs, width, 4, stride=2, padding=1), nn.ReLU()]
+        layers += [conv(inputs, width, 4, stride=2, padding=1), nn.ReLU(inplace=True)]
     return layers[:-1]
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -23,7 +23,8 @@ import disentangle_pl.models.beta_vae  # noqa: F401 - lets --model=BetaVAE name 
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - likewise
 from disentangle_pl.callbacks.codes import WriteCodes
 from disentangle_pl.callbacks.disentanglement import LogDisentanglement
-from disentangle_pl.callbacks.resume import ExactResume, SaveWhenStopped, StopWhenDiverged
+from disentangle_pl.callbacks.progress import ProgressBar
+from disentangle_pl.callbacks.resume import ExactResume
 from disentangle_pl.callbacks.traversals import LogTraversals
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
@@ -33,7 +34,6 @@ from disentangle_pl.machine import fast_precision, keep_freed_memory
 from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
 from disentangle_pl.runs import flatten, newest_checkpoint, refuse_other_config, run_id, swept_keys, wandb_offline
 
-ALWAYS = (ExactResume, SaveWhenStopped, StopWhenDiverged, WriteCodes)
 DEFAULTS = {
     "trainer.devices": 1,
     "trainer.max_epochs": 10,
@@ -44,7 +44,6 @@ DEFAULTS = {
     "checkpoint.save_on_train_epoch_end": True,
     "checkpoint.enable_version_counter": False,
 }
-REFRESH = 20  # steps between two updates of the progress bar, each of which waits for the GPU
 TERMINATED = 128 + signal.SIGTERM
 
 
@@ -73,7 +72,9 @@ class SaveConfig(SaveConfigCallback):
         if stage == "fit":
             path.write_text(self.given)
         known = swept_keys()
-        flat = {key: value for key, value in flatten(yaml.safe_load(self.given)) if value is not None and key not in known}
+        flat = {
+            key: value for key, value in flatten(yaml.safe_load(self.given)) if value is not None and key not in known
+        }
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.config.update(flat, allow_val_change=True)
@@ -117,11 +118,12 @@ class CLI(LightningCLI):
         if trainer.precision is None:
             trainer.precision = fast_precision(trainer.accelerator) if config.fast else "32-true"
         if trainer.logger in (None, True):
-            trainer.logger = _loggers(folder, name, config.project)
-        ours = [_class(kind) for kind in ALWAYS]
+            trainer.logger = _loggers(folder, name, config.project) if self.subcommand == "fit" else False
+        ours = [_class(WriteCodes if self.subcommand == "predict" else ExactResume)]
         if trainer.enable_progress_bar is not False:
-            ours.append(_class(RichProgressBar, refresh_rate=REFRESH))
-        trainer.callbacks = [*(trainer.callbacks or []), *ours]
+            ours.append(_class(ProgressBar))
+        theirs = trainer.callbacks or []
+        trainer.callbacks = [*(theirs if isinstance(theirs, list) else [theirs]), *ours]
         self._choose_checkpoint(config, folder)
 
     def before_fit(self) -> None:
@@ -183,6 +185,8 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
     # the loaders draw whole batches by index: worker processes would only copy them
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    # Lightning looks for a stateful loader; here the data module carries the state of the draws
+    warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # for calls in Lightning 2.6.6
     os.environ.setdefault("WANDB_SILENT", "true")

@@ -180,5 +180,7 @@ def test_two_processes_make_one_run(tmp_path: Path) -> None:
 
 
 def test_one_line_keeps_the_key_and_the_reason() -> None:
-    message = 'Parser key "data":\n  Errors:\n    - Parser key "size":\n        Expected a <class \'int\'>. Got value: x'
+    message = (
+        'Parser key "data":\n  Errors:\n    - Parser key "size":\n        Expected a <class \'int\'>. Got value: x'
+    )
     assert one_line(message) == "data.size: Expected a <class 'int'>. Got value: x"

@@ -104,9 +104,10 @@ def test_a_kill_while_the_table_is_rewritten_loses_nothing(tmp_path: Path, monke
     def killed(self: object, rows: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(csv.DictWriter, "writerows", killed)
-        log(logger, 3, mig=0.5)
+        with pytest.raises(KeyboardInterrupt):
+            log(logger, 3, mig=0.5)
     assert len(table(tmp_path / "run")) == 3
     resumed = MetricsCSV(str(tmp_path / "run"))
     log(resumed, 3, mig=0.5)

@@ -84,7 +84,7 @@ def test_an_input_whose_pairs_are_all_cut_gets_no_gradient_and_its_kernels_none_
     with torch.no_grad():
         by_input(name, mask.mask)[1] = 0
     x.requires_grad_()
-    layer(x).square().sum().backward()
+    torch.autograd.backward(layer(x).square().sum())
     assert x.grad is not None
     assert x.grad[:, 1].abs().max() == 0
     assert x.grad[:, 0].abs().max() > 0
@@ -118,7 +118,7 @@ def test_a_kernel_with_one_weight_left_counts_and_an_empty_one_does_not() -> Non
 def test_a_random_mask_keeps_exactly_the_asked_number_of_pairs(asked: float, pairs: int) -> None:
     mask = RandomMask((5, 7), asked)
     assert mask.mask.sum() == pairs
-    assert set(mask.mask.unique().tolist()) <= {0.0, 1.0}
+    assert set(mask.mask.flatten().tolist()) <= {0.0, 1.0}
     assert mask.penalty() == 0
     assert list(mask.parameters()) == []
 
@@ -149,7 +149,7 @@ def test_the_l1_penalty_is_the_sum_of_sizes_and_reaches_the_mask() -> None:
     with torch.no_grad():
         mask.mask.copy_(torch.tensor([[1.0, -2.0], [0.5, 3.0]]))
     assert mask.penalty() == 6.5
-    mask.penalty().backward()
+    torch.autograd.backward(mask.penalty())
     assert mask.mask.grad is not None
     assert mask.mask.grad.tolist() == [[1, -1], [1, 1]]
     assert mask.strength == 0.5

@@ -9,9 +9,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor
-
-from disentangle_pl.errors import InputError
 
 
 class ExactResume(Callback):
@@ -51,12 +48,8 @@ class ExactResume(Callback):
         version, internal, gauss = state["python"]
         random.setstate((version, tuple(internal), gauss))
 
-
-class SaveWhenStopped(Callback):
-    """On SIGTERM or Ctrl-C write `last.ckpt`, and tell W&B that the run was preempted and not that it finished."""
-
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save on every rank, close W&B on the first."""
+        """On SIGTERM or Ctrl-C write `last.ckpt`, and tell W&B that the run was preempted, not that it finished."""
         if not isinstance(exception, SIGTERMException | KeyboardInterrupt):
             return
         trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
@@ -65,31 +58,3 @@ class SaveWhenStopped(Callback):
             if isinstance(logger, WandbLogger):
                 logger.experiment.mark_preempting()
                 logger.experiment.finish(exit_code=143)
-
-
-class StopWhenDiverged(Callback):
-    """End a run whose loss is no longer a number, with advice instead of hours of NaN.
-
-    Args:
-        every_n_steps: Look so seldom, because looking makes a GPU wait.
-    """
-
-    def __init__(self, every_n_steps: int = 50) -> None:
-        self.every_n_steps = every_n_steps
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Look at the loss.
-
-        Raises:
-            InputError: If the loss is NaN or infinite.
-        """
-        if (batch_idx + 1) % self.every_n_steps:
-            return
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        if isinstance(loss, Tensor) and not torch.isfinite(loss):
-            raise InputError(
-                f"the loss became {loss.item()} by step {trainer.global_step}: lower the learning rate or beta, clip "
-                "gradients (trainer.gradient_clip_val=1), or train in trainer.precision=32-true"
-            )

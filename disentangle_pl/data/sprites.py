@@ -27,7 +27,7 @@ def ellipse(u: Tensor, v: Tensor) -> Tensor:
 
 def heart(u: Tensor, v: Tensor) -> Tensor:
     """Inside test of the heart (a^2 + b^2 - 1)^3 <= a^2 b^3, shrunk and shifted into the unit circle, point down."""
-    a, b = 1.2 * u, 0.1 - 1.2 * v
+    a, b = 1.25 * u, 0.25 - 1.25 * v
     return (a.square() + b.square() - 1) ** 3 <= a.square() * b**3
 
 
@@ -50,7 +50,7 @@ class Sprites(FactorDataset):
         supersample: Points a pixel and axis: 1 gives binary images, more gives grey edges.
 
     Raises:
-        InputError: If a position lies outside its list, repeats, or none is given.
+        InputError: If a position lies outside its list, repeats, or none is given, or a number makes no sense.
     """
 
     def __init__(
@@ -64,6 +64,10 @@ class Sprites(FactorDataset):
         colors: int = 0,
         supersample: int = 1,
     ) -> None:
+        if resolution < 2 or supersample < 1 or colors < 0:
+            raise InputError(
+                f"sprites need resolution >= 2, supersample >= 1 and colors >= 0, got {resolution}, {supersample}, {colors}"
+            )
         given = (shape_values, scale_values, orientation_values, x_values, y_values)
         chosen = {n: _checked(n, SIZES[n], v) for n, v in zip(SIZES, given, strict=True)}
         sizes = {"color": colors} if colors else {}

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jsonargparse import ArgumentError
 
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, one_line
 from disentangle_pl.models.vae import VAE
 
 TRUSTED = ("disentangle_pl", "torch")
@@ -48,7 +49,13 @@ def load_model(path: str | Path, trusted: tuple[str, ...] = TRUSTED) -> VAE:
     kind = _find(name)
     if not (isinstance(kind, type) and issubclass(kind, VAE)):
         raise InputError(f"{file} holds a {name}, which is not a VAE of this package")
-    return kind.load_from_checkpoint(file, map_location="cpu", weights_only=True).eval()
+    try:
+        return kind.load_from_checkpoint(file, map_location="cpu", weights_only=True).eval()
+    except (ArgumentError, InputError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = one_line(str(error)) or type(error).__name__
+        raise InputError(
+            f"{file} does not fit the {kind.__name__} of this version of the package ({reason})"
+        ) from error
 
 
 def _strings(value: Any) -> Iterator[str]:

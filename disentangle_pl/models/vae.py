@@ -104,15 +104,23 @@ class VAE(LightningModule, ABC):
         return self.objective(self.likelihood(self.backbone.decode(z), x), q, z)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss () of a batch, penalties of the masks included."""
+        """Return the loss () of a batch, penalties of the masks included.
+
+        Raises:
+            InputError: If the loss is NaN or infinite at a step that is logged.
+        """
         terms = self.terms(batch.image)
         loss = terms["loss"]
         if self.masks:
             penalties = torch.stack([mask.penalty() for mask in self.masks])
             loss = loss + sum(mask.strength * penalty for mask, penalty in zip(self.masks, penalties, strict=True))
             terms |= {"loss": loss, "mask_penalty": penalties.sum()}
-        logged = {f"train/{name}": value.detach() for name, value in terms.items()}
-        self.log_dict(logged, batch_size=len(batch.image), prog_bar=True)
+        # Lightning spends a millisecond on every logged step, and keeps only those it writes.
+        if self._trainer is None or (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            logged = {f"train/{name}": value.detach() for name, value in terms.items()}
+            self.log_dict(logged, batch_size=len(batch.image), prog_bar=True)
+            if not torch.isfinite(loss):
+                raise InputError(DIVERGED.format(loss=loss.item(), step=self.global_step))
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -153,6 +161,10 @@ class VAE(LightningModule, ABC):
         return q._asdict()
 
 
+DIVERGED = (
+    "the loss became {loss} by step {step}: lower the learning rate or beta, clip gradients "
+    "(trainer.gradient_clip_val=1), or train in trainer.precision=32-true"
+)
 AGGREGATION_WITHOUT_PAIRS = (
     "model.aggregation shares latents within pairs, but data.pairs is not set and the images come one by one: set "
     "data.pairs, or model.aggregation=null"

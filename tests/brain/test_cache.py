@@ -68,9 +68,7 @@ def test_a_second_call_prepares_and_reads_nothing(
     assert len(prepared) == 3
 
 
-def test_a_touched_file_with_the_same_content_is_reused(
-    visits: pd.DataFrame, cache: Path, prepared: list[str]
-) -> None:
+def test_a_touched_file_with_the_same_content_is_reused(visits: pd.DataFrame, cache: Path, prepared: list[str]) -> None:
     prepare(visits, PLAIN, cache)
     os.utime(visits["path"][0], (1, 1))
     prepare(visits, PLAIN, cache)
@@ -141,9 +139,7 @@ prepare(pd.read_csv(sys.argv[1], keep_default_na=False), Preparation((12, 12, 12
 """
 
 
-def test_a_killed_preparation_is_not_taken_for_whole(
-    visits: pd.DataFrame, tmp_path: Path, cache: Path
-) -> None:
+def test_a_killed_preparation_is_not_taken_for_whole(visits: pd.DataFrame, tmp_path: Path, cache: Path) -> None:
     visits.to_csv(tmp_path / "visits.csv", index=False)
     command = [sys.executable, "-c", KILLED, str(tmp_path / "visits.csv"), str(cache)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -156,9 +152,7 @@ def test_a_killed_preparation_is_not_taken_for_whole(
     assert files(cache) == [".json", ".npy", ".tsv"]
 
 
-def test_callers_at_the_same_time_prepare_once(
-    visits: pd.DataFrame, cache: Path, prepared: list[str]
-) -> None:
+def test_callers_at_the_same_time_prepare_once(visits: pd.DataFrame, cache: Path, prepared: list[str]) -> None:
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: prepare(visits, PLAIN, cache), range(4)))
     assert len(prepared) == 3

@@ -124,7 +124,7 @@ def test_draws_repeat_and_resume_in_mid_epoch(root: Path, pairs: bool) -> None:
     drawn = iter(killed)
     start = [next(drawn)[0] for _ in range(3)]
     resumed = module.train_dataloader()
-    resumed.load_state_dict(killed.state_dict())
+    resumed.go_on_from(killed.state())
     rest = [rows for _ in range(2) for (rows,) in resumed]
     assert all(torch.equal(a, b) for a, b in zip(expected, start + rest, strict=True))
     other = data(root, pairs=pairs, seed=1)
@@ -135,9 +135,7 @@ def test_draws_repeat_and_resume_in_mid_epoch(root: Path, pairs: bool) -> None:
 def test_two_processes_are_one_with_twice_the_batch(root: Path) -> None:
     ranks = [place(data(root), rank, 2) for rank in (0, 1)]
     alone = data(root, batch_size=8)
-    for (zero,), (one,), (both,) in zip(
-        *(module.train_dataloader() for module in (*ranks, alone)), strict=True
-    ):
+    for (zero,), (one,), (both,) in zip(*(module.train_dataloader() for module in (*ranks, alone)), strict=True):
         assert torch.equal(torch.cat((zero, one)), both)
     seen = torch.cat([rows for module in ranks for (rows,) in module.predict_dataloader()])
     assert sorted(seen.tolist()) == list(range(len(alone.visits)))

@@ -45,9 +45,7 @@ def test_bids_without_a_session_level(tmp_path: Path) -> None:
     assert visits["years"].tolist() == [0.0]
 
 
-def test_of_several_runs_the_first_is_taken_and_this_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_of_several_runs_the_first_is_taken_and_this_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     touch(tmp_path, *[f"sub-01/anat/sub-01_run-{run}_T1w.nii.gz" for run in ("10", "2", "1")])
     with caplog.at_level("INFO"):
         visits = read_visits(tmp_path)

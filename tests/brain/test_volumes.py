@@ -105,9 +105,7 @@ def metres(path: Path) -> None:
         (metres, "voxel sizes"),
     ],
 )
-def test_what_cannot_be_prepared_is_named(
-    tmp_path: Path, make: Callable[[Path], None], what: str, suffix: str
-) -> None:
+def test_what_cannot_be_prepared_is_named(tmp_path: Path, make: Callable[[Path], None], what: str, suffix: str) -> None:
     path = tmp_path / f"bad{suffix}"
     make(path)
     with pytest.raises(InputError, match=what) as error:
@@ -169,9 +167,7 @@ def test_percentiles_become_zero_and_one(tmp_path: Path) -> None:
 
 
 def test_padding_takes_the_background_whatever_its_value(tmp_path: Path) -> None:
-    usual, low = (
-        Preparation((20, 20, 20), 1.0)(write(tmp_path / f"{i}.nii", anatomy() - 1024 * i)) for i in (0, 1)
-    )
+    usual, low = (Preparation((20, 20, 20), 1.0)(write(tmp_path / f"{i}.nii", anatomy() - 1024 * i)) for i in (0, 1))
     np.testing.assert_allclose(low, usual, atol=2e-3)
 
 

@@ -10,10 +10,11 @@ from disentangle_pl.metrics.chance import perfect_codes
 from disentangle_pl.metrics.mig import mig
 from disentangle_pl.metrics.modularity import modularity
 from disentangle_pl.metrics.sap import sap
+from disentangle_pl.metrics.score import Score
 from tests.metrics.golden import draw
 from tests.models.tiny import sprites, tiny, trainer
 
-SCORES = {"mig": mig, "modularity": modularity, "sap": sap}
+SCORES: dict[str, Score] = {"mig": mig, "modularity": modularity, "sap": sap}
 DCI = ["dci_disentanglement", "dci_completeness", "dci_informativeness"]
 FACTORS = draw((3, 4), 2000)
 

@@ -55,10 +55,10 @@ def test_a_restored_loader_goes_on_with_the_next_batch(taken: int) -> None:
     killed = draws()
     for done in range(0, taken, STEPS):
         list(islice(iter(killed), min(STEPS, taken - done)))
-    state = killed.state_dict()
+    state = killed.state()
     list(killed)  # what the killed run did after its checkpoint
     resumed = draws(seed=99)
-    resumed.load_state_dict(state)
+    resumed.go_on_from(state)
     rest = list(resumed)
     assert len(rest) == STEPS - taken % STEPS
     assert same(rest + epoch(resumed), expected[taken:][: len(rest) + STEPS])
@@ -73,7 +73,7 @@ def test_two_processes_concatenated_equal_one_with_twice_the_batch() -> None:
             for batches in zip(*(epoch(rank) for rank in ranks), strict=True)
         ]
         assert same(joined, epoch(one))
-    assert torch.equal(ranks[0].state_dict()["generator"], ranks[1].state_dict()["generator"])
+    assert torch.equal(ranks[0].state()["generator"], ranks[1].state()["generator"])
 
 
 @pytest.mark.parametrize(("rows", "world_size"), [(10, 1), (10, 2), (11, 3), (2, 3)])
@@ -82,7 +82,8 @@ def test_shards_cover_every_row_once(rows: int, world_size: int) -> None:
     shards = [Shard(index, 2, rank, world_size) for rank in range(world_size)]
     batches = [[batch for (batch,) in shard] for shard in shards]
     assert torch.cat([row for part in batches for row in part]).sort().values.tolist() == index.tolist()
-    assert all(len(shard) == len(part) and max(map(len, part)) <= 2 for shard, part in zip(shards, batches, strict=True))
+    assert [len(shard) for shard in shards] == [len(part) for part in batches]
+    assert max(len(batch) for part in batches for batch in part) <= 2
     assert torch.cat(batches[0]).tolist() == index[::world_size].tolist()
 
 

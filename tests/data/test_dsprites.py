@@ -33,7 +33,8 @@ def published(folder: Path, **arrays: NDArray[Any] | None) -> str:
         "latents_values": CLASSES.astype(np.float64),
     }
     path = folder / "dsprites.npz"
-    np.savez_compressed(path, **{key: value for key, value in (own | arrays).items() if value is not None})
+    chosen: dict[str, Any] = {key: value for key, value in (own | arrays).items() if value is not None}
+    np.savez_compressed(path, **chosen)
     return str(path)
 
 
@@ -115,7 +116,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "dsprites.npz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="is damaged or not an .npz archive"):
+    with pytest.raises(InputError, match=r"is damaged or not an \.npz archive"):
         DSprites(str(path))
 
 
@@ -123,7 +124,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_truncated_download_is_refused(tmp_path: Path, part: float) -> None:
     path = Path(published(tmp_path))
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    with pytest.raises(InputError, match="is damaged or not an .npz archive"):
+    with pytest.raises(InputError, match=r"is damaged or not an \.npz archive"):
         DSprites(str(path))
 
 

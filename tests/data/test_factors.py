@@ -24,7 +24,7 @@ def test_every_grid_point_has_one_index_and_back() -> None:
     factors = SPACE.to_factors(index)
     assert len(SPACE) == 90
     assert torch.equal(SPACE.to_index(factors), index)
-    assert len(factors.unique(dim=0)) == 90
+    assert len(torch.unique(factors, dim=0)) == 90
     assert factors.min() == 0
     assert factors.amax(0).tolist() == [2, 5, 0, 4]
 

@@ -1,5 +1,10 @@
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.data.pairs import UniformDistinctPairs, UniformPairs
@@ -10,16 +15,21 @@ from disentangle_pl.errors import InputError
 GRID = Sprites(16, None, [0, 5], [0, 7], [0, 31], [0, 31], colors=2, supersample=2)
 
 
-def prepared(**arguments: object) -> SyntheticData:
-    settings = {"batch_size": 5, "steps_per_epoch": 3, "eval_size": 70, "eval_batch_size": 32} | arguments
-    data = SyntheticData(GRID, **settings)  # type: ignore[arg-type]
+def prepared(**arguments: Any) -> SyntheticData:
+    settings: dict[str, Any] = {
+        "batch_size": 5,
+        "steps_per_epoch": 3,
+        "eval_size": 70,
+        "eval_batch_size": 32,
+    } | arguments
+    data = SyntheticData(GRID, **settings)
     data.setup("fit")
     return data
 
 
 def batches(data: SyntheticData, stage: str = "train") -> list[Batch]:
     """Run the loader of a stage as Lightning does."""
-    loaders = {
+    loaders: dict[str, Callable[[], Iterable[tuple[Tensor, ...]]]] = {
         "train": data.train_dataloader,
         "val": data.val_dataloader,
         "test": data.test_dataloader,
@@ -78,7 +88,7 @@ def test_evaluation_batches_are_single_images_even_when_training_on_pairs(stage:
 
 
 def test_the_evaluation_sample_is_the_same_for_every_seed_and_the_training_draws_are_not() -> None:
-    def factors(seed: int, stage: str) -> torch.Tensor:
+    def factors(seed: int, stage: str) -> Tensor:
         return torch.cat([batch.factors for batch in batches(prepared(seed=seed), stage)])
 
     for stage in ("val", "test"):
@@ -96,4 +106,18 @@ def test_prediction_visits_every_image_in_order() -> None:
 def test_impossible_pairs_are_refused_before_training() -> None:
     grid = Sprites(16, [0], [0], [0], [0, 1], [0])
     with pytest.raises(InputError, match="has 1: lower k or widen the grid"):
-        SyntheticData(grid, UniformPairs()).setup("fit")
+        SyntheticData(grid, UniformPairs())
+
+
+def test_restored_data_go_on_with_the_next_training_batch() -> None:
+    unbroken, killed, resumed = prepared(), prepared(), prepared(seed=9)
+    expected = batches(unbroken) + batches(unbroken)
+    taken = islice(killed.train_dataloader(), 2)
+    assert len(list(taken)) == 2
+    resumed.load_state_dict(killed.state_dict())
+    loader = resumed.train_dataloader()
+    rest = [resumed.on_after_batch_transfer(batch, 0) for epoch in range(2) for batch in loader]
+    assert len(rest) == 1 + 3
+    first, *_ = rest
+    assert torch.equal(first.factors, expected[2].factors)
+    assert prepared().state_dict() == {}

@@ -48,9 +48,7 @@ def test_perfect_codes_are_standardised_ordinal_and_then_collapsed() -> None:
     codes = perfect_codes(factors, 5, noise=0.02)
     np.testing.assert_allclose(codes.std(axis=0)[:3], [1, 1, 0], atol=1e-12)
     np.testing.assert_allclose(codes.std(axis=0)[3:], 0.02, rtol=0.1)
-    np.testing.assert_array_equal(
-        np.argsort(codes[:, 0], kind="stable"), np.argsort(factors[:, 0], kind="stable")
-    )
+    np.testing.assert_array_equal(np.argsort(codes[:, 0], kind="stable"), np.argsort(factors[:, 0], kind="stable"))
 
 
 def test_too_few_latents_for_the_factors_are_refused() -> None:

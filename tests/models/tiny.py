@@ -18,7 +18,8 @@ BACKBONE = partial(ConvBackbone, channels=(4, 8), hidden=16)
 
 def tiny(shape: tuple[int, ...] = (1, 16, 16), **arguments: Any) -> BetaVAE:
     """Make a beta-VAE with 3 latents."""
-    return BetaVAE(shape, 3, **{"backbone": BACKBONE, "optimizer": partial(SGD, lr=1e-3)} | arguments)
+    own: dict[str, Any] = {"backbone": BACKBONE, "optimizer": partial(SGD, lr=1e-3)}
+    return BetaVAE(shape, 3, **(own | arguments))
 
 
 def sprites(batch_size: int, pairs: PairSampler | None = None, steps: int = 3) -> SyntheticData:

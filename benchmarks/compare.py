@@ -1,0 +1,96 @@
+"""Does weak supervision help? Ada-GVAE on pairs against the beta-VAE on the same images and steps, several seeds each.
+
+    python -m benchmarks.compare [--seeds 0 1 2]
+
+Finished runs in `runs/compare` are kept, killed ones go on, so the command can be repeated until it is through.
+"""
+
+import argparse
+import csv
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from scipy.stats import t
+
+from benchmarks.machine import describe_commit, describe_machine
+from benchmarks.training import show
+
+ROOT = Path(__file__).parents[1]
+METHODS = {"Ada-GVAE (pairs)": "sprites_ada_gvae", "beta-VAE (the same images)": "sprites_beta_vae"}
+Scores = dict[str, dict[str, float]]
+
+
+def train(recipe: str, seed: int, runs: Path, flags: Sequence[str]) -> Scores:
+    """Train a recipe with a seed unless that is done, and return its score sheet."""
+    name = f"{recipe}-seed{seed}"
+    sheet = runs / name / "scores.tsv"
+    if not sheet.exists():
+        config = ROOT / "configs" / f"{recipe}.yaml"
+        own = [f"--config={config}", f"--seed_everything={seed}", f"--runs_dir={runs}", f"--run_id={name}"]
+        print(f"training {name}", flush=True)
+        subprocess.run([sys.executable, "-m", "disentangle_pl", "fit", *own, *flags], check=True)
+    with sheet.open(newline="") as file:
+        return {
+            row["name"]: {key: float(value) for key, value in row.items() if key != "name"}
+            for row in csv.DictReader(file, delimiter="\t")
+        }
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the half width of its 95 % t interval, infinite for a single value."""
+    if len(values) < 2:
+        return values[0], float("inf")
+    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+    return statistics.fmean(values), half
+
+
+def table(results: dict[str, list[Scores]], seeds: Sequence[int]) -> str:
+    """Return the comparison as Markdown: mean and 95 % t interval over seeds, floors and ceilings beside them."""
+    lines = [
+        "# Weak supervision against none",
+        "",
+        f"`make compare`, {date.today()}, commit {describe_commit()}, seeds {', '.join(map(str, seeds))}.",
+        f"Machine: {describe_machine()}.",
+        "Recipes: `configs/sprites_ada_gvae.yaml` and `configs/sprites_beta_vae.yaml`, which differ in the aggregation "
+        "alone: same images in the same order, same network, same steps. Mean and 95 % t interval over seeds; single "
+        "seeds in brackets. Floor: codes shuffled against the factors (mean over all runs). Ceiling: a perfect code.",
+        "",
+        "| score | " + " | ".join(results) + " | chance floor | ceiling |",
+        "|---|" + "---|" * (len(results) + 2),
+    ]
+    runs = [run for group in results.values() for run in group]
+    for score in runs[0]:
+        cells = []
+        for group in results.values():
+            values = [run[score]["value"] for run in group]
+            mean, half = interval(values)
+            cells.append(f"**{mean:.3f} ± {half:.3f}** [{', '.join(f'{value:.3f}' for value in values)}]")
+        ends = [statistics.fmean(run[score][end] for run in runs) for end in ("floor", "ceiling")]
+        lines.append(f"| {score} | {' | '.join(cells)} | {ends[0]:.3f} | {ends[1]:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Train, compare, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds (default: 0 1 2)")
+    parser.add_argument("--runs_dir", type=Path, default=ROOT / "runs" / "compare")
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "compare.md")
+    args, flags = parser.parse_known_args()
+    results: dict[str, list[Scores]] = {method: [] for method in METHODS}
+    for seed in args.seeds:
+        for method, recipe in METHODS.items():
+            results[method].append(train(recipe, seed, args.runs_dir.absolute(), flags))
+    text = table(results, args.seeds)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    args.output.write_text(text)
+    show(text.replace("**", ""))
+    print(f"written to {args.output}")
+
+
+if __name__ == "__main__":
+    main()

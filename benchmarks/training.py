@@ -1,0 +1,206 @@
+"""Images/s and memory of `disentangle-pl fit` against a bare PyTorch loop over the same network, in the same run.
+
+    python -m benchmarks.training [--rounds 5] [--steps 60] [--threads 2]
+
+Every measurement is a process of its own; contenders take turns, so that a drifting machine hits all alike. The bare loop
+is what a careful user writes by hand: in-memory byte images drawn by index, contiguous layout, `torch.optim.Adam`, the
+default allocator, float32.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import describe_commit, describe_machine
+from disentangle_pl.backbones import Backbone, ConvBackbone, MLPBackbone
+from disentangle_pl.cli import main as command_line
+from disentangle_pl.data.sprites import Sprites
+from disentangle_pl.likelihoods import Bernoulli
+
+BATCH = 64
+WARM_UP = 15
+SEED_LINE = "RESULT "
+POSITIONS = list(range(0, 32, 2))
+DATA = [
+    "--data=SyntheticData",
+    "--data.dataset=disentangle_pl.data.sprites.Sprites",
+    "--data.dataset.orientation_values=[0]",
+    f"--data.dataset.x_values={POSITIONS}",
+    f"--data.dataset.y_values={POSITIONS}",
+    f"--data.batch_size={BATCH}",
+    "--data.eval_size=64",
+    "--disentanglement.dci_rows=0",
+    "--trainer.max_epochs=1",
+]
+MODEL = ["--model=BetaVAE", "--model.beta=4"]
+FUSED = ["--model.optimizer=torch.optim.Adam", "--model.optimizer.lr=1e-4", "--model.optimizer.fused=true"]
+TINY = [
+    "--model.backbone=disentangle_pl.backbones.MLPBackbone",
+    "--model.backbone.encoder_widths=[]",
+    "--model.backbone.decoder_widths=[]",
+]
+CONTENDERS: dict[str, tuple[str, list[str]]] = {
+    "bare loop, fp32": ("conv", []),
+    "fit, fp32": ("fit", [*DATA, *MODEL, *FUSED, "--fast=false"]),
+    "fit, default recipe": ("fit", [*DATA, *MODEL, *FUSED]),
+    "bare loop, near-empty net": ("tiny", []),
+    "fit, near-empty net": ("fit", [*DATA, *MODEL, *FUSED, *TINY, "--fast=false"]),
+}
+RATIOS = {
+    "fit, fp32": ("bare loop, fp32", 0.95),
+    "fit, default recipe": ("bare loop, fp32", 2.0),
+    "fit, near-empty net": ("bare loop, near-empty net", 0.70),
+}
+
+
+class Clock(Callback):
+    """Measure the images/s of the training loop after its warm-up, as Lightning runs it."""
+
+    def __init__(self) -> None:
+        self.started = 0.0
+        self.batches = 0
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Start after the warm-up."""
+        if batch_idx == WARM_UP:
+            self.started = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Report at the last batch."""
+        if batch_idx + 1 == trainer.num_training_batches:
+            report(batch_idx - WARM_UP + 1, time.perf_counter() - self.started)
+
+
+def report(steps: int, seconds: float) -> None:
+    """Print images/s and the peak memory of this process for the process that started it."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(SEED_LINE + json.dumps({"images": steps * BATCH / seconds, "mib": peak}), flush=True)
+
+
+def bare_loop(tiny: bool, steps: int) -> None:
+    """Train the same network by hand."""
+    torch.manual_seed(0)
+    sprites = Sprites(orientation_values=[0], x_values=POSITIONS, y_values=POSITIONS)
+    images = torch.cat([(sprites.images(i) * 255).byte() for i in torch.split(torch.arange(len(sprites)), 512)])
+    net = _network(tiny)
+    likelihood = Bernoulli()
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
+    started = 0.0
+    for step in range(WARM_UP + steps):
+        if step == WARM_UP:
+            started = time.perf_counter()
+        x = images[torch.randint(len(images), (BATCH,))].float() / 255
+        q = net.encode(x)
+        z = q.sample(torch.randn_like(q.mean))
+        loss = likelihood(net.decode(z), x).mean() + 4 * q.kl().sum(1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    report(steps, time.perf_counter() - started)
+
+
+def _network(tiny: bool) -> Backbone:
+    if tiny:
+        return MLPBackbone((1, 64, 64), 10, (), ())
+    net = ConvBackbone((1, 64, 64), 10)
+    net.layout = torch.contiguous_format
+    for parameter in net.parameters():
+        parameter.data = parameter.data.contiguous()
+    return net
+
+
+def measure(kind: str, flags: list[str], steps: int, threads: int) -> dict[str, float]:
+    """Run one contender in a process of its own and return its images/s and peak MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks.training", "--contender", kind, "--steps", str(steps)]
+        if kind == "fit":
+            own = [f"--data.steps_per_epoch={WARM_UP + steps}", f"--runs_dir={folder}"]
+            command += ["--", "fit", *flags, *own, "--trainer.callbacks=benchmarks.training.Clock"]
+        env = {**os.environ, "OMP_NUM_THREADS": str(threads), "WANDB_MODE": "offline"}
+        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith(SEED_LINE)]
+    if done.returncode or not lines:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
+    measured: dict[str, float] = json.loads(lines[-1].removeprefix(SEED_LINE))
+    return measured
+
+
+def table(results: dict[str, list[dict[str, float]]], rounds: int, steps: int, threads: int) -> str:
+    """Return the results as Markdown."""
+    speed = {name: statistics.median(row["images"] for row in rows) for name, rows in results.items()}
+    lines = [
+        "# Training speed",
+        "",
+        f"`python -m benchmarks.training --rounds {rounds} --steps {steps} --threads {threads}`, {date.today()}, "
+        f"commit {describe_commit()}.",
+        f"Machine: {describe_machine()}.",
+        f"64 x 64 binary sprites, batch {BATCH}, the 2019 study's network, {threads} threads, {rounds} interleaved rounds, "
+        "medians; lowest and highest round in brackets.",
+        "",
+        "| contender | images/s | ratio to its loop | wanted | peak MiB |",
+        "|---|---|---|---|---|",
+    ]
+    for name, rows in results.items():
+        rates = [row["images"] for row in rows]
+        rival, wanted = RATIOS.get(name, (name, None))
+        lines.append(
+            f"| {name} | {speed[name]:.0f} [{min(rates):.0f}, {max(rates):.0f}] | {speed[name] / speed[rival]:.2f} | "
+            f"{wanted or '-'} | {statistics.median(row['mib'] for row in rows):.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def show(text: str) -> None:
+    """Print the table of a Markdown report to the terminal."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    printed = Table(*rows[0])
+    for row in rows[2:]:
+        printed.add_row(*row)
+    Console().print(printed)
+
+
+def main() -> None:
+    """Run the benchmark, or one contender of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=60, help="timed steps a round (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every contender (default: %(default)s)")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "training.md")
+    parser.add_argument("--contender", choices=("conv", "tiny", "fit"), help=argparse.SUPPRESS)
+    parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    once = {"conv": partial(bare_loop, False, args.steps), "tiny": partial(bare_loop, True, args.steps)}
+    once["fit"] = partial(command_line, args.rest)
+    if args.contender:
+        once[args.contender]()
+        return
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
+    for turn in range(args.rounds):
+        for name, (kind, flags) in CONTENDERS.items():
+            steps = args.steps * (10 if "near-empty" in name else 1)
+            results[name].append(measure(kind, flags, steps, args.threads))
+            print(f"round {turn + 1}/{args.rounds}  {name}: {results[name][-1]['images']:.0f} images/s", flush=True)
+    text = table(results, args.rounds, args.steps, args.threads)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    args.output.write_text(text)
+    show(text)
+    print(f"written to {args.output}")
+
+
+if __name__ == "__main__":
+    main()
