@@ -5,11 +5,12 @@ BIN = $(VENV)/bin
 # On Linux without a GPU: make install PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
 CONFIG ?= configs/sprites_ada_gvae.yaml
+SWEEP ?= sweeps/sprites_beta.yaml
 # Further flags for the command, e.g. make train ARGS="--model.beta=2 --seed_everything=1"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare test lint types bench clean
+.PHONY: help install train compare test lint types bench sweep docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -42,6 +43,12 @@ test: lint types  ## all gates: lint, types, layers, tests with coverage
 bench: install  ## images/s and memory of training against a bare PyTorch loop
 	$(BIN)/python -m benchmarks.training $(ARGS)
 
+sweep: install  ## register a W&B sweep (SWEEP=sweeps/sprites_beta.yaml) and print the agent's command; needs a key
+	$(BIN)/wandb sweep $(SWEEP)
+
+docs: install  ## the reference of every module, in docs/build
+	$(BIN)/pdoc --docformat google --output-directory docs/build disentangle_pl
+
 clean:  ## remove caches and builds; runs stay
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage htmlcov
+	rm -rf build dist docs/build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage htmlcov
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

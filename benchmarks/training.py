@@ -2,9 +2,9 @@
 
     python -m benchmarks.training [--rounds 5] [--steps 60] [--threads 2]
 
-Every measurement is a process of its own; contenders take turns, so that a drifting machine hits all alike. The bare loop
-is what a careful user writes by hand: in-memory byte images drawn by index, contiguous layout, `torch.optim.Adam`, the
-default allocator, float32.
+Every measurement is a process of its own; contenders take turns, so that a drifting machine hits all alike. The bare
+loop is what a careful user writes by hand: in-memory byte images drawn by index, contiguous layout, `torch.optim.Adam`,
+the default allocator, float32.
 """
 
 import argparse
@@ -149,8 +149,8 @@ def table(results: dict[str, list[dict[str, float]]], rounds: int, steps: int, t
         f"`python -m benchmarks.training --rounds {rounds} --steps {steps} --threads {threads}`, {date.today()}, "
         f"commit {describe_commit()}.",
         f"Machine: {describe_machine()}.",
-        f"64 x 64 binary sprites, batch {BATCH}, the 2019 study's network, {threads} threads, {rounds} interleaved rounds, "
-        "medians; lowest and highest round in brackets.",
+        f"64 x 64 binary sprites, batch {BATCH}, the 2019 study's network, {threads} threads, {rounds} interleaved "
+        "rounds, medians; lowest and highest round in brackets.",
         "",
         "| contender | images/s | ratio to its loop | wanted | peak MiB |",
         "|---|---|---|---|---|",

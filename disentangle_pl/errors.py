@@ -3,7 +3,8 @@
 import re
 
 NOISE = re.compile(
-    r"Does not validate against|Subtypes:|Errors:|Problem with given class_path|Given value|Expected a <class 'NoneType'>"
+    "Does not validate against|Subtypes:|Errors:|Problem with given class_path|Given value|"
+    "Expected a <class 'NoneType'>"
 )
 KEY = re.compile(r'(?:Parser key|Key) "([^"]+)":?')
 

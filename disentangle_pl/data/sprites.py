@@ -65,9 +65,8 @@ class Sprites(FactorDataset):
         supersample: int = 1,
     ) -> None:
         if resolution < 2 or supersample < 1 or colors < 0:
-            raise InputError(
-                f"sprites need resolution >= 2, supersample >= 1 and colors >= 0, got {resolution}, {supersample}, {colors}"
-            )
+            got = f"{resolution}, {supersample} and {colors}"
+            raise InputError(f"sprites need resolution >= 2, supersample >= 1 and colors >= 0, got {got}")
         given = (shape_values, scale_values, orientation_values, x_values, y_values)
         chosen = {n: _checked(n, SIZES[n], v) for n, v in zip(SIZES, given, strict=True)}
         sizes = {"color": colors} if colors else {}
