@@ -44,6 +44,9 @@ DEFAULTS = {
     "checkpoint.save_on_train_epoch_end": True,
     "checkpoint.enable_version_counter": False,
 }
+DESCRIPTION = """Train disentangled variational autoencoders and score them.
+Begin with: disentangle-pl fit --config configs/sprites_ada_gvae.yaml
+Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=BetaVAE` lists those of a class."""
 TERMINATED = 128 + signal.SIGTERM
 
 
@@ -119,7 +122,9 @@ class CLI(LightningCLI):
             trainer.precision = fast_precision(trainer.accelerator) if config.fast else "32-true"
         if trainer.logger in (None, True):
             trainer.logger = _loggers(folder, name, config.project) if self.subcommand == "fit" else False
-        ours = [_class(WriteCodes if self.subcommand == "predict" else ExactResume)]
+        ours = [_class(ExactResume)]
+        if self.subcommand == "predict":
+            ours.append(_class(WriteCodes))
         if trainer.enable_progress_bar is not False:
             ours.append(_class(ProgressBar))
         theirs = trainer.callbacks or []
@@ -137,6 +142,10 @@ class CLI(LightningCLI):
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         self.trainer.validate(self.model, self.datamodule, verbose=False)
+        self.after_validate()
+
+    def after_validate(self) -> None:
+        """Say where scores and pictures lie."""
         if self.trainer.is_global_zero:
             Console().print(f"run folder: {self.trainer.default_root_dir}", soft_wrap=True)
 
@@ -206,8 +215,9 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: Arguments, None for those of the process.
     """
-    if args is not None:
-        sys.argv[1:] = args  # processes that Lightning starts read them there
+    given = sys.argv[1:] if args is None else args
+    # A requeued sweep run gets W&B's own record as an argument. Processes that Lightning starts read the rest here.
+    sys.argv[1:] = [argument for argument in given if not argument.startswith("--_wandb=")]
     _quiet()
     keep_freed_memory()
     try:
@@ -218,7 +228,7 @@ def main(args: Sequence[str] | None = None) -> None:
             subclass_mode_data=True,
             seed_everything_default=0,
             save_config_callback=SaveConfig,
-            parser_kwargs={"prog": "disentangle-pl"},
+            parser_kwargs={"prog": "disentangle-pl", "description": DESCRIPTION},
             parser_class=Parser,
         )
     except SIGTERMException:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
+CPU_INFO = Path("/proc/cpuinfo")
 FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # CPU flags on x86 and Arm
 
 
@@ -29,6 +30,5 @@ def fast_precision(accelerator: str) -> str:
     """
     if accelerator not in ("cpu", "auto") or (accelerator == "auto" and torch.cuda.is_available()):
         return "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(False) else "32-true"
-    flags = Path("/proc/cpuinfo")
-    words = set(flags.read_text().split()) if flags.is_file() else set()
+    words = set(CPU_INFO.read_text().split()) if CPU_INFO.is_file() else set()
     return "bf16-mixed" if words & FAST_BFLOAT16 else "32-true"

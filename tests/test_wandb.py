@@ -34,15 +34,16 @@ def server(tmp_path: Path) -> Iterator[Any]:
     yield served.be
     served.shutdown()
     served.server_close()
+    served.be.log.close()
 
 
 def test_sweep_agent_sends_scores_and_configuration(server: Any, tmp_path: Path) -> None:
+    flags = [*TINY, *PAIRS, f"--runs_dir={tmp_path / 'runs'}"]
     sweep = {
         "method": "grid",
         "metric": {"name": "disentanglement/mig", "goal": "maximize"},
         "parameters": {"model.beta": {"values": [2.0]}, "seed_everything": {"values": [3]}},
-        "command": ["${env}", sys.executable, "-m", "disentangle_pl", "fit", *TINY, *PAIRS]
-        + [f"--runs_dir={tmp_path / 'runs'}", "${args}"],
+        "command": ["${env}", sys.executable, "-m", "disentangle_pl", "fit", *flags, "${args}"],
     }
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
     env = {

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ def load_model(path: str | Path, trusted: tuple[str, ...] = TRUSTED) -> VAE:
     try:
         return kind.load_from_checkpoint(file, map_location="cpu", weights_only=True).eval()
     except (ArgumentError, InputError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = one_line(str(error)) or type(error).__name__
+        reason = shorten(one_line(str(error)) or type(error).__name__, 200)
         raise InputError(
             f"{file} does not fit the {kind.__name__} of this version of the package ({reason})"
         ) from error

@@ -164,7 +164,9 @@ def test_supersampling_averages_a_finer_image_to_bytes() -> None:
         ({"orientation_values": [0, 40]}, "between 0 and 39"),
         ({"x_values": [1, 1]}, r"x_values=\[1, 1\] must be distinct"),
         ({"y_values": []}, "at least one"),
-        ({"colors": -1}, "at least one value"),
+        ({"colors": -1}, "colors >= 0"),
+        ({"resolution": 1}, "resolution >= 2"),
+        ({"supersample": 0}, "supersample >= 1"),
     ],
 )
 def test_impossible_choices_are_refused(arguments: dict[str, Any], message: str) -> None:

@@ -234,3 +234,11 @@ def test_two_processes_equal_one_with_the_global_batch(tmp_path: Path, monkeypat
     for rank in ranks:
         for name, value in one.items():
             np.testing.assert_allclose(rank[name], value, rtol=0, atol=1e-6, err_msg=name)
+
+
+def test_a_diverged_run_ends_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny()
+    monkeypatch.setattr(model, "terms", lambda image: {"loss": torch.tensor(float("nan"))})
+    monkeypatch.setattr(model, "log_dict", lambda *args, **kwargs: None)
+    with pytest.raises(InputError, match=r"the loss became nan by step 0: lower the learning rate"):
+        model.training_step(Batch(torch.zeros(2, 1, 8, 8), torch.zeros(2, 1)), 0)
