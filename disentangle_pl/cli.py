@@ -24,6 +24,7 @@ from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - l
 from disentangle_pl.callbacks.codes import WriteCodes
 from disentangle_pl.callbacks.disentanglement import LogDisentanglement
 from disentangle_pl.callbacks.progress import ProgressBar
+from disentangle_pl.callbacks.reconstructions import LogReconstructions
 from disentangle_pl.callbacks.resume import ExactResume
 from disentangle_pl.callbacks.traversals import LogTraversals
 from disentangle_pl.data.module import ImageData
@@ -102,6 +103,7 @@ class CLI(LightningCLI):
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LogDisentanglement, "disentanglement")
         parser.add_lightning_class_args(LogTraversals, "traversals")
+        parser.add_lightning_class_args(LogReconstructions, "reconstructions")
         parser.set_defaults(DEFAULTS)
         parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
@@ -145,8 +147,11 @@ class CLI(LightningCLI):
         self.after_validate()
 
     def after_validate(self) -> None:
-        """Say where scores and pictures lie."""
+        """Say how well images are reconstructed, and where scores and pictures lie."""
         if self.trainer.is_global_zero:
+            numbers = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+            terms = [f"{name} {numbers[name]:.4g}" for name in ("val/nll", "val/kl", "val/mse") if name in numbers]
+            Console().print(f"{', '.join(terms)} (nats an image; squared error a pixel)")
             Console().print(f"run folder: {self.trainer.default_root_dir}", soft_wrap=True)
 
     def _choose_checkpoint(self, config: Namespace, folder: Path) -> None:

@@ -43,6 +43,7 @@ def check_run(folder: Path) -> None:
     (made,) = folder.iterdir()
     assert {path.name for path in made.iterdir()} >= {"config.yaml", "checkpoints", "metrics.csv", "traversals"}
     assert len(list((made / "traversals").glob("*.png"))) == 1
+    assert len(list((made / "reconstructions").glob("*.png"))) == 1
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import wandb
 import yaml
 
 from tests.command_line import PAIRS, ROOT, SHARED, TINY, run
@@ -58,16 +59,16 @@ def test_sweep_agent_sends_scores_and_configuration(server: Any, tmp_path: Path)
         "WANDB_ERROR_REPORTING": "false",
     }
 
-    def wandb(*args: str) -> str:
+    def call_wandb(*args: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "wandb", *args], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    found = re.search(r"wandb agent (\S+)", wandb("sweep", "sweep.yaml"))
+    found = re.search(r"wandb agent (\S+)", call_wandb("sweep", "sweep.yaml"))
     assert found is not None
-    said = wandb("agent", "--count", "1", found[1])
+    said = call_wandb("agent", "--count", "1", found[1])
     (made,) = server.runs.values()
     assert made["state"] == "finished", said
     assert made["config"]["model.beta"]["value"] == 2.0
@@ -83,5 +84,6 @@ def test_without_a_key_the_run_stays_here(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     run("fit", *TINY, f"--runs_dir={tmp_path}", "--run_id=a", "--trainer.max_epochs=1")
+    wandb.finish()  # its last records are written when the process ends
     (kept,) = (tmp_path / "a" / "wandb").glob("offline-run-*-a")
     assert (kept / "run-a.wandb").stat().st_size > 1000

@@ -1,22 +1,17 @@
 """Latent traversals with difference images: what does every latent change?"""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor
 
+from disentangle_pl.callbacks.pictures import label, planes, publish, strip
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
-
-GAP = 2  # pixels between images
 
 
 class Traversal(NamedTuple):
@@ -79,7 +74,7 @@ def draw_traversal(traversal: Traversal) -> Figure:
     middle = images[:, images.shape[1] // 2, None]
     differences = (images - middle).mean(2, keepdim=True)
     limit = max(float(np.quantile(differences.abs().numpy(), 0.995)), 1e-6)
-    pictures, changes = _planes(images), _planes(differences)
+    pictures, changes = planes(images), planes(differences)
     rows, columns, height, width = pictures.shape[:4]
     inches = min(2 + columns * width / 60, 16)
     tall = 0.4 + 2 * rows * (inches - 2) / columns * height / width
@@ -88,12 +83,12 @@ def draw_traversal(traversal: Traversal) -> Figure:
     low, high = float(images.min()), float(images.max())
     for row in range(rows):
         top, bottom = axes[2 * row, 0], axes[2 * row + 1, 0]
-        picture = _strip((pictures[row] - low) / max(high - low, 1e-6), gap=1.0)
+        picture = strip((pictures[row] - low) / max(high - low, 1e-6), gap=1.0)
         top.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
-        change = _strip(changes[row], gap=0.0)[..., 0]
+        change = strip(changes[row], gap=0.0)[..., 0]
         shown = bottom.imshow(change, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        _label(top, f"z{int(traversal.latents[row])}\nKL {float(traversal.kl[row]):.2f}")
-        _label(bottom, "change")
+        label(top, f"z{int(traversal.latents[row])}\nKL {float(traversal.kl[row]):.2f}")
+        label(bottom, "change")
     figure.colorbar(shown, ax=axes[:, 0].tolist(), fraction=0.02, pad=0.01, label="difference to the middle image")
     return figure
 
@@ -146,35 +141,4 @@ class LogTraversals(Callback):
             return
         q = DiagonalGaussian(*(torch.cat(parts) for parts in zip(*self._posteriors, strict=True)))
         figure = draw_traversal(traverse(pl_module, q, self.columns, self.rows, self.span))
-        path = Path(trainer.default_root_dir) / "traversals" / f"step-{trainer.global_step:07d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_image("media/traversals", [str(path)])
-
-
-def _planes(images: Tensor) -> NDArray[np.float32]:
-    """Turn images (r, n, C, *S) into pictures (r, n, H, W, C), volumes into three planes side by side."""
-    if images.dim() == 5:
-        return np.moveaxis(images.numpy(), 2, -1)
-    x, y, z = (size // 2 for size in images.shape[3:])
-    planes = [images[..., z], images[..., :, y, :], images[..., x, :, :]]
-    turned = [np.moveaxis(plane.numpy().swapaxes(-1, -2)[..., ::-1, :], 2, -1) for plane in planes]
-    height = max(plane.shape[2] for plane in turned)
-    pad = [((0, 0), (0, 0), (0, height - plane.shape[2]), (0, GAP), (0, 0)) for plane in turned]
-    padded = [np.pad(plane, width) for plane, width in zip(turned, pad, strict=True)]
-    return np.concatenate(padded, axis=3)
-
-
-def _strip(pictures: NDArray[np.float32], gap: float) -> NDArray[np.float32]:
-    """Lay pictures (n, H, W, C) side by side, (H, n (W + GAP), C), gaps filled with a value."""
-    padded = np.pad(pictures, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=gap)
-    return np.concatenate(list(padded), axis=1)
-
-
-def _label(axis: Axes, text: str) -> None:
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.set_frame_on(False)
-    axis.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=8)
+        publish(figure, trainer, "traversals")

@@ -155,7 +155,9 @@ class VAE(LightningModule, ABC):
         # A generator of its own keeps validation from moving the random numbers of training.
         generator = torch.Generator(q.mean.device).manual_seed(batch_idx)
         z = q.sample(torch.randn(q.mean.shape, device=q.mean.device, generator=generator))
-        terms = self.objective(self.likelihood(self.backbone.decode(z), batch.image), q, z)
+        output = self.backbone.decode(z)
+        terms = self.objective(self.likelihood(output, batch.image), q, z)
+        terms["mse"] = (self.likelihood.mean(output.float()) - batch.image).square().mean()
         logged = {f"{stage}/{name}": value for name, value in terms.items()}
         self.log_dict(logged, batch_size=len(batch.image), on_step=False, on_epoch=True, sync_dist=True)
         return q._asdict()

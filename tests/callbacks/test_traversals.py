@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from disentangle_pl.backbones import Backbone
-from disentangle_pl.callbacks.traversals import GAP, LogTraversals, Traversal, draw_traversal, traverse
+from disentangle_pl.callbacks.pictures import GAP
+from disentangle_pl.callbacks.traversals import LogTraversals, Traversal, draw_traversal, traverse
 from disentangle_pl.likelihoods import Gaussian
 from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.posterior import DiagonalGaussian

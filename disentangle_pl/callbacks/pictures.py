@@ -1,0 +1,50 @@
+"""Images and volumes as strips of pictures, and figures as files and W&B images."""
+
+from pathlib import Path
+
+import numpy as np
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import WandbLogger
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+GAP = 2  # pixels between images
+
+
+def planes(images: Tensor) -> NDArray[np.float32]:
+    """Turn images (r, n, C, *S) into pictures (r, n, H, W, C), volumes into three planes side by side."""
+    if images.dim() == 5:
+        return np.moveaxis(images.numpy(), 2, -1)
+    x, y, z = (size // 2 for size in images.shape[3:])
+    planes = [images[..., z], images[..., :, y, :], images[..., x, :, :]]
+    turned = [np.moveaxis(plane.numpy().swapaxes(-1, -2)[..., ::-1, :], 2, -1) for plane in planes]
+    height = max(plane.shape[2] for plane in turned)
+    pad = [((0, 0), (0, 0), (0, height - plane.shape[2]), (0, GAP), (0, 0)) for plane in turned]
+    padded = [np.pad(plane, width) for plane, width in zip(turned, pad, strict=True)]
+    return np.concatenate(padded, axis=3)
+
+
+def strip(pictures: NDArray[np.float32], gap: float) -> NDArray[np.float32]:
+    """Lay pictures (n, H, W, C) side by side, (H, n (W + GAP), C), gaps filled with a value."""
+    padded = np.pad(pictures, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=gap)
+    return np.concatenate(list(padded), axis=1)
+
+
+def label(axis: Axes, text: str) -> None:
+    """Write a text to the left of a strip and take its frame away."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_frame_on(False)
+    axis.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=8)
+
+
+def publish(figure: Figure, trainer: Trainer, kind: str) -> None:
+    """Write a figure to `<run folder>/<kind>/step-<step>.png` and send it to W&B as `media/<kind>`."""
+    path = Path(trainer.default_root_dir) / kind / f"step-{trainer.global_step:07d}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_image(f"media/{kind}", [str(path)])
