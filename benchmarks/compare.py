@@ -49,7 +49,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def table(results: dict[str, list[Scores]], seeds: Sequence[int]) -> str:
-    """Return the comparison as Markdown: mean and 95 % t interval over seeds, floors and ceilings beside them."""
+    """Return the comparison of two methods as Markdown: means, 95 % t intervals over seeds, floors and ceilings."""
     lines = [
         "# Weak supervision against none",
         "",
@@ -57,16 +57,18 @@ def table(results: dict[str, list[Scores]], seeds: Sequence[int]) -> str:
         f"Machine: {describe_machine()}.",
         "Recipes: `configs/sprites_ada_gvae.yaml` and `configs/sprites_beta_vae.yaml`, which differ in the aggregation "
         "alone: same images in the same order, same network, same steps. Mean and 95 % t interval over seeds; single "
-        "seeds in brackets. Floor: codes shuffled against the factors (mean over all runs). Ceiling: a perfect code.",
+        "seeds in brackets. Difference: first minus second, paired by seed, because a seed fixes weights and images. "
+        "Floor: codes shuffled against the factors (mean over all runs). Ceiling: a perfect code.",
         "",
-        "| score | " + " | ".join(results) + " | chance floor | ceiling |",
-        "|---|" + "---|" * (len(results) + 2),
+        "| score | " + " | ".join(results) + " | difference | chance floor | ceiling |",
+        "|---|" + "---|" * (len(results) + 3),
     ]
     runs = [run for group in results.values() for run in group]
     for score in runs[0]:
+        columns = [[run[score]["value"] for run in group] for group in results.values()]
+        columns.append([first - second for first, second in zip(*columns, strict=True)])
         cells = []
-        for group in results.values():
-            values = [run[score]["value"] for run in group]
+        for values in columns:
             mean, half = interval(values)
             cells.append(f"**{mean:.3f} ± {half:.3f}** [{', '.join(f'{value:.3f}' for value in values)}]")
         ends = [statistics.fmean(run[score][end] for run in runs) for end in ("floor", "ceiling")]
