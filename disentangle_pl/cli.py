@@ -151,7 +151,7 @@ class CLI(LightningCLI):
         if self.trainer.is_global_zero:
             numbers = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
             terms = [f"{name} {numbers[name]:.4g}" for name in ("val/nll", "val/kl", "val/mse") if name in numbers]
-            Console().print(f"{', '.join(terms)} (nats an image; squared error a pixel)")
+            Console().print(f"{', '.join(terms)} (nats an image; squared error a pixel)", soft_wrap=True)
             Console().print(f"run folder: {self.trainer.default_root_dir}", soft_wrap=True)
 
     def _choose_checkpoint(self, config: Namespace, folder: Path) -> None:

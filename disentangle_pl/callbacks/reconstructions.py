@@ -32,14 +32,14 @@ def draw_reconstructions(images: Tensor, reconstructions: Tensor) -> Figure:
     figure = Figure(figsize=(inches, max(tall, 2)), layout="constrained")
     axes = figure.subplots(3, 1, squeeze=False)[:, 0]
     low, high = float(both.min()), float(both.max())
-    for axis, row, text in zip(axes, pictures, ("image", "reconstruction"), strict=False):
+    for axis, row, text in zip(axes, pictures, ("image", "decoded"), strict=False):
         picture = strip((row - low) / max(high - low, 1e-6), gap=1.0)
         axis.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
         label(axis, text)
     limit = max(float(np.quantile(np.abs(changes), 0.995)), 1e-6)
     shown = axes[2].imshow(strip(changes[0], gap=0.0)[..., 0], cmap="RdBu_r", vmin=-limit, vmax=limit)
     label(axes[2], "difference")
-    figure.colorbar(shown, ax=axes[2], fraction=0.02, pad=0.01)
+    figure.colorbar(shown, ax=axes.tolist(), fraction=0.02, pad=0.01)
     return figure
 
 

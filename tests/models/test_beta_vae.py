@@ -181,7 +181,7 @@ def test_training_lowers_the_loss_and_writes_nothing(tmp_path: Path) -> None:
     before = validation.validate(model, data, verbose=False)[0]
     trainer(tmp_path, limit_val_batches=0).fit(model, data)
     after = validation.validate(model, data, verbose=False)[0]
-    assert set(after) == {"val/loss", "val/nll", "val/kl"}
+    assert set(after) == {"val/loss", "val/nll", "val/kl", "val/mse"}
     assert after["val/loss"] < 0.8 * before["val/loss"]
     assert list(tmp_path.iterdir()) == []
 
