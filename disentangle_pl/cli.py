@@ -33,7 +33,15 @@ from disentangle_pl.errors import InputError, find_input_error, one_line
 from disentangle_pl.loggers import MetricsCSV
 from disentangle_pl.machine import fast_precision, keep_freed_memory
 from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
-from disentangle_pl.runs import flatten, newest_checkpoint, refuse_other_config, run_id, swept_keys, wandb_offline
+from disentangle_pl.runs import (
+    flatten,
+    newest_checkpoint,
+    refuse_other_config,
+    run_id,
+    swept_keys,
+    wandb_offline,
+    with_own_config,
+)
 
 DEFAULTS = {
     "trainer.devices": 1,
@@ -222,7 +230,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     given = sys.argv[1:] if args is None else args
     # A requeued sweep run gets W&B's own record as an argument. Processes that Lightning starts read the rest here.
-    sys.argv[1:] = [argument for argument in given if not argument.startswith("--_wandb=")]
+    sys.argv[1:] = with_own_config([argument for argument in given if not argument.startswith("--_wandb=")])
     _quiet()
     keep_freed_memory()
     try:

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,23 @@ def run_id(stem: str, given: str | None) -> str:
         raise InputError(f"run id {name!r} may hold letters, digits, '-', '_' and '.' only: choose another --run_id")
     env[RUN_ID] = name
     return name
+
+
+def with_own_config(args: Sequence[str]) -> list[str]:
+    """Let `validate`, `test` and `predict` of a named run use the configuration that the run has saved.
+
+    Args:
+        args: The command line; flags as `--name=value`.
+
+    Returns:
+        The command line, with `--config` added if it names a run that has one and no configuration of its own.
+    """
+    flags = dict(arg.split("=", 1) for arg in args[1:] if arg.startswith("--") and "=" in arg)
+    own = Path(flags.get("--runs_dir", "runs")) / flags.get("--run_id", "") / "config.yaml"
+    evaluates = bool(args) and args[0] in ("validate", "test", "predict")
+    if not evaluates or "--run_id" not in flags or {"--config", "--model"} & flags.keys() or not own.is_file():
+        return list(args)
+    return [args[0], f"--config={own}", *args[1:]]
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

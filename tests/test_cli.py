@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -47,11 +48,13 @@ def test_fit_leaves_scores_with_floor_and_ceiling(tmp_path: Path, capsys: pytest
 def test_validate_test_and_predict_find_the_checkpoint_of_a_run(tmp_path: Path) -> None:
     where = [f"--runs_dir={tmp_path}", "--run_id=a"]
     run("fit", *TINY, *where)
-    run("validate", *TINY, *where)
-    run("test", *TINY, *where)
-    run("predict", *TINY, *where)
-    codes = tmp_path / "a" / "codes.npz"
-    assert codes.is_file()
+    before = (tmp_path / "a" / "metrics.csv").read_text()
+    run("validate", *where)
+    run("test", *where)
+    run("predict", *where)
+    codes = np.load(tmp_path / "a" / "codes.npz")
+    assert codes["mean"].shape == codes["logvar"].shape == (3 * 6 * 5 * 3, 6)
+    assert (tmp_path / "a" / "metrics.csv").read_text() == before
 
 
 def test_load_model_restores_mask_and_aggregation(tmp_path: Path) -> None:

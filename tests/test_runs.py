@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.runs import RUN_ID, flatten, newest_checkpoint, run_id, swept_keys, wandb_offline
+from disentangle_pl.runs import (
+    RUN_ID,
+    flatten,
+    newest_checkpoint,
+    run_id,
+    swept_keys,
+    wandb_offline,
+    with_own_config,
+)
 
 
 def test_run_id_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +41,16 @@ def test_run_id_is_exported_for_child_processes() -> None:
 def test_run_id_cannot_leave_the_folder(name: str) -> None:
     with pytest.raises(InputError, match="run id"):
         run_id("stem", name)
+
+
+def test_verbs_of_a_named_run_use_its_own_configuration(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "config.yaml").touch()
+    where = [f"--runs_dir={tmp_path}", "--run_id=a"]
+    own = f"--config={tmp_path / 'a' / 'config.yaml'}"
+    assert with_own_config(["validate", *where]) == ["validate", own, *where]
+    for left_alone in (["fit", *where], ["validate", *where, "--config=x"], ["test", f"--runs_dir={tmp_path}"], []):
+        assert with_own_config(left_alone) == left_alone
 
 
 def test_flatten_names_columns_as_the_flags() -> None:
