@@ -83,6 +83,7 @@ class LogDisentanglement(Callback):
         self.jobs = jobs
         self._metric = CodesAndFactors()
         self._known = False
+        self._sheet: list[Sheet] = []
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the codes of the last validation."""
@@ -113,6 +114,12 @@ class LogDisentanglement(Callback):
         for name, value in trainer.strategy.broadcast(logged).items():
             pl_module.log(f"disentanglement/{name}", value, sync_dist=False, rank_zero_only=False)
 
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Print the table once the progress bar has left the screen."""
+        if self._sheet:
+            _show(self._sheet)
+        self._sheet = []
+
     def _score(self, trainer: Trainer, codes: Codes, factors: Factors, final: bool) -> dict[str, float]:
         module = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.fit
         data = module if isinstance(module, ImageData) else None
@@ -125,7 +132,7 @@ class LogDisentanglement(Callback):
             return logged | {name: score(codes, factors) for name, score in self.scores.items()}
         sheet = score_sheet(codes, factors, self.scores, min(self.dci_rows, len(codes)), self.jobs)
         _write(Path(trainer.default_root_dir) / "scores.tsv", sheet)
-        _show(sheet)
+        self._sheet = sheet
         for line in sheet:
             logged |= {line.name: line.value, f"{line.name}_floor": line.floor}
             logged |= {f"{line.name}_ceiling": line.ceiling} if np.isfinite(line.ceiling) else {}
