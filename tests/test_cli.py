@@ -148,11 +148,11 @@ def test_a_longer_fit_goes_on_and_equals_an_unbroken_one(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM], ids=lambda stop: stop.name)
 def test_a_killed_run_goes_on_and_equals_an_unbroken_one(stop: signal.Signals, tmp_path: Path) -> None:
-    long = [*ADA, "--data.steps_per_epoch=60", "--trainer.max_epochs=4", f"--runs_dir={tmp_path}"]
+    long = [*ADA, "--data.steps_per_epoch=150", "--trainer.max_epochs=4", f"--runs_dir={tmp_path}"]
     killed = start("fit", *long, "--run_id=cut")
     table = tmp_path / "cut" / "metrics.csv"
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (table.exists() and len(rows(tmp_path / "cut")) > 80):
+    while time.monotonic() < deadline and not (table.exists() and len(rows(tmp_path / "cut")) > 200):
         time.sleep(0.02)
     killed.send_signal(stop)
     killed.communicate(timeout=60)
