@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 train: install  ## the main job: Ada-GVAE on pairs of sprites, scores and traversals (CONFIG=, ARGS=)
 	$(BIN)/disentangle-pl fit --config $(CONFIG) $(ARGS)
 
-compare: install  ## weak supervision against the beta-VAE on the same images and steps, 3 seeds each
+compare: install  ## weak supervision against the VAE (beta = 1) on the same images and steps, 3 seeds each
 	$(BIN)/python -m benchmarks.compare $(ARGS)
 
 lint: install  ## style, docstrings, annotations, layers

@@ -1,4 +1,4 @@
-"""Does weak supervision help? Ada-GVAE on pairs against the beta-VAE on the same images and steps, several seeds each.
+"""Does weak supervision help? Ada-GVAE on pairs against the VAE on the same images and steps, several seeds each.
 
     python -m benchmarks.compare [--seeds 0 1 2]
 
@@ -20,7 +20,7 @@ from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.training import show
 
 ROOT = Path(__file__).parents[1]
-METHODS = {"Ada-GVAE (pairs)": "sprites_ada_gvae", "beta-VAE (the same images)": "sprites_beta_vae"}
+METHODS = {"Ada-GVAE (pairs)": "sprites_ada_gvae", "VAE, beta = 1 (the same images)": "sprites_beta_vae"}
 Scores = dict[str, dict[str, float]]
 
 
@@ -58,7 +58,10 @@ def table(results: dict[str, list[Scores]], seeds: Sequence[int]) -> str:
         "Recipes: `configs/sprites_ada_gvae.yaml` and `configs/sprites_beta_vae.yaml`, which differ in the aggregation "
         "alone: same images in the same order, same network, same steps. Mean and 95 % t interval over seeds; single "
         "seeds in brackets. Difference: first minus second, paired by seed, because a seed fixes weights and images. "
-        "Floor: codes shuffled against the factors (mean over all runs). Ceiling: a perfect code.",
+        "Floor: codes shuffled against the factors (mean over all runs). Ceiling: a perfect code. Both train with "
+        "beta = 1, so the baseline is the plain VAE; its beta and learning rate were not tuned. The recipe was chosen "
+        "on single runs of Ada-GVAE, seed 0, by MIG on this evaluation sample. DCI is fitted on 1,000 rows and scored "
+        "on 500.",
         "",
         "| score | " + " | ".join(results) + " | difference | chance floor | ceiling |",
         "|---|" + "---|" * (len(results) + 3),
