@@ -26,13 +26,17 @@ Scores = dict[str, dict[str, float]]
 
 def train(recipe: str, seed: int, runs: Path, flags: Sequence[str]) -> Scores:
     """Train a recipe with a seed unless that is done, and return its score sheet."""
-    name = f"{recipe}-seed{seed}"
+    config = ROOT / "configs" / f"{recipe}.yaml"
+    return train_flags(f"{recipe}-seed{seed}", seed, runs, [f"--config={config}", *flags])
+
+
+def train_flags(name: str, seed: int, runs: Path, flags: Sequence[str]) -> Scores:
+    """Train with these flags in the run folder of this name unless that is done, and return the score sheet."""
     sheet = runs / name / "scores.tsv"
     if not sheet.exists():
-        config = ROOT / "configs" / f"{recipe}.yaml"
-        own = [f"--config={config}", f"--seed_everything={seed}", f"--runs_dir={runs}", f"--run_id={name}"]
         print(f"training {name}", flush=True)
-        subprocess.run([sys.executable, "-m", "disentangle_pl", "fit", *own, *flags], check=True)
+        own = [f"--seed_everything={seed}", f"--runs_dir={runs}", f"--run_id={name}"]
+        subprocess.run([sys.executable, "-m", "disentangle_pl", "fit", *flags, *own], check=True)
     with sheet.open(newline="") as file:
         return {
             row["name"]: {key: float(value) for key, value in row.items() if key != "name"}

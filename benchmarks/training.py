@@ -45,7 +45,7 @@ DATA = [
     f"--data.dataset.y_values={POSITIONS}",
     f"--data.batch_size={BATCH}",
     "--data.eval_size=64",
-    "--disentanglement.dci_rows=0",
+    "--disentanglement.sheet=false",
     "--trainer.max_epochs=1",
 ]
 MODEL = ["--model=BetaVAE", "--model.beta=4"]

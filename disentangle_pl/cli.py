@@ -19,17 +19,23 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
-import disentangle_pl.models.beta_vae  # noqa: F401 - lets --model=BetaVAE name the class alone
+# Imported models and data can be named by the class alone: --model=BetaVAE.
+import disentangle_pl.models.annealed_vae
+import disentangle_pl.models.beta_tc_vae
+import disentangle_pl.models.beta_vae
+import disentangle_pl.models.dip_vae
+import disentangle_pl.models.factor_vae  # noqa: F401
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - likewise
 from disentangle_pl.callbacks.codes import WriteCodes
 from disentangle_pl.callbacks.disentanglement import LogDisentanglement
 from disentangle_pl.callbacks.progress import ProgressBar
 from disentangle_pl.callbacks.reconstructions import LogReconstructions
 from disentangle_pl.callbacks.resume import ExactResume
+from disentangle_pl.callbacks.sharing import LogSharing
 from disentangle_pl.callbacks.traversals import LogTraversals
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
-from disentangle_pl.errors import InputError, find_input_error, one_line
+from disentangle_pl.errors import InputError, find_input_error, leave, one_line
 from disentangle_pl.loggers import MetricsCSV
 from disentangle_pl.machine import fast_precision, keep_freed_memory
 from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
@@ -42,6 +48,7 @@ from disentangle_pl.runs import (
     wandb_offline,
     with_own_config,
 )
+from disentangle_pl.verbs import VERBS
 
 DEFAULTS = {
     "trainer.devices": 1,
@@ -55,7 +62,8 @@ DEFAULTS = {
 }
 DESCRIPTION = """Train disentangled variational autoencoders and score them.
 Begin with: disentangle-pl fit --config configs/sprites_ada_gvae.yaml
-Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=BetaVAE` lists those of a class."""
+Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=BetaVAE` lists those of a class.
+Studies of trained models, each with a --help of its own: evaluate, meta-transfer."""
 TERMINATED = 128 + signal.SIGTERM
 
 
@@ -66,7 +74,7 @@ class Parser(LightningArgumentParser):
         """Print what is wrong and leave with exit code 2; a parser inside another one raises instead."""
         if not self.exit_on_error:
             super().error(message, ex)
-        _leave(f"{one_line(message)} (see {self.prog.replace(' [options]', '')} --help)")
+        leave(f"{one_line(message)} (see {self.prog.replace(' [options]', '')} --help)")
 
 
 class SaveConfig(SaveConfigCallback):
@@ -110,6 +118,7 @@ class CLI(LightningCLI):
         )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LogDisentanglement, "disentanglement")
+        parser.add_lightning_class_args(LogSharing, "sharing")
         parser.add_lightning_class_args(LogTraversals, "traversals")
         parser.add_lightning_class_args(LogReconstructions, "reconstructions")
         parser.set_defaults(DEFAULTS)
@@ -214,9 +223,17 @@ def _quiet() -> None:
     os.environ.setdefault("WANDB_SILENT", "true")
 
 
-def _leave(message: str) -> NoReturn:
-    print(f"disentangle-pl: error: {message}", file=sys.stderr)
-    sys.exit(2)
+def _train() -> None:
+    CLI(
+        VAE,
+        ImageData,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        save_config_callback=SaveConfig,
+        parser_kwargs={"prog": "disentangle-pl", "description": DESCRIPTION},
+        parser_class=Parser,
+    )
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -234,20 +251,14 @@ def main(args: Sequence[str] | None = None) -> None:
     _quiet()
     keep_freed_memory()
     try:
-        CLI(
-            VAE,
-            ImageData,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            seed_everything_default=0,
-            save_config_callback=SaveConfig,
-            parser_kwargs={"prog": "disentangle-pl", "description": DESCRIPTION},
-            parser_class=Parser,
-        )
+        if given and given[0] in VERBS:
+            VERBS[given[0]](given[1:])
+        else:
+            _train()
     except SIGTERMException:
         sys.exit(TERMINATED)
     except Exception as error:
         wrong = find_input_error(error)
         if wrong is None or os.environ.get("DISENTANGLE_PL_TRACEBACK"):
             raise
-        _leave(str(wrong))
+        leave(str(wrong))

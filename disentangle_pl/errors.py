@@ -1,6 +1,8 @@
 """The one exception that means: what the user gave is wrong, and here is what to do."""
 
 import re
+import sys
+from typing import NoReturn
 
 NOISE = re.compile(
     "Does not validate against|Subtypes:|Errors:|Problem with given class_path|Given value|"
@@ -35,3 +37,9 @@ def one_line(message: str) -> str:
     lines = [KEY.sub("", line).strip(" -") for line in message.splitlines() if not NOISE.search(line)]
     said = list(dict.fromkeys(line for line in lines if line))
     return f"{'.'.join(keys)}: {'; '.join(said)}" if keys else "; ".join(said)
+
+
+def leave(message: str) -> NoReturn:
+    """Print what is wrong and leave with exit code 2."""
+    print(f"disentangle-pl: error: {message}", file=sys.stderr)
+    sys.exit(2)

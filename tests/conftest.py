@@ -3,14 +3,22 @@
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from disentangle_pl.callbacks import score_table
 from disentangle_pl.runs import RUN_ID
 
 
+@pytest.fixture(scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _alone(monkeypatch: pytest.MonkeyPatch, _cache: Path) -> Iterator[None]:
+    monkeypatch.setattr(score_table, "references_folder", lambda: _cache)
     for name in ("WANDB_RUN_ID", "WANDB_API_KEY", "WANDB_SWEEP_PARAM_PATH", "SLURM_JOB_ID", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(RUN_ID, "")

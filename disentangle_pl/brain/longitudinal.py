@@ -114,9 +114,19 @@ class LongitudinalData(ImageData):
         return 2 if self.pairs else 1
 
     @property
+    def train_size(self) -> int:
+        """The number of scans of training participants, from `setup` on."""
+        return len(self.parts.train)
+
+    @property
     def factor_names(self) -> tuple[str, ...]:
         """Age at the scan, and time since the participant's first visit, both in years; NaN where unknown."""
         return ("age", "years")
+
+    @property
+    def nuisance(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     @cached_property
     def visits(self) -> pd.DataFrame:

@@ -32,18 +32,20 @@ class FactorSpace:
     Args:
         names: One name a factor, all different.
         sizes: How many values each factor takes, at least 1.
+        nuisance: Names of factors that tell images apart but are not scored.
 
     Raises:
         InputError: If names and sizes do not match, repeat, or a size is below 1.
     """
 
-    def __init__(self, names: Sequence[str], sizes: Sequence[int]) -> None:
+    def __init__(self, names: Sequence[str], sizes: Sequence[int], nuisance: Sequence[str] = ()) -> None:
         if len(names) != len(sizes) or len(set(names)) != len(names) or not names:
             raise InputError(f"a factor space needs one distinct name a size, got {list(names)} and {list(sizes)}")
         if min(sizes) < 1:
             raise InputError(f"every factor needs at least one value, got sizes {list(sizes)}")
         self.names = tuple(names)
         self.sizes = tuple(sizes)
+        self.nuisance = tuple(nuisance)
         self.strides = tuple(math.prod(self.sizes[i + 1 :]) for i in range(len(self.sizes)))
 
     def __len__(self) -> int:

@@ -35,8 +35,18 @@ class ImageData(LightningDataModule, ABC):
 
     @property
     @abstractmethod
+    def train_size(self) -> int:
+        """How many different images there are to train on, from `setup` on."""
+
+    @property
+    @abstractmethod
     def factor_names(self) -> tuple[str, ...]:
         """The names of the k columns of `Batch.factors`."""
+
+    @property
+    @abstractmethod
+    def nuisance(self) -> tuple[str, ...]:
+        """The names of factors that are not scored."""
 
     @property
     def place(self) -> tuple[int, int]:

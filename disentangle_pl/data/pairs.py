@@ -1,6 +1,7 @@
-"""Pairs of grid points that differ in a few factors: the weak supervision of Locatello et al. 2020."""
+"""Groups of grid points that have some factors in common: the weak supervision of a model."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,11 +11,11 @@ from disentangle_pl.data.factors import FactorSpace
 from disentangle_pl.errors import InputError
 
 
-class Pairs(NamedTuple):
-    """Pairs of factors.
+class Groups(NamedTuple):
+    """Factors of groups.
 
     Attributes:
-        factors: (n, 2, k) int64.
+        factors: (n, G, k) int64.
         changed: (n, k) bool, True for the factors that were drawn again.
     """
 
@@ -22,19 +23,75 @@ class Pairs(NamedTuple):
     changed: Tensor
 
 
-class PairSampler(ABC):
-    """Draws a first grid point uniformly and draws some of its factors again for the second.
-
-    Factors with a single value never count as changed.
+class GroupSampler(ABC):
+    """Draws groups of grid points.
 
     Args:
-        k: How many factors change; None draws it anew for every pair.
+        size: G, how many points form a group, at least 2.
+
+    Raises:
+        InputError: If size is below 2.
+    """
+
+    def __init__(self, size: int = 2) -> None:
+        if size < 2:
+            raise InputError(f"a group needs at least 2 images, got size={size}; for single images set data.pairs=null")
+        self.size = size
+
+    @abstractmethod
+    def sample(self, space: FactorSpace, n: int, generator: torch.Generator) -> Groups:
+        """Draw n groups on the CPU."""
+
+
+class KnownGroups(GroupSampler):
+    """Groups of any size that share the factors of their content; all other factors are drawn for every image.
+
+    Source: the grouped data of Bouchacourt et al. 2018 (arXiv:1705.08841) and Hosoya 2019 (arXiv:1809.02383).
+
+    Args:
+        content: Names of the factors that a group has in common.
+        size: How many images form a group, at least 2.
+
+    Raises:
+        InputError: If content is empty or size below 2.
+    """
+
+    def __init__(self, content: Sequence[str], size: int = 2) -> None:
+        super().__init__(size)
+        if not content:
+            raise InputError("known groups need the names of the factors they share: give data.pairs.content")
+        self.content = tuple(content)
+
+    def sample(self, space: FactorSpace, n: int, generator: torch.Generator) -> Groups:
+        """Draw n groups on the CPU.
+
+        Raises:
+            InputError: If the content names a factor that the grid does not have, or leaves nothing to vary.
+        """
+        unknown = sorted(set(self.content) - set(space.names))
+        if unknown:
+            raise InputError(f"data.pairs.content names {unknown}, but the factors are {list(space.names)}")
+        own = torch.tensor([f not in self.content and s > 1 for f, s in zip(space.names, space.sizes, strict=True)])
+        if not own.any():
+            raise InputError(f"the content {list(self.content)} leaves no factor of {space} to vary within a group")
+        drawn = space.sample(n * self.size, generator).view(n, self.size, -1)
+        return Groups(torch.where(own, drawn, drawn[:, :1]), own.expand(n, -1))
+
+
+class PairSampler(GroupSampler, ABC):
+    """Draws a first grid point uniformly and draws some of its factors again for the second.
+
+    Factors with a single value never count as changed. Source: Locatello et al. 2020 (arXiv:2002.02886, section 3).
+
+    Args:
+        k: How many factors change; 0 or None draws it anew for every pair.
     """
 
     def __init__(self, k: int | None = None) -> None:
-        if k is not None and k < 1:
-            raise InputError(f"k={k} factors cannot change in a pair: give k >= 1, or null to draw it for every pair")
-        self.k = k
+        super().__init__()
+        if k is not None and k < 0:
+            raise InputError(f"k={k} factors cannot change in a pair: give k >= 1, or 0 to draw it for every pair")
+        self.k = k or None
 
     @abstractmethod
     def count(self, n: int, varying: int, generator: torch.Generator) -> Tensor:
@@ -44,7 +101,7 @@ class PairSampler(ABC):
     def redraw(self, first: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
         """Draw new values (n, k) for all factors, of which only the changed ones are used."""
 
-    def sample(self, space: FactorSpace, n: int, generator: torch.Generator) -> Pairs:
+    def sample(self, space: FactorSpace, n: int, generator: torch.Generator) -> Groups:
         """Draw n pairs on the CPU.
 
         Raises:
@@ -61,7 +118,7 @@ class PairSampler(ABC):
         order = torch.rand(n, len(sizes), generator=generator).masked_fill(sizes == 1, torch.inf)
         changed = order.argsort(1).argsort(1) < self.count(n, varying, generator).unsqueeze(1)
         second = torch.where(changed, self.redraw(first, sizes, generator), first)
-        return Pairs(torch.stack((first, second), 1), changed)
+        return Groups(torch.stack((first, second), 1), changed)
 
 
 def _uniform_count(k: int | None, n: int, varying: int, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from disentangle_pl.data.draws import Draws, Shard
 from disentangle_pl.data.factors import Batch, FactorDataset
 from disentangle_pl.data.module import ImageData
-from disentangle_pl.data.pairs import PairSampler
+from disentangle_pl.data.pairs import GroupSampler
 
 
 class ResidentImages(FactorDataset):
@@ -40,10 +40,11 @@ class SyntheticData(ImageData):
 
     Args:
         dataset: The images and their factor grid.
-        pairs: How the two images of a pair differ; null trains on single images.
+        pairs: How the images of a pair, or of a larger group, differ; null trains on single images.
         batch_size: Examples (images, or pairs) a process and step.
         steps_per_epoch: Steps between two validations.
-        eval_size: Points of the validation sample, and of the independent test sample.
+        eval_size: Points of the validation sample, and of the independent test sample; probes of the scores are tested
+            on the last third.
         eval_batch_size: Images a validation batch.
         seed: Seed of the training draws; the command line links it to `seed_everything`.
         resident_mib: Keep the images on the device when they take at most so many MiB.
@@ -55,10 +56,10 @@ class SyntheticData(ImageData):
     def __init__(
         self,
         dataset: FactorDataset,
-        pairs: PairSampler | None = None,
+        pairs: GroupSampler | None = None,
         batch_size: int = 64,
         steps_per_epoch: int = 1000,
-        eval_size: int = 10_000,
+        eval_size: int = 15_000,
         eval_batch_size: int = 256,
         seed: int = 0,
         resident_mib: int = 512,
@@ -82,13 +83,23 @@ class SyntheticData(ImageData):
 
     @property
     def group(self) -> int:
-        """2 for pairs, 1 for single images."""
-        return 2 if self.pairs else 1
+        """How many images form an example: 2 for pairs, 1 for single images."""
+        return self.pairs.size if self.pairs else 1
+
+    @property
+    def train_size(self) -> int:
+        """The number of images of the grid."""
+        return len(self.dataset)
 
     @property
     def factor_names(self) -> tuple[str, ...]:
         """The names of the ground-truth factors."""
         return self.dataset.factors.names
+
+    @property
+    def nuisance(self) -> tuple[str, ...]:
+        """The names of factors that tell images apart but are not scored."""
+        return self.dataset.factors.nuisance
 
     def setup(self, stage: str) -> None:
         """Render the whole grid once if it fits."""
@@ -97,7 +108,7 @@ class SyntheticData(ImageData):
             self.dataset = ResidentImages(self.dataset)
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Draw n training examples: grid index (n,), or (n, 2) and the changed factors (n, k)."""
+        """Draw n training examples: grid index (n,), or (n, G) and the changed factors (n, k)."""
         space = self.dataset.factors
         if self.pairs is None:
             return (torch.randint(len(space), (n,), generator=generator),)

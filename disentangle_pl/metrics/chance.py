@@ -1,21 +1,86 @@
-"""What a score gives by chance and what it gives a perfect code: the ends of its scale on these factors."""
+"""What a score gives by chance, a perfect code and a rotated one: the ends of its scale on these factors.
+
+A score is wrapped by the functions that take it; a sheet of many scores draws the codes itself and scores them once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.information import Values
-from disentangle_pl.metrics.score import Codes, Factors, Score, check
+from disentangle_pl.metrics.score import Codes, Factors, Score, Values, check, ground_truth
+
+# a float, or a NamedTuple of floats
+Result = TypeVar("Result", bound=float | tuple[Any, ...])
 
 
-def permuted_floor(score: Score, codes: Codes, factors: Factors, *, permutations: int = 5, seed: int = 0) -> float:
+def permuted(codes: Codes, *, seed: int = 0) -> Codes:
+    """Shuffle the rows of codes (N, d), which then know nothing of the factors but keep their joint distribution."""
+    return np.random.default_rng(seed).permutation(codes)
+
+
+def noise_codes(rows: int, latent_dim: int, *, seed: int = 0) -> Values:
+    """Draw standard normal codes (rows, latent_dim)."""
+    return np.random.default_rng(seed).normal(size=(rows, latent_dim))
+
+
+def perfect_codes(factors: Factors, latent_dim: int, *, noise: float = 0.01, seed: int = 0) -> Values:
+    """Return the codes of an ideal model: each factor in a latent of its own, in order, the rest collapsed.
+
+    Args:
+        factors: (N, k); the mean stands for a missing value.
+        latent_dim: The number of latents, at least k.
+        noise: Standard deviation of the collapsed latents.
+        seed: Seed of the collapsed latents.
+
+    Returns:
+        (N, latent_dim) codes: k factors of mean 0 and variance 1 (those with one value are 0), then the collapsed.
+
+    Raises:
+        InputError: If the factors fail `ground_truth`, or latent_dim is below k.
+    """
+    truth = ground_truth(factors)
+    rows, k = truth.shape
+    if latent_dim < k:
+        raise InputError(f"{latent_dim} latents cannot hold {k} factors one by one: give at least {k}")
+    values = np.where(truth.varying, truth.values, 0.0)
+    values = np.where(np.isnan(values), np.nanmean(values, axis=0), values)
+    spread = values.std(axis=0)
+    ordinal = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return np.hstack([ordinal, np.random.default_rng(seed).normal(0.0, noise, (rows, latent_dim - k))])
+
+
+def random_rotation(dim: int, *, seed: int = 0) -> Values:
+    """Draw a rotation matrix (dim, dim), every one equally likely (Haar), with determinant 1."""
+    basis, triangle = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))
+    rotation: Values = basis * np.sign(np.diag(triangle))
+    rotation[:, :1] *= np.sign(np.linalg.det(rotation))
+    return rotation
+
+
+def rotated_codes(factors: Factors, latent_dim: int, *, noise: float = 0.01, seed: int = 0) -> Values:
+    """Return perfect codes whose latents of the factors that vary were rotated together; see `perfect_codes`.
+
+    They hold all the information and are not disentangled.
+    """
+    codes = perfect_codes(factors, latent_dim, noise=noise, seed=seed)
+    turned = np.flatnonzero(ground_truth(factors).varying)
+    codes[:, turned] = codes[:, turned] @ random_rotation(len(turned), seed=seed)
+    return codes
+
+
+def permuted_floor(
+    score: Callable[[Codes, Factors], Result], codes: Codes, factors: Factors, *, permutations: int = 5, seed: int = 0
+) -> Result:
     """Return the mean score after the rows of the codes were shuffled against the factors.
 
     The latents keep their distribution and their dependence on each other, and know nothing of the factors.
 
     Args:
-        score: The score.
+        score: The score, a float or a NamedTuple of floats.
         codes: (N, d) posterior means.
-        factors: (N, k) class indices.
+        factors: (N, k).
         permutations: How many shuffles to average, at least 1.
         seed: Seed of the shuffles.
 
@@ -26,39 +91,76 @@ def permuted_floor(score: Score, codes: Codes, factors: Factors, *, permutations
         InputError: If the input fails `check`, or permutations is below 1.
     """
     check(codes, factors)
-    if permutations < 1:
-        raise InputError(f"permutations must be at least 1, got {permutations}")
-    random = np.random.default_rng(seed)
-    return float(np.mean([score(random.permutation(codes), factors) for _ in range(permutations)]))
+    seeds = _seeds(seed, permutations)
+    return _mean([score(permuted(codes, seed=each), factors) for each in seeds])
 
 
-def perfect_codes(factors: Factors, latent_dim: int, *, noise: float = 0.01, seed: int = 0) -> Values:
-    """Return the codes of an ideal model: each factor in a latent of its own, in order, the rest collapsed.
+def noise_floor(
+    score: Callable[[Codes, Factors], Result], factors: Factors, latent_dim: int, *, draws: int = 5, seed: int = 0
+) -> Result:
+    """Return the mean score of standard normal codes (N, latent_dim) for factors (N, k).
 
-    Args:
-        factors: (N, k) class indices.
-        latent_dim: The number of latents, at least k.
-        noise: Standard deviation of the collapsed latents.
-        seed: Seed of the collapsed latents.
-
-    Returns:
-        (N, latent_dim) codes: k factors of mean 0 and variance 1 (constant ones are 0), then the collapsed.
+    Unlike `permuted_floor` it does not depend on the model: use it to compare models.
 
     Raises:
-        InputError: If latent_dim is below k.
+        InputError: If draws is below 1, or the score refuses the factors.
     """
-    rows, k = factors.shape
-    if latent_dim < k:
-        raise InputError(f"{latent_dim} latents cannot hold {k} factors one by one: give at least {k}")
-    spread = factors.std(axis=0)
-    ordinal = (factors - factors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return np.hstack([ordinal, np.random.default_rng(seed).normal(0.0, noise, (rows, latent_dim - k))])
+    seeds = _seeds(seed, draws)
+    return _mean([score(noise_codes(len(factors), latent_dim, seed=each), factors) for each in seeds])
 
 
-def ceiling(score: Score, factors: Factors, latent_dim: int) -> float:
+def ceiling(score: Callable[[Codes, Factors], Result], factors: Factors, latent_dim: int) -> Result:
     """Return the score of `perfect_codes` for factors (N, k), which 20 bins or a linear cut hold below 1.
 
     Raises:
         InputError: If latent_dim is below k, or the score refuses the factors.
     """
     return score(perfect_codes(factors, latent_dim), factors)
+
+
+def rotated(
+    score: Callable[[Codes, Factors], Result], factors: Factors, latent_dim: int, *, rotations: int = 5, seed: int = 0
+) -> Result:
+    """Return the mean score of `rotated_codes` for factors (N, k): a score that sees rotation is far from its ceiling.
+
+    Raises:
+        InputError: If latent_dim is below k, rotations is below 1, or the score refuses the factors.
+    """
+    seeds = _seeds(seed, rotations)
+    return _mean([score(rotated_codes(factors, latent_dim, seed=each), factors) for each in seeds])
+
+
+def permutation_p_value(
+    score: Score, codes: Codes, factors: Factors, *, permutations: int = 99, seed: int = 0
+) -> float:
+    """Return how probable so high a score is by chance: (1 + permuted scores as high) / (1 + permutations).
+
+    Args:
+        score: The score, higher for better codes.
+        codes: (N, d) posterior means.
+        factors: (N, k).
+        permutations: How many shuffles of the rows, at least 1; the smallest value is 1 / (1 + permutations).
+        seed: Seed of the shuffles.
+
+    Returns:
+        A probability, above 0.
+
+    Raises:
+        InputError: If the input fails `check`, or permutations is below 1.
+    """
+    reached = score(codes, factors)
+    seeds = _seeds(seed, permutations)
+    higher = sum(score(permuted(codes, seed=each), factors) >= reached for each in seeds)
+    return (1 + higher) / (1 + permutations)
+
+
+def _seeds(seed: int, number: int) -> list[int]:
+    if number < 1:
+        raise InputError(f"permutations, draws and rotations must be at least 1, got {number}")
+    return [int(each) for each in np.random.SeedSequence(seed).generate_state(number)]
+
+
+def _mean(results: Sequence[Result]) -> Result:
+    average = np.mean(results, axis=0)
+    kind: Callable[..., Result] = type(results[0])
+    return kind(*average.tolist()) if isinstance(results[0], tuple) else kind(average)

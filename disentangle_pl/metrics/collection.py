@@ -34,19 +34,21 @@ class CodesAndFactors(Metric):
 
         Args:
             codes: (B, d) posterior means, kept as float32.
-            factors: (B, k) class indices, kept as int64.
+            factors: (B, k) classes, kept as int64, or quantities, NaN where missing.
 
         Raises:
-            InputError: If a tensor is not 2-D, the batch sizes differ, or the factors are not integers.
+            InputError: If a tensor is not 2-D, the batch sizes differ, or a batch has classes and another quantities.
         """
         if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
             shapes = f"{tuple(codes.shape)} and {tuple(factors.shape)}"
             raise InputError(f"codes and factors of a batch must be (B, d) and (B, k), got {shapes}")
-        if factors.is_floating_point():
-            raise InputError(f"factors must be class indices, got {factors.dtype}: bin continuous covariates first")
+        if any(batch.is_floating_point() != factors.is_floating_point() for batch in self.factors[-1:]):
+            raise InputError(f"factors are {self.factors[-1].dtype} in one batch and {factors.dtype} in the next")
         self.codes.append(codes.detach().float())
-        self.factors.append(factors.detach().long())
+        self.factors.append(factors.detach() if factors.is_floating_point() else factors.detach().long())
 
-    def compute(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the codes (N, d) float32 and factors (N, k) int64 of all batches, on the CPU."""
-        return dim_zero_cat(self.codes).cpu().numpy(), dim_zero_cat(self.factors).cpu().numpy()
+    def compute(self) -> tuple[NDArray[np.float32], NDArray[np.int64] | NDArray[np.float64]]:
+        """Return the codes (N, d) float32 and factors (N, k), int64 or float64, of all batches, on the CPU."""
+        factors = dim_zero_cat(self.factors).cpu()
+        factors = factors.double() if factors.is_floating_point() else factors
+        return dim_zero_cat(self.codes).cpu().numpy(), factors.numpy()

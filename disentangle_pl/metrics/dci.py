@@ -1,18 +1,16 @@
 """Disentanglement, completeness and informativeness (DCI)."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from joblib import Parallel, delayed
-from numpy.typing import NDArray
-from sklearn.ensemble import GradientBoostingClassifier
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.information import Values
-from disentangle_pl.metrics.score import Codes, Factors, Split, check, check_sizes, train_test, varying
+from disentangle_pl.metrics.boosting import BoostedTrees, Task, boost, thread_count
+from disentangle_pl.metrics.score import Codes, Factors, Split, Values, check, train_test, varying
 
-Probe: TypeAlias = GradientBoostingClassifier | None
+Probe: TypeAlias = BoostedTrees | None
 
 
 class DCI(NamedTuple):
@@ -21,8 +19,8 @@ class DCI(NamedTuple):
     Attributes:
         disentanglement: Does a latent serve one factor? In [0, 1].
         completeness: Is a factor held by one latent? In [0, 1].
-        informativeness_train: Mean accuracy on the rows fitted on.
-        informativeness_test: Mean accuracy on the held-out rows.
+        informativeness_train: Mean accuracy (R^2 of a quantity) on the rows fitted on.
+        informativeness_test: The same on the held-out rows.
     """
 
     disentanglement: float
@@ -31,37 +29,56 @@ class DCI(NamedTuple):
     informativeness_test: float
 
 
-def fit_probes(codes: Codes, factors: Factors, *, seed: int = 0, jobs: int = 1) -> list[Probe]:
+def fit_probes(codes: Codes, factors: Factors, *, seed: int = 0, jobs: int = -1) -> list[Probe]:
     """Fit gradient-boosted trees (scikit-learn's defaults) from all the latents to each factor.
 
     Args:
         codes: (N, d) posterior means.
-        factors: (N, k) class indices.
-        seed: Seed of the trees. With one job a single stream runs through the factors, which reproduces
-            Locatello et al. 2019 bit for bit; otherwise each factor has its own, which moves the scores by
-            their seed noise, at most .003.
-        jobs: The number of processes; -1 for all cores.
+        factors: (N, k); rows in which a factor is missing are left out for this factor.
+        seed: Seed of the trees, see `boost`.
+        jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
     Returns:
-        k classifiers, None for a factor with one value.
+        k ensembles, None for a factor with one value.
 
     Raises:
-        InputError: If the input fails `check`, or no factor varies.
+        InputError: If the input fails `check`, no factor varies, or jobs is neither positive nor -1.
     """
-    check(codes, factors)
-    stream = np.random.RandomState(seed)
-    fits = [
-        delayed(_fit)(codes, factor, stream if jobs == 1 else np.random.RandomState(seed + k)) if varies else None
-        for k, (factor, varies) in enumerate(zip(factors.T, varying(factors), strict=True))
-    ]
-    fitted = iter(Parallel(n_jobs=jobs)(fit for fit in fits if fit))
-    return [next(fitted) if fit else None for fit in fits]
+    truth = check(codes, factors)
+    chosen, there = np.flatnonzero(varying(truth)), truth.present
+    tasks = [Task(codes[there[:, j]], truth.values[there[:, j], j], bool(truth.discrete[j])) for j in chosen]
+    probes: list[Probe] = [None] * truth.shape[1]
+    for j, probe in zip(chosen, boost(tasks, seed=seed, jobs=jobs), strict=True):
+        probes[j] = probe
+    return probes
 
 
 def importance_matrix(probes: Sequence[Probe], latents: int) -> Values:
     """Return how much each probe leans on each latent: (latents, k), 0 where there is no probe."""
     unused = np.zeros(latents)
-    return np.stack([unused if probe is None else np.abs(probe.feature_importances_) for probe in probes], axis=1)
+    return np.stack([unused if probe is None else np.abs(probe.importances) for probe in probes], axis=1)
+
+
+def disentanglement_per_code(importance: Values) -> Values:
+    """Return 1 - H_k(P_j) of every latent j, P_j the shares of the factors in it: (d,) in [0, 1], 0 if idle.
+
+    Args:
+        importance: (d, k), k >= 2, not negative.
+
+    Raises:
+        InputError: If there is one column only, which every row would keep to.
+    """
+    if importance.shape[1] < 2:
+        raise InputError(f"shares need at least 2 factors and 2 latents to differ over, got {importance.shape}")
+    shares = importance + 1e-11
+    shares /= shares.sum(axis=1, keepdims=True)
+    order: Values = 1 + np.sum(shares * np.log(shares), axis=1) / np.log(importance.shape[1])
+    return order
+
+
+def completeness_per_factor(importance: Values) -> Values:
+    """Return `disentanglement_per_code` with latents and factors exchanged: (k,), for importance (d, k), d >= 2."""
+    return disentanglement_per_code(importance.T)
 
 
 def disentanglement(importance: Values) -> float:
@@ -78,13 +95,8 @@ def disentanglement(importance: Values) -> float:
     Raises:
         InputError: If there is one column only, which every row would keep to.
     """
-    if importance.shape[1] < 2:
-        raise InputError(f"shares need at least 2 factors and 2 latents to differ over, got {importance.shape}")
-    shares = importance + 1e-11
-    shares /= shares.sum(axis=1, keepdims=True)
-    order = 1 + np.sum(shares * np.log(shares), axis=1) / np.log(importance.shape[1])
     weights = importance.sum(axis=1)
-    return float(weights @ order / max(weights.sum(), np.finfo(np.float64).tiny))
+    return float(weights @ disentanglement_per_code(importance) / max(weights.sum(), np.finfo(np.float64).tiny))
 
 
 def completeness(importance: Values) -> float:
@@ -92,51 +104,88 @@ def completeness(importance: Values) -> float:
     return disentanglement(importance.T)
 
 
-def dci_scores(codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = 1) -> DCI:
+def informativeness_per_factor(probes: Sequence[Probe], codes: Codes, factors: Factors, *, jobs: int = -1) -> Values:
+    """Return how well each probe predicts its factor.
+
+    Args:
+        probes: k, see `fit_probes`.
+        codes: (M, d) posterior means.
+        factors: (M, k); rows in which a factor is missing are left out for this factor.
+        jobs: The number of threads, -1 for all cores.
+
+    Returns:
+        (k,) in [0, 1], the accuracy of classes, where a class not fitted on counts as missed, and the R^2 of
+        quantities, at least 0; NaN where there is no probe, no row, or a quantity with one value.
+
+    Raises:
+        InputError: If the input fails `check`, or jobs is neither positive nor -1.
+    """
+    truth = check(codes, factors)
+    with ThreadPoolExecutor(thread_count(jobs)) as pool:
+        columns = zip(probes, truth.values.T, truth.discrete, strict=True)
+        parts = [pool.submit(_informativeness, probe, codes, column, kind) for probe, column, kind in columns]
+        return np.array([part.result() for part in parts])
+
+
+def dci_scores(codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1) -> DCI:
     """Return the DCI scores with gradient-boosted trees, as set by Locatello et al. 2019 (arXiv:1811.12359).
 
-    The cost grows with rows, latents and the values of all factors: minutes for 10,000 rows of dSprites.
+    The cost grows with rows, latents and the classes of all factors together.
 
     Args:
         codes: (N, d) posterior means, d >= 2.
-        factors: (N, k) class indices, k >= 2; one with one value among the rows fitted on has importance 0
-            and no part in the informativeness.
+        factors: (N, k), at least 2 of which vary; one with one value among the rows fitted on is left out, and rows in
+            which a factor is missing are left out for this factor.
         test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
-        seed: Seed of the trees; see `fit_probes`.
-        jobs: The number of processes; see `fit_probes`.
+        seed: Seed of the trees. 0 gives the numbers of the reference implementation.
+        jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
     Returns:
         The scores.
 
     Raises:
-        InputError: If an input fails `check`, d < 2 or k < 2, test has other columns, or no factor varies.
+        InputError: If an input fails `check`, d < 2, test has other columns, fewer than 2 factors vary, none of these
+            can be scored on the held-out rows, or jobs is neither positive nor -1.
     """
-    check_sizes(codes, factors, latents=2, values=2)
+    check(codes, factors, latents=2, values=2)
     train, held_out = train_test(codes, factors, test)
+    varies = varying(train[1], least=2)
     probes = fit_probes(*train, seed=seed, jobs=jobs)
-    matrix = importance_matrix(probes, codes.shape[1])
-    return DCI(disentanglement(matrix), completeness(matrix), _accuracy(probes, *train), _accuracy(probes, *held_out))
+    matrix = importance_matrix(probes, codes.shape[1])[:, varies]
+    predicted = [informativeness_per_factor(probes, *rows, jobs=jobs) for rows in (train, held_out)]
+    if np.isnan(predicted[1]).all():
+        raise InputError("no factor that was fitted has values in the rows to score on: give more rows, or a test set")
+    return DCI(disentanglement(matrix), completeness(matrix), *(float(np.nanmean(scores)) for scores in predicted))
 
 
-def dci_disentanglement(codes: Codes, factors: Factors) -> float:
+def dci_disentanglement(
+    codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1
+) -> float:
     """Return the disentanglement of `dci_scores` alone; each such call fits all the trees."""
-    return dci_scores(codes, factors).disentanglement
+    return dci_scores(codes, factors, test=test, seed=seed, jobs=jobs).disentanglement
 
 
-def dci_completeness(codes: Codes, factors: Factors) -> float:
+def dci_completeness(
+    codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1
+) -> float:
     """Return the completeness of `dci_scores` alone; each such call fits all the trees."""
-    return dci_scores(codes, factors).completeness
+    return dci_scores(codes, factors, test=test, seed=seed, jobs=jobs).completeness
 
 
-def dci_informativeness(codes: Codes, factors: Factors) -> float:
+def dci_informativeness(
+    codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1
+) -> float:
     """Return the test informativeness of `dci_scores` alone; each such call fits all the trees."""
-    return dci_scores(codes, factors).informativeness_test
+    return dci_scores(codes, factors, test=test, seed=seed, jobs=jobs).informativeness_test
 
 
-def _fit(codes: Codes, factor: NDArray[np.int64], stream: np.random.RandomState) -> Probe:
-    return GradientBoostingClassifier(random_state=stream).fit(codes, factor)
-
-
-def _accuracy(probes: Sequence[Probe], codes: Codes, factors: Factors) -> float:
-    pairs = zip(probes, factors.T, strict=True)
-    return float(np.mean([probe.score(codes, factor) for probe, factor in pairs if probe is not None]))
+def _informativeness(probe: Probe, codes: Codes, factor: Values, discrete: bool) -> float:
+    there = ~np.isnan(factor)
+    actual = factor[there]
+    if probe is None or not len(actual):
+        return np.nan
+    predicted = probe.predict(codes[there])
+    if discrete:
+        return float(np.mean(predicted == actual))
+    spread = np.var(actual)
+    return max(0.0, float(1 - np.mean((predicted - actual) ** 2) / spread)) if spread else np.nan

@@ -1,15 +1,9 @@
 """Plug-in entropy and mutual information of binned codes and factors, in nats."""
 
-from typing import Any, TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
-from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.score import Codes, Factors
-
-Labels: TypeAlias = NDArray[np.integer[Any]]
-Values: TypeAlias = NDArray[np.float64]
+from disentangle_pl.metrics.score import MISSING, Codes, Labels, Values, equal_bins
 
 
 def discretise(codes: Codes, bins: int = 20) -> NDArray[np.int64]:
@@ -20,44 +14,50 @@ def discretise(codes: Codes, bins: int = 20) -> NDArray[np.int64]:
 
     Args:
         codes: (N, d) finite posterior means.
-        bins: The number of bins, at least 1.
+        bins: The number of bins, at least 2.
 
     Returns:
         (N, d) labels 1..bins; a constant latent has one label.
 
     Raises:
-        InputError: If bins is below 1.
+        InputError: If bins is below 2.
     """
-    if bins < 1:
-        raise InputError(f"bins must be at least 1, got {bins}")
     codes = codes.astype(np.result_type(codes.dtype, np.float32), copy=False)
-    low, high = codes.min(axis=0), codes.max(axis=0)
-    margin = np.where(low == high, 0.5, 0.0).astype(codes.dtype)
-    edges = np.linspace(low - margin, high + margin, bins + 1)[:-1]
+    edges = equal_bins(codes, bins)
     columns = [np.searchsorted(edge, column, side="right") for edge, column in zip(edges.T, codes.T, strict=True)]
     return np.stack(columns, axis=1).astype(np.int64, copy=False)
 
 
 def entropy(labels: Labels) -> Values:
-    """Return the plug-in entropy of every column of labels (N, k): (k,) in nats."""
-    shares = [np.unique(column, return_counts=True)[1] / len(labels) for column in labels.T]
+    """Return the plug-in entropy of every column of labels (N, k): (k,) in nats, missing rows left out."""
+    counts = [np.unique(column[column != MISSING], return_counts=True)[1] for column in labels.T]
+    shares = [count / count.sum() for count in counts]
     return np.array([abs(np.sum(share * np.log(share))) for share in shares])
 
 
-def mutual_information(binned: Labels, factors: Factors) -> Values:
+def mutual_information(binned: Labels, labels: Labels) -> Values:
     """Return the plug-in mutual information of every pair of a binned latent and a factor.
 
-    I(c; v) = sum_{c,v} p(c,v) log(p(c,v) / (p(c) p(v))), biased upwards by about (B - 1)(V - 1) / 2N.
+    I(c; v) = sum_{c,v} p(c,v) log(p(c,v) / (p(c) p(v))), biased upwards by about (B - 1)(V - 1) / 2N. Rows in which a
+    factor is missing are left out for this factor alone.
 
     Args:
         binned: (N, d) labels of the codes, as `discretise` gives.
-        factors: (N, k) class indices.
+        labels: (N, k) labels of the factors, as `GroundTruth.labels` gives.
 
     Returns:
-        (d, k) in nats, at least 0, and exactly 0 where either is constant.
+        (d, k) in nats, at least 0, and exactly 0 where either is constant or nothing is known.
     """
-    labels = _from_zero(binned)
-    return np.stack([_information(_counts(labels, factor)) for factor in _from_zero(factors)], axis=1)
+    rows = _from_zero(binned)
+    columns = [_column(rows, factor) for factor in labels.T]
+    return np.stack(columns, axis=1)
+
+
+def _column(rows: NDArray[np.int64], factor: Labels) -> Values:
+    known = factor != MISSING
+    if not known.any():
+        return np.zeros(len(rows))
+    return _information(_counts(rows if known.all() else rows[:, known], _from_zero(factor[known, None])[0]))
 
 
 def _from_zero(labels: Labels) -> NDArray[np.int64]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from disentangle_pl.metrics.information import Values, discretise, entropy, mutual_information
-from disentangle_pl.metrics.score import Codes, Factors, check_sizes, varying
+from disentangle_pl.metrics.information import discretise, entropy, mutual_information
+from disentangle_pl.metrics.score import Codes, Factors, Values, check, varying
 
 
 def mig_per_factor(codes: Codes, factors: Factors, *, bins: int = 20) -> Values:
@@ -13,18 +13,18 @@ def mig_per_factor(codes: Codes, factors: Factors, *, bins: int = 20) -> Values:
 
     Args:
         codes: (N, d) posterior means, d >= 2.
-        factors: (N, k) class indices.
-        bins: The number of bins a latent is cut into.
+        factors: (N, k); a quantity is cut into as many bins, a row counts for the factors it has.
+        bins: The number of bins a latent is cut into, at least 2.
 
     Returns:
         (k,) in [0, 1], NaN for a factor with one value.
 
     Raises:
-        InputError: If the input fails `check`, or d < 2.
+        InputError: If the input fails `check`, d < 2 or bins < 2.
     """
-    check_sizes(codes, factors, latents=2)
-    ranked = np.sort(mutual_information(discretise(codes, bins), factors), axis=0)
-    nats = entropy(factors)
+    labels = check(codes, factors, latents=2).labels(bins)
+    ranked = np.sort(mutual_information(discretise(codes, bins), labels), axis=0)
+    nats = entropy(labels)
     gaps: Values = np.divide(ranked[-1] - ranked[-2], nats, out=np.full(len(nats), np.nan), where=nats > 0)
     return gaps
 
@@ -38,14 +38,15 @@ def mig(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
 
     Args:
         codes: (N, d) posterior means, d >= 2.
-        factors: (N, k) class indices; those with one value in the sample are left out of the mean.
-        bins: The number of bins a latent is cut into.
+        factors: (N, k); a quantity is cut into as many bins, a row counts for the factors it has, and a factor with
+            one value in the sample is left out of the mean.
+        bins: The number of bins a latent is cut into, at least 2.
 
     Returns:
         The mean gap, in [0, 1].
 
     Raises:
-        InputError: If the input fails `check`, d < 2, or no factor varies.
+        InputError: If the input fails `check`, d < 2, bins < 2, or no factor varies.
     """
-    gaps = mig_per_factor(codes, factors, bins=bins)
-    return float(gaps[varying(factors)].mean())
+    varies = varying(check(codes, factors, latents=2))
+    return float(mig_per_factor(codes, factors, bins=bins)[varies].mean())

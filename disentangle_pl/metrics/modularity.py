@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from disentangle_pl.metrics.information import Values, discretise, mutual_information
-from disentangle_pl.metrics.score import Codes, Factors, check_sizes
+from disentangle_pl.metrics.information import discretise, mutual_information
+from disentangle_pl.metrics.score import Codes, Factors, Values, check, varying
 
 
 def modularity_per_latent(information: Values) -> Values:
@@ -27,18 +27,20 @@ def modularity(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
 
     Source: Ridgeway & Mozer 2018 (arXiv:1802.05312, section 3), with the 20 bins of Locatello et al. 2019
     (arXiv:1811.12359). The estimation bias of mutual information makes codes of pure noise score .67 on
-    dSprites and .99 on Cars3D: never quote it without `chance.permuted_floor`.
+    dSprites and .99 on Cars3D: never quote it without `null.modularity_corrected`.
 
     Args:
         codes: (N, d) posterior means; a constant latent counts as 0.
-        factors: (N, k) class indices, k >= 2.
-        bins: The number of bins a latent is cut into.
+        factors: (N, k), of which 2 vary; a quantity is cut into as many bins, a row counts for the factors it has, and
+            a factor with one value in the sample is left out.
+        bins: The number of bins a latent is cut into, at least 2.
 
     Returns:
         The mean, in [0, 1].
 
     Raises:
-        InputError: If the input fails `check`, or k < 2.
+        InputError: If the input fails `check`, bins < 2, or fewer than 2 factors vary.
     """
-    check_sizes(codes, factors, values=2)
-    return float(modularity_per_latent(mutual_information(discretise(codes, bins), factors)).mean())
+    truth = check(codes, factors, values=2)
+    labels = truth.columns(varying(truth, least=2)).labels(bins)
+    return float(modularity_per_latent(mutual_information(discretise(codes, bins), labels)).mean())

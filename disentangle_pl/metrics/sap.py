@@ -1,57 +1,103 @@
 """Separated attribute predictability (SAP)."""
 
+from typing import SupportsIndex
+
 import numpy as np
-from sklearn.svm import LinearSVC
+from numpy.typing import NDArray
 
-from disentangle_pl.metrics.information import Values
-from disentangle_pl.metrics.score import Codes, Factors, Split, check_sizes, train_test, varying
+from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.score import (
+    Checked,
+    Codes,
+    Factors,
+    Labels,
+    Split,
+    Values,
+    check,
+    moving,
+    train_test,
+    varying,
+)
+from disentangle_pl.metrics.svm import fit_machines
 
 
-def sap_matrix(codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0) -> Values:
-    """Return how well a linear support vector machine tells each factor from each latent alone.
+def sap_matrix(codes: Codes, factors: Factors, *, test: Split | None = None) -> Values:
+    """Return how well each latent alone predicts each factor.
 
     Args:
         codes: (N, d) posterior means.
-        factors: (N, k) class indices.
+        factors: (N, k); rows in which a factor is missing are left out for this factor.
         test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
-        seed: Seed of the solver.
 
     Returns:
-        (d, k) test accuracy in [0, 1]; NaN for a factor with one value among the rows fitted on.
+        (d, k): for classes the test accuracy of a linear support vector machine, for quantities the squared
+        correlation among the rows fitted on, both in [0, 1]; NaN for a factor with one value among them.
 
     Raises:
         InputError: If an input fails `check`, test has other columns, or no factor varies.
     """
     train, held_out = train_test(codes, factors, test)
-    scores = np.full((codes.shape[1], factors.shape[1]), np.nan)
-    for factor in np.flatnonzero(varying(train[1])):
-        for latent in range(len(scores)):
-            machine = LinearSVC(C=0.01, class_weight="balanced", random_state=seed)
-            machine.fit(train[0][:, [latent]], train[1][:, factor])
-            scores[latent, factor] = machine.score(held_out[0][:, [latent]], held_out[1][:, factor])
+    truth = train[1]
+    scores = np.full((codes.shape[1], truth.shape[1]), np.nan)
+    for factor in np.flatnonzero(varying(truth)):
+        fitted, scored = _known(train, factor), _known(held_out, factor)
+        if not truth.discrete[factor]:
+            scores[:, factor] = _squared_correlation(*fitted)
+        elif len(scored[1]):
+            scores[:, factor] = _accuracies(fitted, scored)
     return scores
 
 
-def sap(codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0) -> float:
-    """Return the SAP score: the gap in test accuracy of the two most predictive latents, mean over factors.
+def sap(codes: Codes, factors: Factors, *, test: Split | None = None) -> float:
+    """Return the SAP score: the gap in predictive power of the two most predictive latents, mean over factors.
 
     Source: Kumar et al. 2018 (arXiv:1711.00848, section 3), with the machine of Locatello et al. 2019
-    (arXiv:1811.12359): LinearSVC, C = .01, balanced classes. One linear cut cannot tell many ordered values
+    (arXiv:1811.12359): squared hinge loss, C = .01, balanced classes. One linear cut cannot tell many ordered values
     apart, so a perfect code scores .24 on dSprites: see `chance.ceiling`. The penalty makes the scale of the
     codes matter.
 
     Args:
         codes: (N, d) posterior means, d >= 2.
-        factors: (N, k) class indices; those with one value among the rows fitted on are left out of the mean.
+        factors: (N, k); those with one value among the rows fitted on are left out of the mean, see `sap_matrix`.
         test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
-        seed: Seed of the solver.
 
     Returns:
         The mean gap, in [0, 1].
 
     Raises:
-        InputError: If an input fails `check`, d < 2, test has other columns, or no factor varies.
+        InputError: If an input fails `check`, d < 2, test has other columns, or no factor varies and is held out.
     """
-    check_sizes(codes, factors, latents=2)
-    ranked = np.sort(sap_matrix(codes, factors, test=test, seed=seed), axis=0)
-    return float(np.nanmean(ranked[-1] - ranked[-2]))
+    check(codes, factors, latents=2)
+    ranked = np.sort(sap_matrix(codes, factors, test=test), axis=0)
+    gaps = ranked[-1] - ranked[-2]
+    if np.isnan(gaps).all():
+        raise InputError("every factor is missing in the rows to score on: give more rows, or a test set")
+    return float(np.nanmean(gaps))
+
+
+def _known(rows: Checked, factor: SupportsIndex) -> tuple[Codes, Values]:
+    codes, truth = rows
+    there = truth.present[:, factor]
+    return codes[there], truth.values[there, factor]
+
+
+def _accuracies(fitted: tuple[Codes, Values], scored: tuple[Codes, Values]) -> Values:
+    classes, labels = np.unique(fitted[1], return_inverse=True)
+    pairs = zip(fitted[0].T.astype(np.float64), scored[0].T.astype(np.float64), strict=True)
+    return np.array([_accuracy(code, labels, classes == scored[1][:, None], other) for code, other in pairs])
+
+
+def _accuracy(code: Values, labels: Labels, right: NDArray[np.bool_], other: Values) -> float:
+    slopes, offsets = fit_machines(code, labels)
+    guessed = (other[:, None] * slopes + offsets).argmax(axis=1)
+    return float(right[np.arange(len(right)), guessed].mean())
+
+
+def _squared_correlation(codes: Codes, factor: Values) -> Values:
+    alive = moving(codes)
+    codes = codes.astype(np.float64)
+    moved, target = codes - codes.mean(axis=0), factor - factor.mean()
+    shared = (target @ moved) ** 2
+    spread = (moved**2).sum(axis=0) * (target @ target)
+    squares: Values = np.divide(shared, spread, out=np.zeros(len(shared)), where=alive & (spread > 0))
+    return squares

@@ -3,11 +3,11 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from disentangle_pl.aggregation import Aggregation
@@ -17,6 +17,7 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.likelihoods import Bernoulli, Likelihood
 from disentangle_pl.masks import MaskFactory, apply_masks, channel_masks
 from disentangle_pl.posterior import DiagonalGaussian
+from disentangle_pl.supervision import Supervision
 
 BackboneFactory = Callable[[tuple[int, ...], int], Backbone]
 OptimizerFactory = Callable[[Any], Optimizer]
@@ -34,7 +35,11 @@ class VAE(LightningModule, ABC):
         likelihood: p(x|z).
         mask: Makes the channel mask of every layer of the backbone; null for dense layers.
         aggregation: Makes the posteriors of a pair share latents; null treats the images of a pair as single images.
+        supervision: A penalty for posteriors that disagree with known factors; null for none.
         optimizer: Makes the optimiser from parameter groups; masks are in a group without weight decay.
+
+    Attributes:
+        own_settings: Modules of an objective that the optimiser treats by settings of their own.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class VAE(LightningModule, ABC):
         likelihood: Likelihood | None = None,
         mask: MaskFactory | None = None,
         aggregation: Aggregation | None = None,
+        supervision: Supervision | None = None,
         optimizer: OptimizerFactory = lambda params: Adam(params, lr=1e-4),
     ) -> None:
         super().__init__()
@@ -55,17 +61,20 @@ class VAE(LightningModule, ABC):
         self.backbone = backbone(tuple(shape), latent_dim)
         self.likelihood = likelihood or Bernoulli()
         self.aggregation = aggregation
+        self.supervision = supervision
         self.optimizer = optimizer
         if mask is not None:
             apply_masks(self.backbone, mask)
         self.masks = list(channel_masks(self.backbone))
+        self.own_settings: list[tuple[nn.Module, dict[str, Any]]] = []
 
     @abstractmethod
-    def objective(self, nll: Tensor, q: DiagonalGaussian, z: Tensor) -> dict[str, Tensor]:
+    def objective(self, nll: Tensor, kl: Tensor, q: DiagonalGaussian, z: Tensor) -> dict[str, Tensor]:
         """Compute the loss of a batch.
 
         Args:
             nll: (B,) -log p(x|z) in nats.
+            kl: (B, d) KL(q(z|x) || N(0, I)) of every latent in nats; what a group has in common may count once.
             q: The posterior (B, d), after aggregation.
             z: (B, d) the latents drawn from it.
 
@@ -81,27 +90,57 @@ class VAE(LightningModule, ABC):
         """Map latents (B, d) to expected images (B, C, *S)."""
         return self.likelihood.mean(self.backbone.decode(z).float())
 
-    def terms(self, image: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
+    def gather(self, rows: Tensor) -> Tensor:
+        """Gather rows (B, ...) of all processes while training, gradients included: (world_size * B, ...).
+
+        Statistics of a batch become those of the global batch, whatever the number of processes.
+        """
+        if not self.training or self._trainer is None or self.trainer.world_size == 1:
+            return rows
+        everywhere = cast(Tensor, self.all_gather(rows, sync_grads=True))
+        return everywhere.flatten(0, 1)
+
+    def terms(
+        self,
+        image: Tensor,
+        noise: Tensor | None = None,
+        *,
+        factors: Tensor | None = None,
+        changed: Tensor | None = None,
+    ) -> dict[str, Tensor]:
         """Run the model on images (B, C, *S) or groups (B, G, C, *S) and return the terms of the objective.
 
         Args:
             image: The images.
             noise: Standard normal (B * G, d); drawn when None.
+            factors: (B, k) or (B, G, k), for the supervision.
+            changed: (B, k) bool, True where the images of a group may differ, for the aggregation.
 
         Raises:
-            InputError: If the model aggregates but the images come one by one.
+            InputError: If the model aggregates but the images come one by one, or is supervised without factors.
         """
         groups = image.dim() - len(self.backbone.shape) - 1
         if self.aggregation is not None and not groups:
             raise InputError(AGGREGATION_WITHOUT_PAIRS)
         x = image.flatten(0, 1) if groups else image
-        q = self.encode(x)
-        if self.aggregation is not None:
-            grouped = (-1, image.shape[1], q.mean.shape[1])
-            q = self.aggregation(DiagonalGaussian(q.mean.reshape(grouped), q.logvar.reshape(grouped)))
-            q = DiagonalGaussian(q.mean.flatten(0, 1), q.logvar.flatten(0, 1))
+        encoded = q = self.encode(x)
+        extra = {}
+        if self.aggregation is None:
+            kl = q.kl()
+        else:
+            together = self.aggregation(_grouped(q, image.shape[1]), changed)
+            q = DiagonalGaussian(*(moment.flatten(0, 1) for moment in together.posterior))
+            kl = (together.posterior.kl() * together.kl_weight).flatten(0, 1)
+            extra["shared"] = together.shared.float().sum(2).mean()
         z = q.sample(self._noise(q.mean) if noise is None else noise)
-        return self.objective(self.likelihood(self.backbone.decode(z), x), q, z)
+        terms = self.objective(self.likelihood(self.backbone.decode(z), x), kl, q, z) | extra
+        if self.supervision is not None:
+            if factors is None:
+                raise InputError("model.supervision needs data with factors: give such data, or model.supervision=null")
+            size = image.shape[1] if groups else 1
+            penalty = self.supervision(_grouped(encoded, size), factors.reshape(-1, size, factors.shape[-1]))
+            terms |= {"loss": terms["loss"] + self.supervision.strength * penalty, "supervision": penalty}
+        return terms
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss () of a batch, penalties of the masks included.
@@ -109,7 +148,7 @@ class VAE(LightningModule, ABC):
         Raises:
             InputError: If the loss is NaN or infinite at a step that is logged.
         """
-        terms = self.terms(batch.image)
+        terms = self.terms(batch.image, factors=batch.factors, changed=batch.changed)
         loss = terms["loss"]
         if self.masks:
             penalties = torch.stack([mask.penalty() for mask in self.masks])
@@ -136,12 +175,13 @@ class VAE(LightningModule, ABC):
         return self.encode(batch.image)
 
     def configure_optimizers(self) -> Optimizer:
-        """Build the optimiser, with the masks in a group of their own that no weight decay touches."""
+        """Build the optimiser: what has its own settings, and masks, free of weight decay, in groups of their own."""
         gates = [parameter for mask in self.masks for parameter in mask.parameters()]
-        known = {id(parameter) for parameter in gates}
+        groups = [{"params": list(module.parameters()), **settings} for module, settings in self.own_settings]
+        groups += [{"params": gates, "weight_decay": 0.0}] if gates else []
+        known = {id(parameter) for group in groups for parameter in group["params"]}
         weights = [p for p in self.parameters() if id(p) not in known and p.requires_grad]
-        groups: list[dict[str, Any]] = [{"params": weights}]
-        return self.optimizer([*groups, {"params": gates, "weight_decay": 0.0}] if gates else groups)
+        return self.optimizer([{"params": weights}, *groups])
 
     def _noise(self, like: Tensor) -> Tensor:
         # Every process draws the noise of the global batch and keeps its own rows: n processes equal one, and a single
@@ -156,11 +196,15 @@ class VAE(LightningModule, ABC):
         generator = torch.Generator(q.mean.device).manual_seed(batch_idx)
         z = q.sample(torch.randn(q.mean.shape, device=q.mean.device, generator=generator))
         output = self.backbone.decode(z)
-        terms = self.objective(self.likelihood(output, batch.image), q, z)
+        terms = self.objective(self.likelihood(output, batch.image), q.kl(), q, z)
         terms["mse"] = (self.likelihood.mean(output.float()) - batch.image).square().mean()
         logged = {f"{stage}/{name}": value for name, value in terms.items()}
         self.log_dict(logged, batch_size=len(batch.image), on_step=False, on_epoch=True, sync_dist=True)
         return q._asdict()
+
+
+def _grouped(q: DiagonalGaussian, size: int) -> DiagonalGaussian:
+    return DiagonalGaussian(*(moment.reshape(-1, size, moment.shape[1]) for moment in q))
 
 
 DIVERGED = (

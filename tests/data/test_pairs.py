@@ -3,7 +3,15 @@ import torch
 from torch import Tensor
 
 from disentangle_pl.data.factors import FactorSpace
-from disentangle_pl.data.pairs import DlibPairs, Pairs, PairSampler, UniformDistinctPairs, UniformPairs
+from disentangle_pl.data.pairs import (
+    DlibPairs,
+    Groups,
+    GroupSampler,
+    KnownGroups,
+    PairSampler,
+    UniformDistinctPairs,
+    UniformPairs,
+)
 from disentangle_pl.errors import InputError
 
 SPACE = FactorSpace(("shape", "scale", "fixed", "x", "y"), (3, 6, 1, 2, 8))
@@ -13,7 +21,7 @@ N = 20_000
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def draw(sampler: PairSampler, space: FactorSpace = SPACE) -> Pairs:
+def draw(sampler: GroupSampler, space: FactorSpace = SPACE) -> Groups:
     return sampler.sample(space, N, torch.Generator().manual_seed(0))
 
 
@@ -110,7 +118,7 @@ def test_pairs_repeat_with_the_generator(kind: type[PairSampler]) -> None:
 
 
 @every_kind
-@pytest.mark.parametrize("k", [0, -1])
+@pytest.mark.parametrize("k", [-1])
 def test_pairs_that_never_differ_are_refused(kind: type[PairSampler], k: int) -> None:
     with pytest.raises(InputError, match=f"k={k} factors cannot change"):
         kind(k)
@@ -122,3 +130,53 @@ def test_grids_that_are_too_small_are_refused(kind: type[PairSampler], sizes: tu
     varying = sum(size > 1 for size in sizes)
     with pytest.raises(InputError, match=f"has {varying}: lower k or widen the grid"):
         kind(k).sample(FactorSpace("abc", sizes), 1, torch.Generator())
+
+
+@every_kind
+def test_pairs_are_groups_of_two(kind: type[PairSampler]) -> None:
+    assert kind().size == kind(2).size == 2
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_the_images_of_a_known_group_share_their_content_and_nothing_else(size: int) -> None:
+    factors, changed = draw(KnownGroups(["x", "shape"], size))
+    assert factors.shape == (N, size, 5)
+    assert changed.shape == (N, 5)
+    assert (changed == torch.tensor([False, True, False, False, True])).all()
+    assert torch.equal(factors[:, :, [0, 3]], factors[:, :1, [0, 3]].expand(N, size, 2))
+    assert factors.dtype == torch.int64
+    assert not factors[..., 2].any()
+    for image in range(size):  # each by itself is uniform on the grid
+        index = SPACE.to_index(factors[:, image])
+        assert_frequencies(index.bincount(minlength=len(SPACE)), [1 / len(SPACE)] * len(SPACE))
+    for one, other in ((0, 1), (size - 2, size - 1)):
+        for column in (1, 4):
+            n = SPACE.sizes[column]
+            together = factors[:, one, column] * n + factors[:, other, column]
+            assert_frequencies(together.bincount(minlength=n**2), [1 / n**2] * n**2)
+
+
+def test_content_and_style_of_a_known_group_are_independent() -> None:
+    factors = draw(KnownGroups(["shape", "fixed"])).factors
+    together = factors[:, 0, 0] * 8 + factors[:, 1, 4]
+    assert_frequencies(together.bincount(minlength=24), [1 / 24] * 24)
+
+
+def test_known_groups_repeat_with_the_generator() -> None:
+    sampler = KnownGroups(["shape"], 3)
+    assert all(torch.equal(a, b) for a, b in zip(draw(sampler), draw(sampler), strict=True))
+
+
+@pytest.mark.parametrize("size", [1, 0, -3])
+def test_groups_of_less_than_two_are_refused(size: int) -> None:
+    with pytest.raises(InputError, match=f"at least 2 images, got size={size}; for single images set data.pairs=null"):
+        KnownGroups(["shape"], size)
+
+
+def test_known_groups_without_content_or_without_style_are_refused() -> None:
+    with pytest.raises(InputError, match="need the names of the factors they share"):
+        KnownGroups([])
+    with pytest.raises(InputError, match=r"content names \['colour', 'hue'\], but the factors are \['shape', 'scale'"):
+        draw(KnownGroups(["hue", "shape", "colour"]))
+    with pytest.raises(InputError, match=r"leaves no factor of FactorSpace\(.*\) to vary within a group"):
+        draw(KnownGroups(["y", "x", "scale", "shape"]))  # the fifth has a single value

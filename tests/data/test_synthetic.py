@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from disentangle_pl.data.factors import Batch
-from disentangle_pl.data.pairs import UniformDistinctPairs, UniformPairs
+from disentangle_pl.data.pairs import KnownGroups, UniformDistinctPairs, UniformPairs
 from disentangle_pl.data.sprites import Sprites
 from disentangle_pl.data.synthetic import ResidentImages, SyntheticData
 from disentangle_pl.errors import InputError
@@ -61,7 +61,7 @@ def test_the_grid_is_kept_if_it_fits_and_rendered_otherwise() -> None:
 
 def test_batches_are_images_with_their_factors() -> None:
     data = prepared()
-    assert (data.shape, data.group) == ((3, 16, 16), 1)
+    assert (data.shape, data.group, data.train_size) == ((3, 16, 16), 1, 96)
     assert data.factor_names == ("color", "shape", "scale", "orientation", "x", "y")
     for batch in batches(data):
         assert batch.image.shape == (5, 3, 16, 16)
@@ -71,13 +71,24 @@ def test_batches_are_images_with_their_factors() -> None:
 
 def test_pair_batches_hold_two_images_and_what_changed() -> None:
     data = prepared(pairs=UniformDistinctPairs())
-    assert data.group == 2
+    assert (data.group, data.train_size) == (2, 96)
     for batch in batches(data):
         assert batch.image.shape == (5, 2, 3, 16, 16)
         assert batch.factors.shape == (5, 2, 6)
         assert torch.equal(batch.image[:, 1], GRID.images(GRID.factors.to_index(batch.factors[:, 1])))
         assert batch.changed is not None
         assert torch.equal(batch.factors[:, 0] != batch.factors[:, 1], batch.changed)
+
+
+def test_group_batches_hold_as_many_images_as_the_group() -> None:
+    data = prepared(pairs=KnownGroups(["shape"], 4))
+    assert data.group == 4
+    for batch in batches(data):
+        assert batch.image.shape == (5, 4, 3, 16, 16)
+        assert torch.equal(batch.factors[..., 1], batch.factors[:, :1, 1].expand(5, 4))
+        assert torch.equal(batch.image[:, 3], GRID.images(GRID.factors.to_index(batch.factors[:, 3])))
+        assert batch.changed is not None
+        assert batch.changed.tolist() == [[True, False, True, True, True, True]] * 5
 
 
 @pytest.mark.parametrize("stage", ["val", "test", "predict"])
@@ -107,6 +118,8 @@ def test_impossible_pairs_are_refused_before_training() -> None:
     grid = Sprites(16, [0], [0], [0], [0, 1], [0])
     with pytest.raises(InputError, match="has 1: lower k or widen the grid"):
         SyntheticData(grid, UniformPairs())
+    with pytest.raises(InputError, match="leaves no factor"):
+        SyntheticData(grid, KnownGroups(["x"]))
 
 
 def test_restored_data_go_on_with_the_next_training_batch() -> None:

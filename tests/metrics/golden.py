@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from disentangle_pl.metrics.score import Codes, Factors, Split
+from disentangle_pl.metrics.score import Codes
 
 FOLDER = Path(__file__).parents[3] / "shared" / "golden"
 CASES = [
@@ -21,8 +21,8 @@ CASES = [
 
 class Golden(NamedTuple):
     codes: Codes
-    factors: Factors
-    test: Split
+    factors: NDArray[np.int64]
+    test: tuple[Codes, NDArray[np.int64]]
     values: dict[str, NDArray[Any]]
 
 
@@ -40,6 +40,18 @@ def load(case: str, prefix: str) -> Golden:
         (arrays["mus_test"].T[:held_out], arrays["ys_test"].T[:held_out]),
         {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)},
     )
+
+
+def codebook() -> tuple[Codes, NDArray[np.int64]]:
+    """Remake the codes and factors of all the states of `disentangled`."""
+    golden = load("disentangled", "")
+    sizes = golden.values["factor_sizes"]
+    factors = np.stack(np.unravel_index(np.arange(sizes.prod()), sizes), axis=1)
+    codes = np.random.RandomState(golden.values["codebook_seed"]).normal(size=(len(factors), 10))
+    codes *= np.repeat([0.05, 0.02], 5)
+    codes[:, :5] += factors / (sizes - 1) * 3 - 1.5
+    np.testing.assert_allclose(codes[golden.values["state_index_train"]], golden.codes, atol=1e-6)
+    return codes, factors
 
 
 def draw(sizes: tuple[int, ...], rows: int) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from sklearn.metrics import mutual_info_score
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.information import discretise, entropy, mutual_information
+from disentangle_pl.metrics.score import MISSING
 from tests.metrics.golden import CASES, load
 
 
@@ -36,9 +37,9 @@ def test_constant_and_almost_constant_latents_are_binned() -> None:
     assert [len(np.unique(column)) for column in labels.T] == [1, 2]
 
 
-def test_bins_below_one_are_refused() -> None:
+def test_bins_below_two_are_refused() -> None:
     with pytest.raises(InputError, match="bins"):
-        discretise(np.zeros((3, 1)), 0)
+        discretise(np.zeros((3, 1)), 1)
 
 
 def test_entropy_of_even_constant_and_skewed_labels() -> None:
@@ -62,3 +63,21 @@ def test_information_equals_that_of_scikit_learn_whatever_the_labels(labels: np.
     binned, factors = random.integers(1, 9, (300, 3)), labels[random.integers(0, 4, (300, 2))]
     expected = [[mutual_info_score(code, factor) for factor in factors.T] for code in binned.T]
     np.testing.assert_allclose(mutual_information(binned, factors), expected, rtol=1e-9)
+
+
+def test_missing_rows_are_left_out_for_their_factor_alone() -> None:
+    random = np.random.default_rng(0)
+    binned, factors = random.integers(1, 5, (200, 2)), random.integers(0, 4, (200, 3))
+    known = np.arange(200) % 3 > 0
+    labels = np.where(known[:, None] | [True, False, True], factors, MISSING)
+    whole, part = mutual_information(binned, factors), mutual_information(binned[known], factors[known])
+    information = mutual_information(binned, labels)
+    np.testing.assert_array_equal(information[:, [0, 2]], whole[:, [0, 2]])
+    np.testing.assert_allclose(information[:, 1], part[:, 1], rtol=1e-12)
+    np.testing.assert_allclose(entropy(labels)[1], entropy(factors[known])[1], rtol=1e-12)
+
+
+def test_nothing_known_is_no_information_and_no_entropy() -> None:
+    labels = np.full((5, 1), MISSING)
+    np.testing.assert_array_equal(mutual_information(np.arange(5)[:, None], labels), [[0]])
+    np.testing.assert_array_equal(entropy(labels), [0])

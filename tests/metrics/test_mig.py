@@ -3,6 +3,7 @@ import pytest
 
 from disentangle_pl.metrics.chance import perfect_codes
 from disentangle_pl.metrics.mig import mig, mig_per_factor
+from disentangle_pl.metrics.score import GroundTruth
 from tests.metrics.golden import CASES, draw, load, rotate
 
 FACTORS = draw((3, 4, 5), 4000)
@@ -54,3 +55,25 @@ def test_a_constant_factor_is_left_out_of_the_mean() -> None:
     factors = np.hstack([FACTORS, np.full((len(FACTORS), 1), 2)])
     assert np.isnan(mig_per_factor(CODES, factors)).tolist() == [False, False, False, True]
     assert mig(CODES, factors) == pytest.approx(mig(CODES, FACTORS), abs=1e-12)
+
+
+def test_rows_count_for_the_factors_they_have() -> None:
+    codes = CODES + np.random.default_rng(1).normal(0, 0.5, CODES.shape)
+    hidden = np.random.default_rng(2).random(len(codes)) < 0.4
+    truth = GroundTruth(np.where(hidden[:, None] & [False, True, False], np.nan, FACTORS), np.array([True] * 3))
+    gaps = mig_per_factor(codes, truth)
+    np.testing.assert_array_equal(gaps[[0, 2]], mig_per_factor(codes, FACTORS)[[0, 2]])
+    extremes = np.stack([codes.min(axis=0), codes.max(axis=0)])
+    known = np.vstack([codes[~hidden], extremes]), np.vstack([FACTORS[~hidden], FACTORS[:2]])
+    assert gaps[1] == pytest.approx(mig_per_factor(*known)[1], abs=0.005)
+
+
+def test_a_quantity_is_cut_into_as_many_bins() -> None:
+    ages = np.random.default_rng(0).uniform(50, 90, (4000, 2))
+    codes = np.hstack([(ages - 70) / 10, np.zeros((4000, 1))])
+    assert mig(codes, ages) == pytest.approx(1, abs=0.02)
+    np.testing.assert_allclose(mig_per_factor(rotate(codes), ages), 0, atol=0.05)
+    assert mig(codes, ages, bins=2) == pytest.approx(1, abs=0.002)
+    mixed = GroundTruth(np.hstack([FACTORS[:, :1], ages[:, :1]]), np.array([True, False]))
+    gaps = mig_per_factor(np.hstack([CODES[:, :1], codes[:, :1]]), mixed)
+    np.testing.assert_allclose(gaps, 1, atol=0.02)

@@ -3,6 +3,7 @@ import pytest
 
 from disentangle_pl.metrics.chance import perfect_codes
 from disentangle_pl.metrics.modularity import modularity, modularity_per_latent
+from disentangle_pl.metrics.score import GroundTruth
 from tests.metrics.golden import CASES, draw, load, rotate
 
 FACTORS = draw((5, 5), 4000)
@@ -40,3 +41,15 @@ def test_duplicates_and_increasing_affine_maps_do_not_matter() -> None:
 def test_a_dead_latent_counts_as_zero() -> None:
     dead = np.hstack([CODES, np.full((len(CODES), 2), 1.5)])
     assert modularity(dead, FACTORS) == pytest.approx(modularity(CODES, FACTORS) / 2, abs=1e-12)
+
+
+def test_a_factor_with_one_value_is_left_out() -> None:
+    factors = np.hstack([FACTORS, np.full((len(FACTORS), 3), 7)])
+    assert modularity(rotate(CODES), factors) == modularity(rotate(CODES), FACTORS)
+
+
+def test_quantities_and_missing_values() -> None:
+    ages = np.where(np.random.default_rng(0).random(FACTORS.shape) < 0.3, np.nan, FACTORS + 0.5)
+    for factors in (ages, GroundTruth(ages - 0.5, np.array([True, False]))):
+        assert modularity(CODES, factors) == pytest.approx(1, abs=0.001)
+        assert modularity(rotate(CODES), factors) < 0.5

@@ -1,61 +1,125 @@
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.dci import dci_disentanglement
-from disentangle_pl.metrics.mig import mig
-from disentangle_pl.metrics.modularity import modularity
-from disentangle_pl.metrics.sap import sap
-from disentangle_pl.metrics.score import Score, train_test
+from disentangle_pl.metrics.score import (
+    MISSING,
+    Factors,
+    GroundTruth,
+    check,
+    equal_bins,
+    ground_truth,
+    moving,
+    train_test,
+    varying,
+)
+from tests.metrics.golden import draw
 
 CODES = np.random.default_rng(0).normal(size=(12, 3))
-FACTORS = np.random.default_rng(0).integers(0, 2, (12, 2))
-NAN = np.where(np.arange(3) == 1, np.nan, CODES)
+FACTORS = draw((2, 3), 12)
+MIXED = GroundTruth(
+    np.array([[5.0, 61.5, np.nan, 2.0], [-3.0, np.nan, np.nan, 2.0], [9.0, 80.0, np.nan, 2.0], [5.0, 99.5, 1.0, 2.0]]),
+    np.array([True, False, True, False]),
+)
 
 
-@pytest.mark.parametrize("score", [mig, modularity, sap, dci_disentanglement])
+def test_whole_arrays_are_classes_and_floats_are_quantities() -> None:
+    classes = FACTORS.astype(np.int8), FACTORS.astype(np.uint64)
+    for factors in (*classes, FACTORS.astype(np.float32), FACTORS.astype(np.float64)):
+        truth = ground_truth(factors)
+        assert truth.values.dtype == np.float64
+        np.testing.assert_array_equal(truth.values, FACTORS)
+        assert truth.discrete.tolist() == [factors.dtype.kind != "f"] * 2
+    assert ground_truth(MIXED) is MIXED
+
+
+def test_classes_are_numbered_in_order_and_quantities_cut_into_equal_bins() -> None:
+    labels = MIXED.labels(4)
+    assert labels[:, 0].tolist() == [1, 0, 2, 1]
+    assert labels[:, 1].tolist() == [0, MISSING, 1, 3]
+    assert labels[:, 2].tolist() == [MISSING, MISSING, MISSING, 0]
+    assert len(set(labels[:, 3])) == 1
+    assert MIXED.labels().max() == 19
+
+
+def test_a_quantity_on_an_edge_goes_up_and_the_largest_stays() -> None:
+    assert ground_truth(np.arange(5.0)[:, None]).labels(4).ravel().tolist() == [0, 1, 2, 3, 3]
+
+
+def test_labels_of_nothing_known_are_all_missing() -> None:
+    assert (ground_truth(np.full((3, 2), np.nan)).labels() == MISSING).all()
+
+
+def test_what_is_present_and_what_varies() -> None:
+    assert MIXED.present.sum(axis=0).tolist() == [4, 3, 1, 4]
+    assert MIXED.varying.tolist() == [True, True, False, False]
+    assert MIXED[:0].varying.tolist() == [False] * 4
+    assert varying(MIXED, least=2).tolist() == [True, True, False, False]
+    with pytest.raises(InputError, match=r"factors \[2, 3\] have one value: this score needs 3"):
+        varying(MIXED, least=3)
+
+
+def test_rows_and_columns_keep_the_kinds() -> None:
+    part = MIXED[np.array([3, 0])].columns(np.array([True, True, False, False]))
+    assert (len(part), part.shape) == (2, (2, 2))
+    np.testing.assert_array_equal(part.values, [[5, 99.5], [5, 61.5]])
+    assert part.discrete.tolist() == [True, False]
+
+
 @pytest.mark.parametrize(
-    ("codes", "factors", "message"),
+    ("values", "discrete"),
     [
-        (CODES[:, 0], FACTORS, r"\(N, d\)"),
-        (CODES[:11], FACTORS, "11 codes and 12 factors"),
-        (CODES[:1], FACTORS[:1], "2 rows"),
-        (CODES[:, :0], FACTORS, "needs a latent"),
-        (CODES, FACTORS + 0.5, "float64"),
-        (NAN, FACTORS, r"latents \[1\] are NaN"),
-        (np.where(np.isnan(NAN), np.inf, NAN), FACTORS, "infinite"),
+        (np.zeros((4, 2)), np.array([True])),
+        (np.zeros(4), np.array([True] * 4)),
+        (np.zeros((4, 2), dtype=int), np.array([True, False])),
+        (np.zeros((4, 2)), np.array([1, 0])),
     ],
 )
-def test_every_score_refuses_what_it_cannot_measure(
-    score: Score, codes: NDArray[np.floating], factors: NDArray[np.integer], message: str
-) -> None:
+def test_ground_truth_of_another_shape_or_type_is_refused(values: np.ndarray, discrete: np.ndarray) -> None:
+    with pytest.raises(InputError, match="ground truth needs"):
+        GroundTruth(values, discrete)
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        (FACTORS[:, 0], r"\(N, k\)"),
+        (FACTORS.astype(complex), "complex128"),
+        (FACTORS.astype(object), "object"),
+        (np.where(FACTORS == 2, -np.inf, FACTORS), r"factors \[1\] are infinite"),
+        (GroundTruth(np.array([[1.0], [np.nan], [0.5]]), np.array([True])), "whole numbers"),
+    ],
+)
+def test_factors_of_neither_kind_are_refused(factors: Factors, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        score(codes, factors)
+        ground_truth(factors)
 
 
-@pytest.mark.parametrize("score", [mig, sap, dci_disentanglement])
-def test_scores_need_a_factor_that_varies(score: Score) -> None:
-    with pytest.raises(InputError, match="one value"):
-        score(CODES, FACTORS * 0)
+def test_check_returns_the_truth_and_asks_for_enough_columns() -> None:
+    np.testing.assert_array_equal(check(CODES, FACTORS, latents=3, values=2).values, FACTORS)
+    with pytest.raises(InputError, match="at least 4 latents and 1 factors"):
+        check(CODES, FACTORS, latents=4)
+    with pytest.raises(InputError, match="at least 1 latents and 3 factors"):
+        check(CODES, FACTORS, values=3)
 
 
-@pytest.mark.parametrize("score", [mig, sap, dci_disentanglement])
-def test_gaps_need_two_latents(score: Score) -> None:
-    with pytest.raises(InputError, match="at least 2 latents"):
-        score(CODES[:, :1], FACTORS)
-
-
-@pytest.mark.parametrize("score", [modularity, dci_disentanglement])
-def test_keeping_to_one_factor_needs_two(score: Score) -> None:
-    with pytest.raises(InputError, match="2 factors"):
-        score(CODES, FACTORS[:, :1])
+def test_a_dead_latent_does_not_move_though_its_spread_is_not_zero() -> None:
+    codes = np.hstack([np.full((1000, 1), 0.1), np.arange(1000)[:, None]])
+    assert codes.std(axis=0).all()
+    assert moving(codes).tolist() == [False, True]
 
 
 def test_the_last_third_is_held_out() -> None:
     train, test = train_test(CODES, FACTORS, None)
     np.testing.assert_array_equal(train[0], CODES[:8])
-    np.testing.assert_array_equal(test[1], FACTORS[8:])
+    np.testing.assert_array_equal(train[1].values, FACTORS[:8])
+    np.testing.assert_array_equal(test[0], CODES[8:])
+    np.testing.assert_array_equal(test[1].values, FACTORS[8:])
+
+
+def test_a_test_set_of_ones_own_is_taken_whole() -> None:
+    train, test = train_test(CODES, FACTORS, (CODES[:4], FACTORS[:4]))
+    assert (len(train[0]), len(train[1]), len(test[0]), len(test[1])) == (12, 12, 4, 4)
 
 
 def test_too_few_rows_or_another_test_set_are_refused() -> None:
@@ -63,5 +127,12 @@ def test_too_few_rows_or_another_test_set_are_refused() -> None:
         train_test(CODES[:5], FACTORS[:5], None)
     with pytest.raises(InputError, match="test has 2 latents"):
         train_test(CODES, FACTORS, (CODES[:, :2], FACTORS))
-    with pytest.raises(InputError, match="NaN"):
-        train_test(CODES, FACTORS, (NAN, FACTORS))
+    with pytest.raises(InputError, match="a class in train and a quantity in test"):
+        train_test(CODES, FACTORS, (CODES, FACTORS.astype(float)))
+
+
+def test_fewer_than_two_bins_are_refused() -> None:
+    with pytest.raises(InputError, match="bins must be at least 2"):
+        equal_bins(CODES, 1)
+    with pytest.raises(InputError, match="bins"):
+        MIXED.labels(0)

@@ -1,27 +1,17 @@
 import math
-import os
-import socket
-import warnings
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from lightning.pytorch import seed_everything
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
-from torch.optim import SGD, Adam
+from torch.optim import Adam
 
 from disentangle_pl.aggregation import AdaGVAE, AdaMLVAE
 from disentangle_pl.backbones import MLPBackbone
-from disentangle_pl.callbacks.resume import ExactResume
 from disentangle_pl.data.factors import Batch
-from disentangle_pl.data.pairs import UniformPairs
 from disentangle_pl.errors import InputError
 from disentangle_pl.likelihoods import Gaussian
 from disentangle_pl.masks import L1Mask, RandomMask, density
@@ -91,15 +81,16 @@ def test_pairs_without_aggregation_are_the_mean_of_two_single_batches() -> None:
 def test_aggregated_pairs_are_decoded_from_the_aggregated_posterior(kind: type[AdaGVAE]) -> None:
     model, pairs, eps = tiny(aggregation=kind()), images(5, 2, 1, 16, 16), noise(10)
     q = model.encode(pairs.flatten(0, 1))
-    shared = kind()(type(q)(q.mean.view(5, 2, 3), q.logvar.view(5, 2, 3)))
-    mean, logvar = shared.mean.view(10, 3), shared.logvar.view(10, 3)
+    posterior, shared, _ = kind()(type(q)(q.mean.view(5, 2, 3), q.logvar.view(5, 2, 3)))
+    mean, logvar = posterior.mean.view(10, 3), posterior.logvar.view(10, 3)
     assert not torch.equal(mean, q.mean)
     z = mean + eps * (0.5 * logvar).exp()
     grey = Bernoulli(logits=model.backbone.decode(z), validate_args=False)
     nll = -grey.log_prob(pairs.flatten(0, 1))  # type: ignore[no-untyped-call]
     terms = model.terms(pairs, eps)
     torch.testing.assert_close(terms["nll"], nll.sum((1, 2, 3)).mean())
-    torch.testing.assert_close(terms["kl"], shared.kl().sum(-1).mean())
+    torch.testing.assert_close(terms["kl"], posterior.kl().sum(-1).mean())
+    assert terms["shared"] == shared.sum() / 5
 
 
 def test_a_pair_of_one_image_twice_gains_nothing_from_aggregation() -> None:
@@ -108,7 +99,9 @@ def test_a_pair_of_one_image_twice_gains_nothing_from_aggregation() -> None:
     torch.manual_seed(0)
     sharing = tiny(aggregation=AdaGVAE())
     pairs = images(5, 1, 1, 16, 16).expand(5, 2, 1, 16, 16)
-    torch.testing.assert_close(sharing.terms(pairs, noise(10)), plain.terms(pairs, noise(10)))
+    terms = sharing.terms(pairs, noise(10))
+    assert terms.pop("shared") == 0
+    torch.testing.assert_close(terms, plain.terms(pairs, noise(10)))
 
 
 def test_aggregation_without_pairs_is_refused() -> None:
@@ -204,41 +197,9 @@ def test_prediction_gives_the_posterior_of_every_image_in_order(tmp_path: Path) 
     torch.testing.assert_close(torch.cat([q.mean for q in posteriors]), expected)  # type: ignore[union-attr]
 
 
-def train(folder: Path, processes: int = 1) -> dict[str, NDArray[np.float32]]:
-    """Take 3 steps with a global batch of 8 pairs and return the parameters."""
-    seed_everything(0, verbose=False)
-    # Plain gradient descent: Adam would blow the rounding of tiny gradients up to whole steps.
-    model = tiny(mask=L1Mask, aggregation=AdaGVAE(), optimizer=partial(SGD, lr=1e-3))
-    strategy: dict[str, Any] = {"strategy": "ddp", "devices": processes} if processes > 1 else {}
-    run = trainer(folder, limit_val_batches=0, callbacks=[ExactResume()], **strategy)
-    run.fit(model, sprites(8 // processes, UniformPairs()))
-    return {name: value.numpy() for name, value in model.state_dict().items()}
-
-
-def train_on_one_rank(rank: int, port: int, folder: Path) -> dict[str, NDArray[np.float32]]:
-    warnings.simplefilter("ignore")
-    os.environ |= {"LOCAL_RANK": str(rank), "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return train(folder, processes=2)
-
-
-def test_two_processes_equal_one_with_the_global_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        ranks = list(pool.map(train_on_one_rank, (0, 1), (port, port), (tmp_path, tmp_path)))
-    seed_everything(0, verbose=False)
-    start = tiny(mask=L1Mask, aggregation=AdaGVAE()).state_dict()
-    one = train(tmp_path)
-    assert max(np.abs(one[name] - value.numpy()).max() for name, value in start.items()) > 1e-2
-    for rank in ranks:
-        for name, value in one.items():
-            np.testing.assert_allclose(rank[name], value, rtol=0, atol=1e-6, err_msg=name)
-
-
 def test_a_diverged_run_ends_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny()
-    monkeypatch.setattr(model, "terms", lambda image: {"loss": torch.tensor(float("nan"))})
+    monkeypatch.setattr(model, "terms", lambda image, **known: {"loss": torch.tensor(float("nan"))})
     monkeypatch.setattr(model, "log_dict", lambda *args, **kwargs: None)
     with pytest.raises(InputError, match=r"the loss became nan by step 0: lower the learning rate"):
         model.training_step(Batch(torch.zeros(2, 1, 8, 8), torch.zeros(2, 1)), 0)

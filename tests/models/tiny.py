@@ -8,21 +8,21 @@ from lightning.pytorch import Trainer
 from torch.optim import SGD
 
 from disentangle_pl.backbones import ConvBackbone
-from disentangle_pl.data.pairs import PairSampler
+from disentangle_pl.data.pairs import GroupSampler
 from disentangle_pl.data.sprites import Sprites
 from disentangle_pl.data.synthetic import SyntheticData
 from disentangle_pl.models.beta_vae import BetaVAE
 
 BACKBONE = partial(ConvBackbone, channels=(4, 8), hidden=16)
+SETTINGS: dict[str, Any] = {"latent_dim": 3, "backbone": BACKBONE, "optimizer": partial(SGD, lr=1e-3)}
 
 
 def tiny(shape: tuple[int, ...] = (1, 16, 16), **arguments: Any) -> BetaVAE:
     """Make a beta-VAE with 3 latents."""
-    own: dict[str, Any] = {"backbone": BACKBONE, "optimizer": partial(SGD, lr=1e-3)}
-    return BetaVAE(shape, 3, **(own | arguments))
+    return BetaVAE(shape, **(SETTINGS | arguments))
 
 
-def sprites(batch_size: int, pairs: PairSampler | None = None, steps: int = 3) -> SyntheticData:
+def sprites(batch_size: int, pairs: GroupSampler | None = None, steps: int = 3) -> SyntheticData:
     """Give 48 sprites of 16 x 16 pixels."""
     grid = Sprites(16, None, [0, 5], [0, 7], [0, 31], [0, 31])
     return SyntheticData(grid, pairs, batch_size, steps_per_epoch=steps, eval_size=32, eval_batch_size=16)
