@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +20,6 @@ from disentangle_pl.errors import InputError
 Volumes = np.memmap[tuple[int, ...], np.dtype[np.float16]]
 
 log = logging.getLogger(__name__)
-
-
-def default_cache() -> Path:
-    """Return the user's cache folder for this package: below $XDG_CACHE_HOME, or ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "disentangle_pl"
 
 
 def prepare(visits: pd.DataFrame, preparation: Preparation, cache: Path, jobs: int = 1) -> Volumes:

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from disentangle_pl.brain.cache import Volumes, default_cache, prepare
+from disentangle_pl.brain.cache import Volumes, prepare
 from disentangle_pl.brain.sampling import SingleScans, rows_of, visit_pairs
 from disentangle_pl.brain.split import Split, split
 from disentangle_pl.brain.visits import read_visits
@@ -17,6 +17,7 @@ from disentangle_pl.data.draws import Draw, Draws, Shard
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
+from disentangle_pl.folders import user_cache
 
 
 class ResidentVolumes:
@@ -96,7 +97,7 @@ class LongitudinalData(ImageData):
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.pairs = pairs
-        self.cache = Path(cache) if cache else default_cache()
+        self.cache = Path(cache) if cache else user_cache()
         self.seed = seed
         self.jobs = jobs
         self.resident_mib = resident_mib

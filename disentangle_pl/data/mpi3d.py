@@ -157,7 +157,8 @@ def _place(path: Path, info: zipfile.ZipInfo) -> int:
 
 def _wrong(path: Path, what: str) -> InputError:
     known = FILES.get(path.name)
+    *others, last = FILES
     return InputError(
-        f"{path} {what}: give the path of {', '.join(FILES)}, which {SOURCE} offers"
+        f"{path} {what}: give the path of {', '.join(others)} or {last}, which {SOURCE} offers"
         + (f" (md5 of {path.name}: {known})" if known else "")
     )

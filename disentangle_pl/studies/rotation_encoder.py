@@ -62,6 +62,31 @@ def adapted_log_likelihood(trained: Mixture, pairs: Tensor, *, refits: int, batc
     return total
 
 
+def orders(
+    trained: Mixture, pairs: Tensor, angle: Tensor, *, refits: int, batches: int, rate: float
+) -> tuple[Tensor, Tensor]:
+    """Return log L in nats (S,) of first -> second and of second -> first encoded variable.
+
+    Args:
+        trained: The distribution of the seen pair before the change.
+        pairs: (S, n, 2) seen samples after the change.
+        angle: (S,) of the encoder, in radians.
+        refits: As for `adapted_log_likelihood`, like batches and rate.
+        batches: See there.
+        rate: See there.
+    """
+    encoder = rotation(angle)
+    mixture, encoded = turn(trained, encoder), pairs @ encoder.mT
+    both = Mixture(
+        torch.cat([mixture.log_weight, mixture.log_weight]),
+        torch.cat([mixture.mean, mixture.mean.flip(-1)]),
+        torch.cat([mixture.covariance, mixture.covariance.flip(-1, -2)]),
+    )
+    both_pairs = torch.cat([encoded, encoded.flip(-1)])
+    forward, backward = adapted_log_likelihood(both, both_pairs, refits=refits, batches=batches, rate=rate).chunk(2)
+    return forward, backward
+
+
 def distance(angle: Tensor) -> Tensor:
     """Return how far angles (...) in radians lie from the nearest correct one, in degrees from 0 to 45.
 
@@ -141,7 +166,8 @@ def rotation_encoder(
         )
     generator = torch.Generator().manual_seed(seed)
     truth = _mechanism(generator, seeds, knots)
-    seen = turn(truth, rotation(torch.full((seeds,), DECODER, dtype=torch.float64)))
+    decoder = rotation(torch.full((seeds,), DECODER, dtype=torch.float64))
+    trained = turn(truth, decoder)
     angle = torch.zeros(seeds, dtype=torch.float64, requires_grad=True)
     gamma = torch.zeros(seeds, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam(
@@ -150,27 +176,14 @@ def rotation_encoder(
     angles, beliefs = [], []
     name = "encoder, A is changed" if change else "encoder, no change"
     for _ in track(range(episodes), name, disable=not progress, transient=True):
-        pairs = _sample(generator, truth, samples, change)
-        encoder = rotation(angle)
-        encoded = pairs @ (encoder @ rotation(torch.full_like(angle, DECODER))).mT
-        both = _both_orders(turn(seen, encoder))
-        scores = adapted_log_likelihood(
-            both, torch.cat([encoded, encoded.flip(-1)]), refits=refits, batches=batches, rate=rate
-        )
+        pairs = _sample(generator, truth, samples, change) @ decoder.mT
         optimizer.zero_grad()
-        regret(gamma, *scores.chunk(2)).sum().backward()  # type: ignore[no-untyped-call]
+        scores = orders(trained, pairs, angle, refits=refits, batches=batches, rate=rate)
+        regret(gamma, *scores).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         angles.append(angle.detach().clone())
         beliefs.append(gamma.detach().sigmoid())
     return Trajectories(torch.stack(angles), torch.stack(beliefs))
-
-
-def _both_orders(mixture: Mixture) -> Mixture:
-    return Mixture(
-        torch.cat([mixture.log_weight, mixture.log_weight]),
-        torch.cat([mixture.mean, mixture.mean.flip(-1)]),
-        torch.cat([mixture.covariance, mixture.covariance.flip(-1, -2)]),
-    )
 
 
 def _mechanism(generator: torch.Generator, seeds: int, knots: int) -> Mixture:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from disentangle_pl.brain.cache import content_hashes, default_cache, prepare
+from disentangle_pl.brain.cache import content_hashes, prepare
 from disentangle_pl.brain.visits import read_visits
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.errors import InputError
@@ -169,10 +169,3 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder.nii").mkdir()
     with pytest.raises(InputError, match=r"folder\.nii cannot be read"):
         content_hashes([tmp_path / "folder.nii"], tmp_path / "contents.json")
-
-
-def test_the_default_folder_honours_xdg(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert default_cache() == Path("/somewhere/disentangle_pl")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_cache() == Path.home() / ".cache" / "disentangle_pl"

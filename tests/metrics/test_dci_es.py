@@ -90,6 +90,22 @@ def test_size_is_factors_per_latent_and_noise_informs_of_nothing() -> None:
     assert scores.informativeness < 0.1
 
 
+def test_probes_worse_than_a_constant_count_as_one() -> None:
+    swapped = dci_es(CODES, FACTORS[:, :1], depth=3, trees=3, test=(CODES, 1 - FACTORS[:, :1]))
+    assert (swapped.explicitness, swapped.informativeness) == (0, 0)
+
+
+def test_the_scores_are_means_over_the_curves() -> None:
+    curves = loss_capacity(NOISY, FACTORS, depth=5, trees=5)
+    assert curves.capacities.tolist() == [1, 2, 3, 4, 5]
+    scores = dci_es(NOISY, FACTORS, depth=5, trees=5)
+    pairs = zip(curves.losses.T, curves.baselines, strict=True)
+    areas = [area_score(LINE, losses, baseline) for losses, baseline in pairs]
+    assert scores.explicitness == pytest.approx(np.mean(areas))
+    assert scores.informativeness == pytest.approx(np.mean(1 - curves.losses.min(axis=0) / curves.baselines))
+    assert areas[0] != areas[1]
+
+
 def test_a_factor_without_a_curve_is_left_out() -> None:
     factors = np.hstack([FACTORS, np.full((900, 1), 4), FACTORS[:, :1]])
     curves = loss_capacity(CODES, factors, depth=3, trees=3)
@@ -110,6 +126,8 @@ def test_a_factor_without_a_curve_is_left_out() -> None:
 
 def test_rows_without_a_factor_are_left_out_for_it() -> None:
     holes = FACTORS.astype(np.float64)
+    holes[600:, 0] = np.nan
+    assert np.isnan(loss_capacity(CODES, holes, depth=2, trees=2).baselines).tolist() == [True, False]
     holes[::3, 1] = np.nan
     codes = CODES.copy()
     codes[::3, 1] = 99

@@ -103,7 +103,7 @@ def test_a_latent_that_goes_further_while_held_scores_zero_and_keeps_its_parent(
     parts = robustness(codes, factors, quantile=1)
     np.testing.assert_allclose(parts.matrix, [[0, -0.5]])
     assert parts.parents.tolist() == [1]
-    assert irs(codes, factors, quantile=1) == 0
+    assert irs(codes, factors, quantile=1) == irs(codes, factors[:, 1:], quantile=1) == 0
 
 
 def test_quantities_and_missing_values() -> None:
