@@ -10,7 +10,7 @@ SWEEP ?= sweeps/sprites_beta.yaml
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare test lint types bench sweep docs clean
+.PHONY: help install train compare test lint types bench zoo calibration sweep docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -40,8 +40,15 @@ types: install  ## mypy --strict
 test: lint types  ## all gates: lint, types, layers, tests with coverage
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/pytest --cov --cov-report=term $(ARGS)
 
-bench: install  ## images/s and memory of training against a bare PyTorch loop
+bench: install  ## training against a bare PyTorch loop, scores against scikit-learn run the reference's way
 	$(BIN)/python -m benchmarks.training $(ARGS)
+	$(BIN)/python -m benchmarks.metrics
+
+zoo: install  ## every variant at an equal budget on small sprites, 3 seeds each: about an hour on two cores
+	$(BIN)/python -m benchmarks.zoo $(ARGS)
+
+calibration: install  ## which scores see a rotation: docs/calibration.md
+	$(BIN)/python -m benchmarks.calibration $(ARGS)
 
 sweep: install  ## register a W&B sweep (SWEEP=sweeps/sprites_beta.yaml) and print the agent's command; needs a key
 	$(BIN)/wandb sweep $(SWEEP)

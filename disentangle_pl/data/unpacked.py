@@ -17,8 +17,8 @@ Pixels = np.memmap[tuple[int, ...], np.dtype[np.uint8]]
 def unpack(target: Path, shape: tuple[int, ...], pieces: Iterable[NDArray[np.uint8]]) -> Pixels:
     """Write an array to `target` if it is not there yet, and map it.
 
-    Only one piece is in memory at a time. A killed process leaves a `.partial` file, which is never opened and which the
-    next one overwrites. Processes that call this at the same time wait for the first.
+    Only one piece is in memory at a time. A killed process leaves a `.partial` file, which is never opened and which
+    the next one overwrites. Processes that call this at the same time wait for the first.
 
     Args:
         target: The `.npy` file; its name must tell the contents, as it is never written again.

@@ -126,16 +126,16 @@ def rotation_encoder(
     of mean 0 and standard deviation 2. Only the rotated pair is seen. The encoder turns it by an angle that starts at
     0, midway between both solutions; an episode draws A from a Gaussian with a mean uniform in (-4, 4), B from the
     mechanism, and Adam moves the angle and gamma down the regret. Without a change, A keeps its distribution: a
-    control, in which the regret is flat in expectation because the modules fit the trained pair at any angle.
+    control, in which the regret is nearly flat in expectation because the modules fit the trained pair at any angle.
 
     Simplified against the paper: the mechanism is a mixture of linear pieces instead of a spline; modules are not
     networks trained at every episode but the exact marginal and conditional at the present angle, so the gradient of
     the angle also passes through the conditional before its steps; 200 samples and 500 episodes instead of 1000 and
-    1000; gamma learns at 0.01 instead of 0.001. As in the authors' code the marginal is refitted by EM on the samples
-    it is scored on and only the conditional adapts by gradient steps; unlike there, the samples of the conditional
-    come in batches, scored before they are learned from. Two things to know: with `rate` 0 the result is much the
-    same, so what counts is which conditional survives the change; and some mechanisms hold a wrong angle that is
-    locally best, where an encoder stays.
+    1000; gamma learns at 0.01 instead of 0.001; the regret is of the product over the samples, where the authors' code
+    mixes mean losses. As there the marginal is refitted by EM on the samples it is scored on and only the conditional
+    adapts by gradient steps; unlike there, its samples come in batches, scored before they are learned from. Two
+    things to know: with `rate` 0 the result is much the same, so what counts is which conditional survives the change;
+    and some mechanisms hold a wrong angle that is locally best, where an encoder stays.
 
     Args:
         episodes: Changes to learn from, each new.

@@ -8,6 +8,7 @@ import pytest
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.beta_vae_score import beta_vae_score
+from disentangle_pl.metrics.dci import dci_disentanglement
 from disentangle_pl.metrics.explicitness import explicitness
 from disentangle_pl.metrics.factor_vae_score import factor_vae_score
 from disentangle_pl.metrics.irs import irs
@@ -36,6 +37,7 @@ SUPERVISED: list[Measure] = [
     factor_vae_score,
     modularity_corrected,
     mig_corrected,
+    dci_disentanglement,
 ]
 SCORES = [*SUPERVISED, unsupervised]
 SPLIT: list[Callable[..., float]] = [sap, explicitness, beta_vae_score, factor_vae_score]

@@ -25,6 +25,13 @@ def test_the_divergence_tells_what_informs() -> None:
     assert informative_latents(POSTERIOR, nats=0.5).tolist() == [True, True, False, False]
 
 
+def test_the_divergence_is_a_mean_over_images() -> None:
+    means = torch.tensor([[0.0], [0.0], [0.0], [0.4]])
+    posterior = DiagonalGaussian(means, torch.zeros(4, 1))
+    assert informative_latents(posterior, nats=0.019).tolist() == [True]
+    assert informative_latents(posterior, nats=0.021).tolist() == [False]
+
+
 def test_the_share_of_the_passive() -> None:
     assert passive_share(torch.tensor([True, False, False, False])) == 0.75
 

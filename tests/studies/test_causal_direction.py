@@ -103,24 +103,24 @@ def test_the_first_batch_cannot_tell_the_directions_apart() -> None:
 
 
 def test_the_cause_is_found() -> None:
-    beliefs = causal_direction(CAUSE_CHANGES, episodes=300, seeds=20)
-    assert beliefs.shape == (300, 20)
+    beliefs = causal_direction(CAUSE_CHANGES, episodes=150, structure_rate=0.02)
+    assert beliefs.shape == (150, 20)
     assert (beliefs[-1] > 0.9).double().mean() > 0.8
     assert beliefs[0].median() == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_belief_flips_when_b_is_the_cause() -> None:
-    assert (causal_direction(REVERSED, episodes=300, seeds=20, seed=1)[-1] < 0.1).double().mean() > 0.8
+    assert (causal_direction(REVERSED, episodes=150, structure_rate=0.02, seed=1)[-1] < 0.1).double().mean() > 0.8
     along, reverse = causal_direction(CAUSE_CHANGES, episodes=20), causal_direction(REVERSED, episodes=20)
     torch.testing.assert_close(reverse, 1 - along)
 
 
 def test_the_belief_follows_the_effect_when_the_effect_is_changed() -> None:
-    assert (causal_direction(EFFECT_CHANGES, episodes=300, seeds=20)[-1] < 0.2).double().mean() > 0.8
+    assert (causal_direction(EFFECT_CHANGES, episodes=150, structure_rate=0.02)[-1] < 0.2).double().mean() > 0.8
 
 
 def test_without_a_change_nothing_is_found() -> None:
-    belief = causal_direction(NOTHING_CHANGES, episodes=300, seeds=20)[-1]
+    belief = causal_direction(NOTHING_CHANGES, episodes=150, structure_rate=0.02)[-1]
     assert belief.mean() == pytest.approx(0.5, abs=0.1)
     assert (belief - 0.5).abs().max() < 0.35
 
