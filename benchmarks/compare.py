@@ -62,10 +62,10 @@ def table(results: dict[str, list[Scores]], seeds: Sequence[int]) -> str:
         "Recipes: `configs/sprites_ada_gvae.yaml` and `configs/sprites_beta_vae.yaml`, which differ in the aggregation "
         "alone: same images in the same order, same network, same steps. Mean and 95 % t interval over seeds; single "
         "seeds in brackets. Difference: first minus second, paired by seed, because a seed fixes weights and images. "
-        "Floor: codes shuffled against the factors (mean over all runs). Ceiling: a perfect code. Both train with "
+        "Floor: codes of noise. Ceiling: a perfect code. Both train with "
         "beta = 1, so the baseline is the plain VAE; its beta and learning rate were not tuned. The recipe was chosen "
-        "on single runs of Ada-GVAE, seed 0, by MIG on this evaluation sample. DCI is fitted on 1,000 rows and scored "
-        "on 500.",
+        "on single runs of Ada-GVAE, seed 0, by MIG on this evaluation sample: 15,000 images, a third of them to test "
+        "probes.",
         "",
         "| score | " + " | ".join(results) + " | difference | chance floor | ceiling |",
         "|---|" + "---|" * (len(results) + 3),

@@ -61,6 +61,9 @@ def test_the_threshold_lies_between_the_smallest_and_the_largest_divergence() ->
     below, above = DIVERGENCES[0] / 4.5 - 0.01, DIVERGENCES[0] / 4.5 + 0.01
     assert shared_latents(PAIR, float(below)).tolist() == [[[False, False, True]]]
     assert shared_latents(PAIR, float(above)).tolist() == [[[True, False, True]]]
+    # KL (8 - 1 - log 8) / 2 = 2.46, 0.5 and 4.5: the threshold is 2.5, half of the way and not half of the largest
+    tight = gaussian([[0.0, 1.0, 3.0], [0.0, 0.0, 0.0]], [[8.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
+    assert shared_latents(tight, 0.5).tolist() == [[[True, True, False]]]
 
 
 def test_ada_gvae_averages_means_and_variances_of_shared_latents() -> None:

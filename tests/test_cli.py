@@ -35,14 +35,15 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_fit_leaves_scores_with_floor_and_ceiling(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("fit", *ADA, f"--runs_dir={tmp_path}", "--run_id=a")
     said = capsys.readouterr().out
-    assert "chance floor" in said
+    assert "floor: noise codes" in said
     assert str(tmp_path / "a") in said.replace("\n", "")
     sheet = [line.split("\t") for line in (tmp_path / "a" / "scores.tsv").read_text().splitlines()]
-    assert [line[0] for line in sheet] == ["name", "mig", "modularity", "sap"]
-    assert all(float(line[2]) <= float(line[3]) for line in sheet[1:])
+    assert [line[0] for line in sheet] == ["name", "mig", "modularity", "sap", "active_units"]
+    assert sheet[0][1:] == ["value", "floor", "rotated", "ceiling"]
+    assert all(float(line[2]) <= float(line[4]) for line in sheet[1:4])
     last = {key: value for row in rows(tmp_path / "a") for key, value in row.items() if value}
     assert last.keys() >= {"train/nll", "train/kl", "val/loss", "disentanglement/mig", "disentanglement/mig_scale"}
-    assert float(last["disentanglement/mig_ceiling"]) == pytest.approx(float(sheet[1][3]))
+    assert float(last["disentanglement/mig_ceiling"]) == pytest.approx(float(sheet[1][4]))
 
 
 def test_validate_test_and_predict_find_the_checkpoint_of_a_run(tmp_path: Path) -> None:

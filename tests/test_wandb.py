@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -84,6 +85,9 @@ def test_without_a_key_the_run_stays_here(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     run("fit", *TINY, f"--runs_dir={tmp_path}", "--run_id=a", "--trainer.max_epochs=1")
-    wandb.finish()  # its last records are written when the process ends
+    wandb.finish()  # a process of its own writes the last records
     (kept,) = (tmp_path / "a" / "wandb").glob("offline-run-*-a")
+    patience = time.monotonic() + 60
+    while (kept / "run-a.wandb").stat().st_size <= 1000 and time.monotonic() < patience:
+        time.sleep(0.1)
     assert (kept / "run-a.wandb").stat().st_size > 1000

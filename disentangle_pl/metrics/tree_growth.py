@@ -11,6 +11,7 @@ from numba import njit
 from disentangle_pl.metrics.trees import (
     DEPTH,
     NODES,
+    ROW,
     SAME,
     SPLITS,
     Bytes,
@@ -151,8 +152,8 @@ def _scan(
     n = np.uint64(order.size)
     near, cut, left, p = best * (1 - 1e-12), np.uint64(0), 0.0, np.uint64(0)
     while p < n - ONE:
-        if not order[p] & ONE:
-            left += target[_row(order[p])]
+        if order[p] <= ROW:
+            left += target[order[p]]
         else:
             p, left = _pass_ties(values, order, target, total, left, p)
             if p == n - ONE:
@@ -195,8 +196,8 @@ def _random(state: Places) -> int:
 
 
 @compiled
-def _row(code: int) -> np.uint64:
-    return np.uint64(code) >> ONE
+def _row(code: np.uint32) -> np.uint32:
+    return code & ROW
 
 
 @compiled

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Singles: TypeAlias = NDArray[np.float32]
 Places: TypeAlias = NDArray[np.int64]
-Rows: TypeAlias = NDArray[np.uint16] | NDArray[np.uint32]
+Rows: TypeAlias = NDArray[np.uint32]
 Bytes: TypeAlias = NDArray[np.uint8]
 Bools: TypeAlias = NDArray[np.bool_]
 
@@ -17,7 +17,7 @@ LEAVES = 2**DEPTH
 SPLITS = LEAVES - 1
 NODES = SPLITS + LEAVES
 SAME = np.float32(1e-7)
-FEW = 2**15
+ROW = np.uint32(0x7FFFFFFF)
 
 
 class Table(NamedTuple):
@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
     Attributes:
         values: (d, N).
-        order: (d, N) 2 * the rows in ascending order, + 1 where the next value is no more than 1e-7 above.
+        order: (d, N) rows in ascending order, with the top bit set where the next value is no more than 1e-7 above.
         inverse: (N + 1,) 1 / n.
     """
 
@@ -87,17 +87,16 @@ class Work(NamedTuple):
 def table_of(codes: NDArray[np.floating[Any]]) -> Table:
     """Sort codes (N, d), cast to float32."""
     values = np.array(codes.T, np.float32, order="C")
-    rows = np.argsort(values, axis=1, kind="stable")
-    ranked = np.take_along_axis(values, rows, axis=1)
-    order = (2 * rows).astype(np.uint16 if len(codes) <= FEW else np.uint32)
-    order[:, :-1] += ranked[:, 1:] <= ranked[:, :-1] + SAME
+    order = np.argsort(values, axis=1, kind="stable").astype(np.uint32)
+    ranked = np.take_along_axis(values, order, axis=1)
+    order[:, :-1][ranked[:, 1:] <= ranked[:, :-1] + SAME] |= ~ROW
     return Table(values, order, np.append(0, 1 / np.arange(1, len(codes) + 1)))
 
 
 def workspace(table: Table) -> Work:
     """Reserve the memory in which trees grow one after the other."""
     d, n = table.values.shape
-    orders = np.empty((DEPTH, d, n), table.order.dtype)
+    orders = np.empty((DEPTH, d, n), np.uint32)
     orders[0] = table.order
     return Work(
         first=np.zeros(NODES, np.int64),
@@ -109,7 +108,7 @@ def workspace(table: Table) -> Work:
         state=np.zeros(1, np.int64),
         latents=np.zeros(d, np.int64),
         constant=np.zeros(d, np.int64),
-        rows=np.zeros(n, table.order.dtype),
+        rows=np.zeros(n, np.uint32),
         left=np.zeros(n, np.uint8),
         orders=orders,
     )

@@ -51,9 +51,9 @@ def test_without_capacity_it_is_the_beta_vae() -> None:
 def test_the_distance_is_that_of_the_mean_over_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     model = annealed(gamma=7.0, max_capacity=4.0, annealing_steps=1)
     monkeypatch.setattr(AnnealedVAE, "global_step", 1)
-    # the other process: KL 5 and 9, so that the mean is 5 and no process by itself is at the distance of 1
-    monkeypatch.setattr(model, "gather", lambda rows: torch.cat((rows, torch.tensor([5.0, 9.0]))))
-    torch.testing.assert_close(model.objective(NLL, KL, Q, Z)["loss"], torch.tensor(15 + 7 * 1.0))
+    # the other process: KL 5 and 7, so that the mean is 4.5, while each by itself is at a distance of 1 and 2
+    monkeypatch.setattr(model, "gather", lambda rows: torch.cat((rows, torch.tensor([5.0, 7.0]))))
+    torch.testing.assert_close(model.objective(NLL, KL, Q, Z)["loss"], torch.tensor(15 + 7 * 0.5))
 
 
 class Capacities(Callback):
