@@ -1,7 +1,7 @@
 """`disentangle-pl evaluate`: the score sheet of any checkpoint, or of codes from any other program."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,23 @@ from disentangle_pl.metrics.sheet import ALL, QUICK, Line
 from disentangle_pl.metrics.udr import udr_lasso
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.studies.codes import CodeTable, encode, load_codes, save_codes
+from disentangle_pl.studies.through_decoder import decoder_scores
 
 
-def evaluate_codes(table: CodeTable, folder: Path, *, quick: bool = False, references: bool = True) -> list[Line]:
+def evaluate_codes(
+    table: CodeTable,
+    folder: Path,
+    *,
+    more: Mapping[str, float] | None = None,
+    quick: bool = False,
+    references: bool = True,
+) -> list[Line]:
     """Score a table of codes, print the sheet, and write `scores.json` and `scores.tsv`.
 
     Args:
         table: The codes.
         folder: Where to write.
+        more: Scores that have no floor or ceiling, by name.
         quick: Only the scores that take a second.
         references: Add the floor, a rotation and the ceiling of every score.
 
@@ -43,6 +52,8 @@ def evaluate_codes(table: CodeTable, folder: Path, *, quick: bool = False, refer
         folder=score_table.references_folder(),
         watch=score_table.bar,
     )
+    nothing = float("nan")
+    lines += [Line(name, value, nothing, nothing, nothing) for name, value in (more or {}).items()]
     train = train_test(table.codes, table.factors, table.test)[0]
     gaps = [] if "mig" in scored.refused else mig_per_factor(*train).tolist()
     per_factor = {name: gap for name, gap in zip(table.names, gaps, strict=False) if np.isfinite(gap)}
@@ -80,9 +91,11 @@ def evaluate_models(
     sheets: dict[str, dict[str, float]] = {}
     tables: list[CodeTable] = []
     for checkpoint, name in zip(checkpoints, run_names(checkpoints), strict=True):
-        table = encode(load_model(checkpoint).to(device), data, f"encoding {name}")
+        model = load_model(checkpoint).to(device)
+        table = encode(model, data, f"encoding {name}")
         save_codes(out / name / "codes.npz", table)
-        lines = evaluate_codes(table, out / name, quick=quick, references=references)
+        more = {} if quick else decoder_scores(model, table)
+        lines = evaluate_codes(table, out / name, more=more, quick=quick, references=references)
         sheets[name] = {line.name: line.value for line in lines}
         tables.append(table)
     if len(tables) > 1:
