@@ -64,11 +64,14 @@ def rivals(train: Table, test: Table) -> dict[str, Callable[[], float]]:
     """Return the reference's way of every entry that it has."""
     codes, factors = (np.concatenate(parts) for parts in zip(train, test, strict=True))
     random = np.random.RandomState(1)
-    rows = [[np.flatnonzero(factors[:, k] == value) for value in range(size)] for k, size in enumerate(SIZES)]
+    order = [np.argsort(column, kind="stable") for column in factors.T]
+    counts = [np.bincount(column, minlength=size) for column, size in zip(factors.T, SIZES, strict=True)]
+    starts = [np.cumsum(count) - count for count in counts]
 
-    def sample(factor: int, value: int, count: int) -> NDArray[Any]:
-        chosen = rows[factor][value]
-        return codes[chosen[random.randint(len(chosen), size=count)]]
+    def sample(factor: int, values: NDArray[Any]) -> NDArray[Any]:
+        place = (random.random_sample(len(values)) * counts[factor][values]).astype(np.int64)
+        drawn: NDArray[Any] = codes[order[factor][starts[factor][values] + place]]
+        return drawn
 
     return {
         "mig": lambda: reference.mig(train, test),

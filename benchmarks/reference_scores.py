@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler, label_binarize
 from sklearn.svm import LinearSVC
 
 Rows = NDArray[Any]
-Sample = Callable[[int, int, int], Rows]  # (factor, value, count) -> codes
+Sample = Callable[[int, Rows], Rows]  # (factor, its values in a batch) -> codes of random rows with these values
 
 
 def _binned(columns: Rows) -> Rows:
@@ -106,7 +106,7 @@ def beta_vae_score(sizes: tuple[int, ...], sample: Sample, train: int, test: int
         features = []
         for factor in labels:
             values = random.randint(sizes[factor], size=64)
-            first, second = (np.concatenate([sample(factor, value, 1) for value in values]) for _ in range(2))
+            first, second = sample(factor, values), sample(factor, values)
             features.append(np.mean(np.abs(first - second), axis=0))
         return np.array(features), labels
 
@@ -124,7 +124,7 @@ def factor_vae_score(codes: Rows, sizes: tuple[int, ...], sample: Sample, train:
         table = np.zeros((len(sizes), int(active.sum())), dtype=np.int64)
         for _ in range(count):
             factor = random.randint(len(sizes))
-            batch = sample(factor, random.randint(sizes[factor]), 64)
+            batch = sample(factor, np.full(64, random.randint(sizes[factor])))
             table[factor, np.argmin((batch.var(axis=0, ddof=1) / spread)[active])] += 1
         return table
 
