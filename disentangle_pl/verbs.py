@@ -49,6 +49,9 @@ def evaluate(args: Sequence[str]) -> None:
     if given.codes is not None:
         evaluate_file(given.codes, given.out, **how)
         return
+    missing = [path for path in given.checkpoints if not path.is_file()]
+    if missing:
+        raise InputError(f"there is no checkpoint at {missing[0]}: give the path of a .ckpt file of a run")
     if given.data is None:
         raise InputError("the run of the first checkpoint has no config.yaml beside it: give --data or --config")
     made: Namespace = parser.instantiate_classes(given)

@@ -111,7 +111,9 @@ def test_wrong_inputs_are_one_sentence(trained: Path, tmp_path: Path, capsys: py
     assert "either checkpoints or --codes" in refused(capsys, "evaluate")
     assert "either checkpoints or --codes" in refused(capsys, "evaluate", str(trained), f"--codes={codes}")
     assert "no checkpoint at" in refused(capsys, "evaluate", str(tmp_path / "none.ckpt"), *TINY[:2])
-    assert "give --data or --config" in refused(capsys, "evaluate", str(tmp_path / "none.ckpt"))
+    alone = tmp_path / "alone.ckpt"
+    alone.write_bytes(trained.read_bytes())
+    assert "give --data or --config" in refused(capsys, "evaluate", str(alone))
     shape = refused(capsys, "evaluate", str(trained), "--data.dataset.resolution=32", f"--out={tmp_path}")
     assert "shape (1, 16, 16), but the data have (1, 32, 32)" in shape
     assert "nonsense" in refused(capsys, "evaluate", str(trained), "--nonsense=1")
