@@ -13,6 +13,7 @@ import yaml
 from disentangle_pl.errors import InputError
 
 RUN_ID = "DISENTANGLE_PL_RUN_ID"
+RUNS_DIR = "DISENTANGLE_PL_RUNS_DIR"
 COMPARED = ("model", "data", "seed_everything")  # what may not change when a run goes on
 
 
@@ -38,6 +39,11 @@ def run_id(stem: str, given: str | None) -> str:
     return name
 
 
+def runs_dir() -> str:
+    """Return where run folders are made unless the command line says so: a sweep on this machine has its own place."""
+    return os.environ.get(RUNS_DIR, "runs")
+
+
 def with_own_config(args: Sequence[str]) -> list[str]:
     """Let `validate`, `test` and `predict` of a named run use the configuration that the run has saved.
 
@@ -48,7 +54,7 @@ def with_own_config(args: Sequence[str]) -> list[str]:
         The command line, with `--config` added if it names a run that has one and no configuration of its own.
     """
     flags = dict(arg.split("=", 1) for arg in args[1:] if arg.startswith("--") and "=" in arg)
-    own = Path(flags.get("--runs_dir", "runs")) / flags.get("--run_id", "") / "config.yaml"
+    own = Path(flags.get("--runs_dir", runs_dir())) / flags.get("--run_id", "") / "config.yaml"
     evaluates = bool(args) and args[0] in ("validate", "test", "predict")
     if not evaluates or "--run_id" not in flags or {"--config", "--model"} & flags.keys() or not own.is_file():
         return list(args)

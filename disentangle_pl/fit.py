@@ -1,0 +1,227 @@
+"""fit, validate, test and predict by LightningCLI, one folder a run."""
+
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
+
+# Imported models and data can be named by the class alone: --model=BetaVAE.
+import disentangle_pl.models.annealed_vae
+import disentangle_pl.models.beta_tc_vae
+import disentangle_pl.models.beta_vae
+import disentangle_pl.models.dip_vae
+import disentangle_pl.models.factor_vae  # noqa: F401
+from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - likewise
+from disentangle_pl.callbacks.codes import WriteCodes
+from disentangle_pl.callbacks.disentanglement import LogDisentanglement
+from disentangle_pl.callbacks.progress import ProgressBar
+from disentangle_pl.callbacks.reconstructions import LogReconstructions
+from disentangle_pl.callbacks.resume import ExactResume
+from disentangle_pl.callbacks.run_record import RunRecord
+from disentangle_pl.callbacks.sharing import LogSharing
+from disentangle_pl.callbacks.traversals import LogTraversals
+from disentangle_pl.data.module import ImageData
+from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
+from disentangle_pl.errors import InputError, leave, one_line
+from disentangle_pl.loggers import MetricsCSV
+from disentangle_pl.machine import fast_precision
+from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
+from disentangle_pl.run_state import FINISHED, Claim
+from disentangle_pl.runs import (
+    flatten,
+    newest_checkpoint,
+    refuse_other_config,
+    run_id,
+    runs_dir,
+    swept_keys,
+    wandb_offline,
+)
+
+DEFAULTS = {
+    "trainer.devices": 1,
+    "trainer.max_epochs": 10,
+    "trainer.num_sanity_val_steps": 0,
+    "trainer.enable_model_summary": False,
+    "checkpoint.save_last": True,
+    "checkpoint.save_top_k": 0,
+    "checkpoint.save_on_train_epoch_end": True,
+    "checkpoint.enable_version_counter": False,
+}
+DESCRIPTION = """Train disentangled variational autoencoders and score them.
+Begin with: disentangle-pl fit --config configs/sprites_ada_gvae.yaml
+Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=BetaVAE` lists those of a class.
+Studies of trained models, each with a --help of its own: evaluate, meta-transfer."""
+
+
+class Parser(LightningArgumentParser):
+    """A parser whose errors are one sentence."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print what is wrong and leave with exit code 2; a parser inside another one raises instead."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        leave(f"{one_line(message)} (see {self.prog.replace(' [options]', '')} --help)")
+
+
+class SaveConfig(SaveConfigCallback):
+    """Write the configuration to the run folder, and flat to W&B: flag = sweep key = column."""
+
+    def __init__(self, *args: Any, given: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "save_to_log_dir": False, "overwrite": True})
+        self.given = given
+
+    @rank_zero_only
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Save what the user gave, so that the file makes the same run again in a folder of its own."""
+        path = Path(trainer.default_root_dir) / "config.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if stage == "fit":
+            path.write_text(self.given)
+        known = swept_keys()
+        flat = {
+            key: value for key, value in flatten(yaml.safe_load(self.given)) if value is not None and key not in known
+        }
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.config.update(flat, allow_val_change=True)
+
+
+class CLI(LightningCLI):
+    """LightningCLI with run folders, loggers that need no account, and scores at the end of a fit."""
+
+    _claim: Claim | None = None
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what is ours, and let the data tell the model the shape of its images."""
+        parser.add_argument("--runs_dir", default=runs_dir(), help="where run folders are made")
+        parser.add_argument(
+            "--run_id",
+            type=str | None,
+            default=None,
+            help="name of the run folder and of the W&B run; an existing run goes on from its last checkpoint",
+        )
+        parser.add_argument("--project", default="disentangle_pl", help="W&B project, unless WANDB_PROJECT names one")
+        parser.add_argument(
+            "--fast", type=bool, default=True, help="trainer.precision=bf16-mixed where the hardware is fast at it"
+        )
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(LogDisentanglement, "disentanglement")
+        parser.add_lightning_class_args(LogSharing, "sharing")
+        parser.add_lightning_class_args(LogTraversals, "traversals")
+        parser.add_lightning_class_args(LogReconstructions, "reconstructions")
+        parser.set_defaults(DEFAULTS)
+        parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+
+    def before_instantiate_classes(self) -> None:
+        """Choose the run folder, the loggers, the precision and the checkpoint to go on from."""
+        config = self.config[self.subcommand]
+        source = config.config[-1] if config.get("config") else None
+        name = run_id(Path(str(source)).stem if source else str(self.subcommand), config.run_id)
+        folder = Path(config.runs_dir).absolute() / name
+        given = config.clone()
+        given.run_id = given.ckpt_path = None
+        self.save_config_kwargs["given"] = self._parser(self.subcommand).dump(given, skip_none=False)
+        trainer = config.trainer
+        trainer.default_root_dir = str(folder)
+        config.checkpoint.dirpath = str(folder / "checkpoints")
+        if trainer.precision is None:
+            trainer.precision = fast_precision(trainer.accelerator) if config.fast else "32-true"
+        if trainer.logger in (None, True):
+            trainer.logger = _loggers(folder, name, config.project) if self.subcommand == "fit" else False
+        ours = [_class(ExactResume)]
+        if self.subcommand == "predict":
+            ours.append(_class(WriteCodes))
+        if trainer.enable_progress_bar is not False:
+            ours.append(_class(ProgressBar))
+        theirs = trainer.callbacks or []
+        trainer.callbacks = [*(theirs if isinstance(theirs, list) else [theirs]), *ours]
+        self._choose_checkpoint(config, folder)
+
+    def before_fit(self) -> None:
+        """Find what is wrong with data and model before a logger or a folder exists."""
+        if isinstance(self.model, VAE) and self.model.aggregation is not None and self.datamodule.group == 1:
+            raise InputError(AGGREGATION_WITHOUT_PAIRS)
+        self.datamodule.setup("fit")
+        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._claim = Claim(Path(self.trainer.default_root_dir))
+            self.trainer.callbacks.append(RunRecord(self._claim))  # type: ignore[attr-defined]
+
+    def after_fit(self) -> None:
+        """Score the final weights in full, draw the final traversals and say where everything lies."""
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        self.trainer.validate(self.model, self.datamodule, verbose=False)
+        self.after_validate()
+        if self._claim:
+            self._claim.write(FINISHED)
+            self._claim.release()
+
+    def after_validate(self) -> None:
+        """Say how well images are reconstructed, and where scores and pictures lie."""
+        if self.trainer.is_global_zero:
+            numbers = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+            terms = [f"{name} {numbers[name]:.4g}" for name in ("val/nll", "val/kl", "val/mse") if name in numbers]
+            Console().print(f"{', '.join(terms)} (nats an image; squared error a pixel)", soft_wrap=True)
+            Console().print(f"run folder: {self.trainer.default_root_dir}", soft_wrap=True)
+
+    def _choose_checkpoint(self, config: Namespace, folder: Path) -> None:
+        own = newest_checkpoint(folder)
+        if self.subcommand == "fit":
+            if config.ckpt_path in (None, "last"):
+                config.ckpt_path = str(own) if own else None
+            if own:
+                refuse_other_config(folder, yaml.safe_load(self.save_config_kwargs["given"]))
+        elif config.ckpt_path in (None, "last"):
+            if own is None:
+                raise InputError(
+                    f"{self.subcommand} needs a trained model: give --ckpt_path=FILE, or --run_id=NAME of a run with "
+                    f"checkpoints in {folder.parent}"
+                )
+            config.ckpt_path = str(own)
+        if config.ckpt_path and not Path(config.ckpt_path).is_file():
+            raise InputError(f"there is no checkpoint at {config.ckpt_path}: check --ckpt_path")
+
+
+def _class(kind: type, **init_args: Any) -> Namespace:
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return Namespace(class_path=path, init_args=Namespace(**init_args))  # type: ignore[no-untyped-call]
+
+
+def _loggers(folder: Path, name: str, project: str) -> list[Namespace]:
+    loggers = [_class(MetricsCSV, save_dir=str(folder))]
+    if os.environ.get("WANDB_MODE") != "disabled":
+        loggers.append(
+            _class(
+                WandbLogger,
+                save_dir=str(folder),
+                id=name,
+                name=name,
+                project=os.environ.get("WANDB_PROJECT", project),
+                offline=wandb_offline(),
+                resume="allow",
+            )
+        )
+    return loggers
+
+
+def run_lightning() -> None:
+    """Run the command line of the process: fit, validate, test or predict."""
+    CLI(
+        VAE,
+        ImageData,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        save_config_callback=SaveConfig,
+        parser_kwargs={"prog": "disentangle-pl", "description": DESCRIPTION},
+        parser_class=Parser,
+    )
