@@ -10,10 +10,10 @@ SWEEP ?= sweeps/sprites_beta.yaml
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare test lint types bench zoo calibration sweep docs clean
+.PHONY: help install train compare test lint types bench zoo calibration sweep wandb-sweep sync kills docs clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 install: $(VENV)/.installed  ## make .venv with the exact versions of constraints.txt
 
@@ -50,8 +50,18 @@ zoo: install  ## every variant at an equal budget on small sprites, 3 seeds each
 calibration: install  ## which scores see a rotation: docs/calibration.md
 	$(BIN)/python -m benchmarks.calibration $(ARGS)
 
-sweep: install  ## register a W&B sweep (SWEEP=sweeps/sprites_beta.yaml) and print the agent's command; needs a key
+sweep: install  ## run a sweep on this machine, or go on with it (SWEEP=sweeps/sprites_beta.yaml, ARGS="--parallel 2")
+	$(BIN)/disentangle-pl sweep $(SWEEP) $(ARGS)
+
+wandb-sweep: install  ## register a sweep with W&B (SWEEP=) and print the command of its agents; needs a key
+	$(BIN)/disentangle-pl sweep $(SWEEP) --dry_run=true
 	$(BIN)/wandb sweep $(SWEEP)
+
+sync: install  ## upload the offline W&B runs below runs/, one by one; needs a key
+	find runs -type d -name 'offline-run-*' -print -exec $(BIN)/wandb sync {} \;
+
+kills: install  ## kill a sweep 24 times at random moments and compare the result with an undisturbed one
+	$(BIN)/python -m benchmarks.sweep_kills $(ARGS)
 
 docs: install  ## the reference of every module, in docs/build
 	$(BIN)/pdoc --docformat google --output-directory docs/build disentangle_pl

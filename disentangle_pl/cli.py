@@ -7,11 +7,15 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from disentangle_pl.errors import find_input_error, leave
+from disentangle_pl.callbacks.preemption import stop
+from disentangle_pl.cluster import requeue, take_requeue
+from disentangle_pl.errors import find_full_disk, find_input_error, leave
 from disentangle_pl.fit import run_lightning
 from disentangle_pl.machine import keep_freed_memory
+from disentangle_pl.notice import NOTICE
 from disentangle_pl.runs import with_own_config
 from disentangle_pl.verbs import VERBS
 
@@ -25,34 +29,59 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     # Lightning looks for a stateful loader; here the data module carries the state of the draws
     warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
+    # scores are computed on one process and sent to all
+    warnings.filterwarnings("ignore", ".*It is recommended to use `self.log.*disentanglement/.*sync_dist=True.*")
+    # a wrong use of srun is an error of ours; that Slurm is installed is none
+    warnings.filterwarnings("ignore", ".*`srun` command is available on your system but is not used.*")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # for calls in Lightning 2.6.6
     os.environ.setdefault("WANDB_SILENT", "true")
+    # Without a bound the client waits for a lost network at the end of a run for ever. A requeued job has 90 s in all.
+    os.environ.setdefault("WANDB_FINISH_TIMEOUT", "60")
+    os.environ.setdefault("WANDB_FINISH_TIMEOUT_RAISES", "true")
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line.
 
-    A wrong input ends with one sentence and exit code 2, a terminated run with 143 (Lightning itself would leave with
-    0). DISENTANGLE_PL_TRACEBACK=1 shows the traceback of a wrong input too.
+    A wrong input ends with one sentence and exit code 2, a full disk with 74, a run that was told to stop by SIGTERM
+    or SIGUSR1 with 143 (Lightning itself would leave with 0); after SIGUSR1 the Slurm job is requeued.
+    DISENTANGLE_PL_TRACEBACK=1 shows the traceback of a wrong input too.
 
     Args:
         args: Arguments, None for those of the process.
     """
     given = sys.argv[1:] if args is None else args
-    # A requeued sweep run gets W&B's own record as an argument. Processes that Lightning starts read the rest here.
-    sys.argv[1:] = with_own_config([argument for argument in given if not argument.startswith("--_wandb=")])
+    sys.argv[1:] = with_own_config(given)  # processes that Lightning starts read it there
     _quiet()
     keep_freed_memory()
+    first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    requeues = take_requeue() and first
     try:
+        if first:
+            NOTICE.leave(stop)
         if given and given[0] in VERBS:
             VERBS[given[0]](given[1:])
         else:
             run_lightning()
-    except SIGTERMException:
-        sys.exit(TERMINATED)
-    except Exception as error:
-        wrong = find_input_error(error)
-        if wrong is None or os.environ.get("DISENTANGLE_PL_TRACEBACK"):
-            raise
+    except (SIGTERMException, Exception) as error:
+        NOTICE.remember()
+        if NOTICE.heard and requeues:
+            requeue()
+        if NOTICE.heard or isinstance(error, SIGTERMException):
+            sys.exit(TERMINATED)
+        _explain(error)
+        raise
+
+
+def _explain(error: BaseException) -> None:
+    """Leave with one sentence if it is no bug of ours."""
+    if os.environ.get("DISENTANGLE_PL_TRACEBACK"):
+        return
+    wrong = find_input_error(error)
+    if wrong:
         leave(str(wrong))
+    full = find_full_disk(error)
+    if full:
+        place = f" at {full.filename}" if full.filename else ""
+        leave(f"the disk is full{place}: make room and give the same command again, the run goes on", os.EX_IOERR)

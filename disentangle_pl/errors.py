@@ -1,5 +1,6 @@
 """The one exception that means: what the user gave is wrong, and here is what to do."""
 
+import errno
 import re
 import sys
 from typing import NoReturn
@@ -8,6 +9,7 @@ NOISE = re.compile(
     "Does not validate against|Subtypes:|Errors:|Problem with given class_path|Given value|"
     "Expected a <class 'NoneType'>"
 )
+ERROR = "disentangle-pl: error: "
 KEY = re.compile(r'(?:Parser key|Key) "([^"]+)":?')
 
 
@@ -31,6 +33,18 @@ def find_input_error(error: BaseException) -> InputError | None:
     return seen
 
 
+def find_full_disk(error: BaseException) -> OSError | None:
+    """Find the write without room, or beyond a quota, behind an exception, following what it came with.
+
+    Args:
+        error: What reached the command line.
+    """
+    seen: BaseException | None = error
+    while seen is not None and not (isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT)):
+        seen = seen.__cause__ or seen.__context__
+    return seen
+
+
 def one_line(message: str) -> str:
     """Boil the many lines of a jsonargparse error down to the key and what is wrong with it."""
     keys = KEY.findall(message)
@@ -39,7 +53,7 @@ def one_line(message: str) -> str:
     return f"{'.'.join(keys)}: {'; '.join(said)}" if keys else "; ".join(said)
 
 
-def leave(message: str) -> NoReturn:
-    """Print what is wrong and leave with exit code 2."""
-    print(f"disentangle-pl: error: {message}", file=sys.stderr)
-    sys.exit(2)
+def leave(message: str, code: int = 2) -> NoReturn:
+    """Print what is wrong and leave with an exit code."""
+    print(f"{ERROR}{message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,14 +1,19 @@
 """fit, validate, test and predict by LightningCLI, one folder a run."""
 
+import contextlib
+import io
 import os
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import Namespace
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
@@ -22,21 +27,26 @@ import disentangle_pl.models.factor_vae  # noqa: F401
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - likewise
 from disentangle_pl.callbacks.codes import WriteCodes
 from disentangle_pl.callbacks.disentanglement import LogDisentanglement
+from disentangle_pl.callbacks.preemption import Preemption
 from disentangle_pl.callbacks.progress import ProgressBar
 from disentangle_pl.callbacks.reconstructions import LogReconstructions
-from disentangle_pl.callbacks.resume import ExactResume
+from disentangle_pl.callbacks.resume import ExactResume, KeepLast, WholeCheckpoints, finish_wandb
 from disentangle_pl.callbacks.run_record import RunRecord
 from disentangle_pl.callbacks.sharing import LogSharing
 from disentangle_pl.callbacks.traversals import LogTraversals
+from disentangle_pl.cluster import count_devices, refuse_other_tasks
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
-from disentangle_pl.errors import InputError, leave, one_line
+from disentangle_pl.errors import ERROR, InputError, leave, one_line
+from disentangle_pl.flat import flatten
 from disentangle_pl.loggers import MetricsCSV
-from disentangle_pl.machine import fast_precision
+from disentangle_pl.machine import compile_networks, fast_precision
 from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
 from disentangle_pl.run_state import FINISHED, Claim
 from disentangle_pl.runs import (
-    flatten,
+    classes_first,
+    is_known,
+    is_resumed_sweep_run,
     newest_checkpoint,
     refuse_other_config,
     run_id,
@@ -58,7 +68,7 @@ DEFAULTS = {
 DESCRIPTION = """Train disentangled variational autoencoders and score them.
 Begin with: disentangle-pl fit --config configs/sprites_ada_gvae.yaml
 Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=BetaVAE` lists those of a class.
-Studies of trained models, each with a --help of its own: evaluate, meta-transfer."""
+Further verbs, each with a --help of its own: sweep, runs, evaluate, meta-transfer."""
 
 
 class Parser(LightningArgumentParser):
@@ -112,6 +122,12 @@ class CLI(LightningCLI):
         parser.add_argument(
             "--fast", type=bool, default=True, help="trainer.precision=bf16-mixed where the hardware is fast at it"
         )
+        parser.add_argument(
+            "--compile",
+            type=bool,
+            default=False,
+            help="torch.compile the encoder and the decoder: slow to start, for long trainings",
+        )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LogDisentanglement, "disentanglement")
         parser.add_lightning_class_args(LogSharing, "sharing")
@@ -120,6 +136,19 @@ class CLI(LightningCLI):
         parser.set_defaults(DEFAULTS)
         parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Drop what a sweep's agent adds to the arguments when it resumes a run: the run's whole record."""
+        words = sys.argv[1:] if args is None else list(args)
+        if words and words[0] in self._subcommand_parsers and is_resumed_sweep_run(words):
+            roots = {action.dest.split(".")[0] for action in self._parser(words[0])._actions}
+            kept = classes_first([word for word in words if is_known(word, roots)])
+            dropped = [word.split("=")[0] for word in words if word not in kept]
+            if args is None:
+                sys.argv[1:] = kept  # the processes that Lightning starts read it there
+            print(f"resumed by the sweep; left out of its record: {' '.join(dropped) or 'nothing'}", flush=True)
+            args = None if args is None else kept
+        super().parse_arguments(parser, args)
 
     def before_instantiate_classes(self) -> None:
         """Choose the run folder, the loggers, the precision and the checkpoint to go on from."""
@@ -131,13 +160,14 @@ class CLI(LightningCLI):
         given.run_id = given.ckpt_path = None
         self.save_config_kwargs["given"] = self._parser(self.subcommand).dump(given, skip_none=False)
         trainer = config.trainer
+        refuse_other_tasks(count_devices(trainer.devices, trainer.accelerator), trainer.num_nodes)
         trainer.default_root_dir = str(folder)
         config.checkpoint.dirpath = str(folder / "checkpoints")
         if trainer.precision is None:
             trainer.precision = fast_precision(trainer.accelerator) if config.fast else "32-true"
         if trainer.logger in (None, True):
             trainer.logger = _loggers(folder, name, config.project) if self.subcommand == "fit" else False
-        ours = [_class(ExactResume)]
+        ours = [_class(ExactResume), _class(KeepLast)]
         if self.subcommand == "predict":
             ours.append(_class(WriteCodes))
         if trainer.enable_progress_bar is not False:
@@ -151,9 +181,16 @@ class CLI(LightningCLI):
         if isinstance(self.model, VAE) and self.model.aggregation is not None and self.datamodule.group == 1:
             raise InputError(AGGREGATION_WITHOUT_PAIRS)
         self.datamodule.setup("fit")
+        environment = self.trainer._accelerator_connector.cluster_environment
+        if isinstance(environment, SLURMEnvironment):
+            environment.auto_requeue = False  # Preemption does
+        self.trainer.strategy.checkpoint_io = WholeCheckpoints()
+        if self.config.fit.compile:
+            compile_networks([self.model.backbone.encoder, self.model.backbone.decoder])
         if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self._claim = Claim(Path(self.trainer.default_root_dir))
             self.trainer.callbacks.append(RunRecord(self._claim))  # type: ignore[attr-defined]
+        self.trainer.callbacks.append(Preemption(self._claim))  # type: ignore[attr-defined]
 
     def after_fit(self) -> None:
         """Score the final weights in full, draw the final traversals and say where everything lies."""
@@ -164,6 +201,9 @@ class CLI(LightningCLI):
         if self._claim:
             self._claim.write(FINISHED)
             self._claim.release()
+            for logger in self.trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    finish_wandb(logger)
 
     def after_validate(self) -> None:
         """Say how well images are reconstructed, and where scores and pictures lie."""
@@ -189,6 +229,10 @@ class CLI(LightningCLI):
             config.ckpt_path = str(own)
         if config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise InputError(f"there is no checkpoint at {config.ckpt_path}: check --ckpt_path")
+        if config.ckpt_path and not zipfile.is_zipfile(config.ckpt_path):
+            raise InputError(
+                f"the checkpoint {config.ckpt_path} is damaged: remove it, and the run goes on from an older one or anew"
+            )
 
 
 def _class(kind: type, **init_args: Any) -> Namespace:
@@ -214,7 +258,7 @@ def _loggers(folder: Path, name: str, project: str) -> list[Namespace]:
 
 
 def run_lightning() -> None:
-    """Run the command line of the process: fit, validate, test or predict."""
+    """Run fit, validate, test or predict with the arguments of the process."""
     CLI(
         VAE,
         ImageData,
@@ -225,3 +269,24 @@ def run_lightning() -> None:
         parser_kwargs={"prog": "disentangle-pl", "description": DESCRIPTION},
         parser_class=Parser,
     )
+
+
+def check_arguments(args: list[str]) -> None:
+    """Parse the arguments of fit, validate, test or predict and do nothing else; leave those of other verbs alone.
+
+    Raises:
+        InputError: If the command line would not take them.
+    """
+    if args[:1] not in (["fit"], ["validate"], ["test"], ["predict"]):
+        return
+    said, own = io.StringIO(), sys.argv[1:]
+    sys.argv[1:] = [*args, "--print_config"]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+            run_lightning()
+    except SystemExit as end:
+        if end.code:
+            lines = [line for line in said.getvalue().splitlines() if line.startswith(ERROR)] or [said.getvalue()]
+            raise InputError(lines[-1].removeprefix(ERROR)) from end
+    finally:
+        sys.argv[1:] = own

@@ -8,6 +8,8 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from disentangle_pl.errors import InputError
+
 
 class MetricsCSV(Logger):
     """Append every logged row to `metrics.csv`: one column a metric, one row a step.
@@ -88,9 +90,12 @@ class MetricsCSV(Logger):
     def _read(self) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
-        with self.path.open(newline="") as file:
+        with self.path.open(newline="", errors="replace") as file:
             # A kill may have cut the last line short.
-            return list(csv.DictReader(line for line in file if line.endswith("\n")))
+            rows = list(csv.DictReader(line for line in file if line.endswith("\n")))
+        if any(not str(row.get("step")).isdecimal() for row in rows):
+            raise InputError(f"{self.path} is damaged: move it away to go on with the run, or choose another --run_id")
+        return rows
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

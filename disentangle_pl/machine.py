@@ -2,9 +2,14 @@
 
 import ctypes
 import platform
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from torch import nn
+
+from disentangle_pl.errors import InputError
 
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
 CPU_INFO = Path("/proc/cpuinfo")
@@ -32,3 +37,23 @@ def fast_precision(accelerator: str) -> str:
         return "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(False) else "32-true"
     words = set(CPU_INFO.read_text().split()) if CPU_INFO.is_file() else set()
     return "bf16-mixed" if words & FAST_BFLOAT16 else "32-true"
+
+
+def compile_networks(networks: Iterable[nn.Module], backend: str = "inductor") -> None:
+    """Compile networks in place by torch.compile; the names of their weights stay.
+
+    The first batch of every shape and mode then takes longer, by a minute or so on a CPU.
+
+    Args:
+        networks: What is called once a batch.
+        backend: A backend of torch.compile.
+
+    Raises:
+        InputError: If the machine has no C++ compiler, which the code for the CPU is made by.
+    """
+    if backend == "inductor" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        raise InputError(
+            "--compile=true needs a C++ compiler and finds no g++ or clang++: install one, or leave it out"
+        )
+    for network in networks:
+        network.compile(backend=backend)

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 import yaml
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.flat import flatten
 
 RUN_ID = "DISENTANGLE_PL_RUN_ID"
 RUNS_DIR = "DISENTANGLE_PL_RUNS_DIR"
@@ -67,19 +68,6 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of a nested configuration under the dotted names that the command line takes.
-
-    The `init_args` of a class are left out of the name: the flag is `--model.beta`, and so is the column.
-    """
-    for key, value in config.items():
-        name = prefix.rstrip(".") if key in ("class_path", "init_args") else prefix + key
-        if isinstance(value, dict):
-            yield from flatten(value, f"{name}.")
-        else:
-            yield name, value
-
-
 def refuse_other_config(folder: Path, config: dict[str, Any]) -> None:
     """Refuse to continue a run with another model, data or seed than it was started with.
 
@@ -89,7 +77,7 @@ def refuse_other_config(folder: Path, config: dict[str, Any]) -> None:
     saved = folder / "config.yaml"
     if not saved.is_file():
         return
-    old = dict(flatten(yaml.safe_load(saved.read_text())))
+    old = dict(flatten(_read_config(saved)))
     new = dict(flatten(config))
     for key in sorted(old.keys() | new.keys()):
         if key.split(".")[0] in COMPARED and old.get(key) != new.get(key):
@@ -97,6 +85,16 @@ def refuse_other_config(folder: Path, config: dict[str, Any]) -> None:
                 f"{folder} was started with {key}={old.get(key)} and cannot go on with {new.get(key)}: give the same "
                 "configuration, or another --run_id"
             )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        config = None
+    if not isinstance(config, dict):
+        raise InputError(f"{path} is damaged: remove it to go on with the run all the same, or choose another --run_id")
+    return config
 
 
 def wandb_offline() -> bool:
@@ -110,6 +108,29 @@ def wandb_offline() -> bool:
         return netrc(os.environ.get("NETRC")).authenticators(host) is None
     except (OSError, NetrcParseError):
         return True
+
+
+def is_resumed_sweep_run(args: Sequence[str]) -> bool:
+    """Tell whether a sweep's agent resumes a run that has begun: it then passes the run's whole record as arguments.
+
+    Args:
+        args: The command line; flags as `--name=value`.
+    """
+    flags = dict(arg.split("=", 1) for arg in args if arg.startswith("--") and "=" in arg)
+    begun = Path(flags.get("--runs_dir", runs_dir())) / os.environ.get("WANDB_RUN_ID", "") / "config.yaml"
+    return "--_wandb" in flags or (bool(os.environ.get("WANDB_SWEEP_ID")) and begun.is_file())
+
+
+def is_known(arg: str, roots: set[str]) -> bool:
+    """Tell whether an argument from a run's record is one for the command line: of a known root, and not null."""
+    return not arg.startswith("--") or (arg[2:].split("=")[0].split(".")[0] in roots and not arg.endswith("=None"))
+
+
+def classes_first(args: Sequence[str]) -> list[str]:
+    """Order a verb and its flags so that a class precedes its arguments, and a file what changes it."""
+    if not all(arg.startswith("--") and "=" in arg for arg in args[1:]):
+        return list(args)
+    return [args[0], *sorted(args[1:], key=lambda arg: (not arg.startswith("--config="), arg.split("=")[0]))]
 
 
 def swept_keys() -> set[str]:

@@ -1,19 +1,30 @@
 """The verbs of the command line that work on trained models, beside fit, validate, test and predict."""
 
 import json
+import sys
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - lets --data=LongitudinalData be short
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
 from disentangle_pl.errors import InputError, leave, one_line
+from disentangle_pl.fit import check_arguments
 from disentangle_pl.studies.evaluate import evaluate_file, evaluate_models
 from disentangle_pl.studies.meta_transfer import meta_transfer
+from disentangle_pl.studies.run_report import report_runs
+from disentangle_pl.studies.run_table import Goal
+from disentangle_pl.sweeps.local import sweep_here
+
+
+class VerbHelp(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Help that leaves the lines of examples as they are."""
 
 
 class VerbParser(ArgumentParser):
@@ -65,14 +76,59 @@ def study_meta_transfer(args: Sequence[str]) -> None:
     meta_transfer(**parser.parse_args(list(args)).as_dict())
 
 
+def sweep(args: Sequence[str]) -> None:
+    """Run a W&B sweep file on this machine.
+
+    Examples:
+        disentangle-pl sweep sweeps/sprites_beta.yaml --parallel 2
+        disentangle-pl sweep sweeps/sprites_beta.yaml --dry_run=true
+    """
+    parser = _parser(
+        "sweep",
+        "Run a W&B sweep file on this machine: no account, no network. The same command goes on after any kill.",
+    )
+    parser.add_argument("file", type=Path, help="a W&B sweep file: grid, random or bayes, with early termination")
+    parser.add_argument("--count", type=int | None, help="runs in all, those of earlier calls included")
+    parser.add_argument("--parallel", type=int, default=1, help="runs at a time, each with its share of cores and GPUs")
+    parser.add_argument("--out", type=Path | None, help="folder of runs and results (default: runs/<name of the file>)")
+    parser.add_argument("--retry", type=bool, default=False, help="start runs again that have failed or crashed")
+    parser.add_argument("--dry_run", type=bool, default=False, help="only check the file and say what would run")
+    given = parser.parse_args(list(args)).as_dict()
+    sys.exit(sweep_here(given.pop("file"), check_arguments, **given))
+
+
+def runs(args: Sequence[str]) -> None:
+    """Gather many runs into one table, best first.
+
+    Examples:
+        disentangle-pl runs runs/
+        disentangle-pl runs export.csv --metric val/nll --goal minimize
+        disentangle-pl runs runs/zoo --by model model.aggregation --udr=true --plots=true
+    """
+    parser = _parser("runs", "Gather runs, wherever they lie, into one table: settings, states and scores, best first.")
+    parser.epilog = dedent((runs.__doc__ or "").split("\n\n")[1])
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, folders of them, exports of W&B (CSV, JSON)")
+    parser.add_argument("--metric", type=str, default="disentanglement/mig", help="rank by this; best/NAME: best value")
+    parser.add_argument("--goal", type=Goal, default="maximize", help="what a better score is")
+    parser.add_argument("--by", nargs="+", type=str, default=[], help="settings that make a group; none: all but seed")
+    parser.add_argument("--udr", type=bool, default=False, help="rank settings without ground truth: do seeds agree?")
+    parser.add_argument("--plots", type=bool, default=False, help="pictures of the settings that vary")
+    parser.add_argument("--out", type=Path, default=Path("runs-table"), help="where the tables go")
+    parser.add_argument("--all", type=bool, default=False, help="print all runs, settings and scores")
+    given = parser.parse_args(list(args)).as_dict()
+    report_runs(given.pop("runs"), given.pop("out"), everything=given.pop("all"), **given)
+
+
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "evaluate": evaluate,
     "meta-transfer": study_meta_transfer,
+    "runs": runs,
+    "sweep": sweep,
 }
 
 
 def _parser(verb: str, description: str) -> VerbParser:
-    return VerbParser(prog=f"disentangle-pl {verb}", description=description)
+    return VerbParser(prog=f"disentangle-pl {verb}", description=description, formatter_class=VerbHelp)
 
 
 def _data_of_run(args: Sequence[str]) -> list[str]:

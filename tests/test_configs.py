@@ -3,7 +3,6 @@
 import itertools
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import nibabel
 import numpy as np
@@ -11,6 +10,9 @@ import pytest
 import yaml
 
 from disentangle_pl.data import cars3d, dsprites, mpi3d, shapes3d, smallnorb
+from disentangle_pl.sweeps.command import build_command, own_arguments
+from disentangle_pl.sweeps.search import make_search
+from disentangle_pl.sweeps.sweep_file import read_sweep
 from tests.command_line import ROOT, refused, run
 
 RECIPES = sorted(path.name for path in (ROOT / "configs").glob("*.yaml"))
@@ -116,23 +118,20 @@ def test_published_data_configs_name_the_file_and_its_source(
     assert not list(tmp_path.iterdir())
 
 
-def corners(sweep: dict[str, Any]) -> list[list[str]]:
-    """Return the command-line flags of the first and of the last combination, as the W&B agent builds them."""
-    keys = sorted(sweep["parameters"])
-    choices = [sweep["parameters"][key].get("values", [sweep["parameters"][key].get("value")]) for key in keys]
-    return [[f"--{key}={choice[end]}" for key, choice in zip(keys, choices, strict=True)] for end in (0, -1)]
-
-
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_sweep_parses(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
-    sweep = yaml.safe_load(path.read_text())
-    command = sweep["command"]
-    assert command[:5] == ["${env}", "${interpreter}", "-m", "disentangle_pl", "fit"]
-    assert command[-1] == "${args}"
-    for flags in corners(sweep):
+    monkeypatch.setenv("SCANS", "bids")
+    sweep = read_sweep(path)
+    assert sweep.command[:5] == ("${env}", "${interpreter}", "-m", "disentangle_pl", "fit")
+    assert sweep.command[-1] == "${args}"
+    assert sweep.name == path.stem.replace("_", "-")
+    search = make_search(sweep)
+    for values in (search.values(search.sample(0)), search.values(search.sample(-1))):
+        arguments = own_arguments(build_command(sweep.command, None, values))
+        assert arguments is not None
         with pytest.raises(SystemExit) as stop:
-            run("fit", *command[5:-1], *flags, "--print_config")
+            run(*arguments, "--print_config")
         config = yaml.safe_load(capsys.readouterr().out)
         assert stop.value.code in (0, None)
-        assert config["seed_everything"] == int(flags[-1].split("=")[1])
+        assert config["seed_everything"] == values["seed_everything"]

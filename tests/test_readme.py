@@ -32,9 +32,17 @@ def test_fit_commands_parse(line: str, monkeypatch: pytest.MonkeyPatch, capsys: 
             assert config["model"]["init_args"][key] == float(value)
 
 
+@pytest.mark.parametrize("line", [line for line in SHELL if line.startswith("disentangle-pl sweep")])
+def test_sweep_commands_check_their_files(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as stop:
+        run(*shlex.split(line)[1:], "--dry_run=true")
+    assert stop.value.code == 0
+
+
 def test_make_targets_exist() -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    named = re.findall(r"\bmake ([a-z]+)", README)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    named = re.findall(r"\bmake ([a-z-]+)", README)
     assert {"train", "compare", "test"} <= set(named) <= set(targets)
 
 

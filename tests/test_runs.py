@@ -7,7 +7,6 @@ import pytest
 from disentangle_pl.errors import InputError
 from disentangle_pl.runs import (
     RUN_ID,
-    flatten,
     newest_checkpoint,
     run_id,
     swept_keys,
@@ -51,11 +50,6 @@ def test_verbs_of_a_named_run_use_its_own_configuration(tmp_path: Path) -> None:
     assert with_own_config(["validate", *where]) == ["validate", own, *where]
     for left_alone in (["fit", *where], ["validate", *where, "--config=x"], ["test", f"--runs_dir={tmp_path}"], []):
         assert with_own_config(left_alone) == left_alone
-
-
-def test_flatten_names_columns_as_the_flags() -> None:
-    config = {"model": {"class_path": "a.B", "init_args": {"beta": 1, "mask": {"class_path": "M", "init_args": {}}}}}
-    assert dict(flatten(config)) == {"model": "a.B", "model.beta": 1, "model.mask": "M"}
 
 
 def test_newest_checkpoint(tmp_path: Path) -> None:

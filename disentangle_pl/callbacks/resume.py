@@ -1,14 +1,27 @@
 """What a run needs to survive being killed: the random state, and a checkpoint when it is told to stop."""
 
+import io
+import os
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.models.divergence import LAST
+
+
+class LeaveAtOnceException(SIGTERMException):
+    """Raised where nothing can be saved, or is worth it: before the training, in a validation, after the training."""
 
 
 class ExactResume(Callback):
@@ -16,6 +29,7 @@ class ExactResume(Callback):
 
     def __init__(self) -> None:
         self._restored: dict[str, Any] | None = None
+        self._validating = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the generators of torch (CPU, GPUs), NumPy and Python, as tensors and plain numbers."""
@@ -48,13 +62,99 @@ class ExactResume(Callback):
         version, internal, gauss = state["python"]
         random.setstate((version, tuple(internal), gauss))
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember that a validation within the training has begun."""
+        self._validating = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember that it is over."""
+        self._validating = False
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Let a validation that is cut short begin anew: what it has seen is in no checkpoint."""
+        if self._validating:
+            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]
+            begun, ended = progress["total"]["ready"], progress["total"]["ready"] - 1
+            # Lightning goes back to a validation only when it was cut within a batch.
+            progress["total"] = {"ready": begun, "started": begun, "processed": ended, "completed": ended}
+            progress["current"] = dict.fromkeys(progress["current"], 0)
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """On SIGTERM or Ctrl-C write `last.ckpt`, and tell W&B that the run was preempted, not that it finished."""
+        """On SIGTERM or Ctrl-C write `last.ckpt`, and tell W&B that the run was preempted, not that it finished.
+
+        Before and after the training the last checkpoint stays, and so it does when the weights are not finite.
+        """
         if not isinstance(exception, SIGTERMException | KeyboardInterrupt):
             return
-        trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
-        for logger in trainer.loggers if trainer.is_global_zero else ():
-            logger.save()
-            if isinstance(logger, WandbLogger):
-                logger.experiment.mark_preempting()
-                logger.experiment.finish(exit_code=143)
+        at_once = isinstance(exception, LeaveAtOnceException) or trainer.sanity_checking
+        if trainer.state.fn == TrainerFn.FITTING and not at_once:
+            with suppress(InputError):
+                trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
+        _outlive_children(trainer, at_once)
+        close_as_preempted(trainer)
+
+
+class KeepLast(Callback):
+    """Write `last.ckpt` at the end of every epoch.
+
+    Lightning's ModelCheckpoint does so only in epochs in which it also writes another checkpoint, such as a better one.
+    """
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the checkpoint that a killed run goes on from."""
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Write a checkpoint beside its place and move it there, so that a full disk or a kill leaves the one before."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Save a checkpoint, whole or not at all.
+
+        Raises:
+            OSError: If it cannot be written; it names the path.
+        """
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        place = Path(path)
+        draft = place.with_name(f"{place.name}.tmp")
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with draft.open("wb") as file:
+                file.write(content.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(place)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(place)) from error
+
+
+def close_as_preempted(trainer: Trainer) -> None:
+    """Write the last numbers of a run, and tell W&B that it was preempted."""
+    for logger in trainer.loggers if trainer.is_global_zero else ():
+        logger.save()
+        if isinstance(logger, WandbLogger):
+            logger.experiment.mark_preempting()
+            finish_wandb(logger, 143)
+
+
+def finish_wandb(logger: WandbLogger, code: int = 0) -> None:
+    """Close the W&B run, and say what to do if its server does not take everything within WANDB_FINISH_TIMEOUT."""
+    run = logger.experiment
+    try:
+        run.finish(exit_code=code)
+    except TimeoutError:
+        folder = Path(run.settings.sync_dir)
+        print(f"W&B did not answer in time; nothing is lost, upload the run later: wandb sync {folder}", flush=True)
+
+
+def _outlive_children(trainer: Trainer, at_once: bool) -> None:
+    """Let the processes that Lightning started leave first: its watchman would kill this one for it."""
+    launcher = trainer.strategy.launcher
+    if isinstance(launcher, _SubprocessScriptLauncher):
+        children = [*launcher.procs]
+        launcher.procs.clear()
+        for child in children if at_once else ():
+            child.kill()  # it waits for what this process will never send

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -16,6 +17,7 @@ from disentangle_pl.data.factors import Batch
 from disentangle_pl.errors import InputError
 from disentangle_pl.likelihoods import Bernoulli, Likelihood
 from disentangle_pl.masks import MaskFactory, apply_masks, channel_masks
+from disentangle_pl.models.divergence import Finite
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.supervision import Supervision
 
@@ -67,6 +69,7 @@ class VAE(LightningModule, ABC):
             apply_masks(self.backbone, mask)
         self.masks = list(channel_masks(self.backbone))
         self.own_settings: list[tuple[nn.Module, dict[str, Any]]] = []
+        self._finite = Finite()
 
     @abstractmethod
     def objective(self, nll: Tensor, kl: Tensor, q: DiagonalGaussian, z: Tensor) -> dict[str, Tensor]:
@@ -146,7 +149,7 @@ class VAE(LightningModule, ABC):
         """Return the loss () of a batch, penalties of the masks included.
 
         Raises:
-            InputError: If the loss is NaN or infinite at a step that is logged.
+            InputError: At a step that is logged, if a loss so far was NaN or infinite on any process.
         """
         terms = self.terms(batch.image, factors=batch.factors, changed=batch.changed)
         loss = terms["loss"]
@@ -154,13 +157,22 @@ class VAE(LightningModule, ABC):
             penalties = torch.stack([mask.penalty() for mask in self.masks])
             loss = loss + sum(mask.strength * penalty for mask, penalty in zip(self.masks, penalties, strict=True))
             terms |= {"loss": loss, "mask_penalty": penalties.sum()}
+        self._finite.see(loss)
         # Lightning spends a millisecond on every logged step, and keeps only those it writes.
         if self._trainer is None or (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             logged = {f"train/{name}": value.detach() for name, value in terms.items()}
             self.log_dict(logged, batch_size=len(batch.image), prog_bar=True)
-            if not torch.isfinite(loss):
-                raise InputError(DIVERGED.format(loss=loss.item(), step=self.global_step))
+            self._finite.check(self._trainer, self.global_step)
         return loss
+
+    def on_validation_start(self) -> None:
+        """Refuse to validate, and so to score, a model whose training has diverged."""
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self._finite.check(self._trainer, self.global_step, self.parameters())
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to save a model whose training has diverged."""
+        self._finite.check(self._trainer, self.global_step, self.parameters())
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Log the objective of single images and return the `mean` and `logvar` (B, d) of their posteriors."""
@@ -207,10 +219,6 @@ def _grouped(q: DiagonalGaussian, size: int) -> DiagonalGaussian:
     return DiagonalGaussian(*(moment.reshape(-1, size, moment.shape[1]) for moment in q))
 
 
-DIVERGED = (
-    "the loss became {loss} by step {step}: lower the learning rate or beta, clip gradients "
-    "(trainer.gradient_clip_val=1), or train in trainer.precision=32-true"
-)
 AGGREGATION_WITHOUT_PAIRS = (
     "model.aggregation shares latents within pairs, but data.pairs is not set and the images come one by one: set "
     "data.pairs, or model.aggregation=null"

@@ -1,0 +1,56 @@
+"""The results of a sweep: one row a run, and pictures."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from disentangle_pl.studies.run_table import tidy
+from disentangle_pl.studies.sweep_plots import plot_sweep
+from disentangle_pl.sweeps.board import loss
+from disentangle_pl.sweeps.engine import Coordinator
+from disentangle_pl.sweeps.journal import FINISHED, STOPPED
+
+SCORES = ("disentanglement/", "sharing/", "val/", "test/")
+
+
+def write_table(now: Coordinator) -> Path:
+    """Write `results.tsv`: the runs, best first, with what was swept, the metric, and every score.
+
+    `best` is the best value of the metric during training. Runs are ranked by the last value, and only if they have
+    finished: the best of many noisy looks flatters.
+    """
+    path = now.folder / "results.tsv"
+    draft = path.with_suffix(".tmp")
+    table(now).to_csv(draft, sep="\t", index=False)
+    draft.replace(path)
+    return path
+
+
+def write_plots(now: Coordinator) -> list[Path]:
+    """Draw parallel coordinates, importance, and the metric against every key; nothing without a metric."""
+    metric = now.sweep.metric
+    rows = table(now)
+    if metric is None or metric.name not in rows:
+        return []
+    finished = rows[(rows["state"] == FINISHED) & rows[metric.name].notna()]
+    keys = [parameter.key for parameter in now.sweep.searched]
+    return list(plot_sweep(finished, keys, metric.name, metric.goal, now.folder)) if len(finished) else []
+
+
+def table(now: Coordinator) -> pd.DataFrame:
+    """Return the runs, best first."""
+    metric = now.sweep.metric
+    rows = []
+    for trial in sorted(now.trials, key=lambda trial: loss(now, trial)):
+        row = {"run": trial.name, "state": trial.state, **trial.values}
+        values = now.history(trial).values()
+        if metric and values and trial.state in (FINISHED, STOPPED):
+            row |= {metric.name: values[-1], "best": metric.sign * min(metric.sign * value for value in values)}
+        rows.append(row | {"step": now.history(trial).step, "attempts": trial.attempts, "message": trial.message})
+    made = pd.DataFrame(rows)
+    ended = [now.run_folder(trial) for trial in now.trials if trial.state in (FINISHED, STOPPED)]
+    if not ended:
+        return made
+    scores = tidy(ended)
+    own = [name for name in scores if str(name).startswith(SCORES) and name not in made]
+    return made.merge(scores[["run", "seconds", *own]], on="run", how="left")
