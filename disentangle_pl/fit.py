@@ -231,7 +231,7 @@ class CLI(LightningCLI):
             raise InputError(f"there is no checkpoint at {config.ckpt_path}: check --ckpt_path")
         if config.ckpt_path and not zipfile.is_zipfile(config.ckpt_path):
             raise InputError(
-                f"the checkpoint {config.ckpt_path} is damaged: remove it, and the run goes on from an older one or anew"
+                f"the checkpoint {config.ckpt_path} is damaged: remove it to go on from an older one, or to start anew"
             )
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,12 @@ class ExactResume(Callback):
         if trainer.state.fn == TrainerFn.FITTING and not at_once:
             with suppress(InputError):
                 trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
-        _outlive_children(trainer, at_once)
+        children = _release_children(trainer)
+        for child in children if at_once else ():
+            child.kill()  # it waits for what this process will never send
         close_as_preempted(trainer)
+        for child in children:
+            _see_off(child)
 
 
 class KeepLast(Callback):
@@ -150,11 +155,19 @@ def finish_wandb(logger: WandbLogger, code: int = 0) -> None:
         print(f"W&B did not answer in time; nothing is lost, upload the run later: wandb sync {folder}", flush=True)
 
 
-def _outlive_children(trainer: Trainer, at_once: bool) -> None:
-    """Let the processes that Lightning started leave first: its watchman would kill this one for it."""
+def _release_children(trainer: Trainer) -> list[subprocess.Popen[bytes]]:
+    """Take the processes that Lightning started from its watchman, who would kill this one when they leave first."""
     launcher = trainer.strategy.launcher
-    if isinstance(launcher, _SubprocessScriptLauncher):
-        children = [*launcher.procs]
-        launcher.procs.clear()
-        for child in children if at_once else ():
-            child.kill()  # it waits for what this process will never send
+    if not isinstance(launcher, _SubprocessScriptLauncher):
+        return []
+    children = [*launcher.procs]
+    launcher.procs.clear()
+    return children
+
+
+def _see_off(child: subprocess.Popen[bytes], patience: float = 20.0) -> None:
+    try:
+        child.wait(patience)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

@@ -33,13 +33,15 @@ def tidy(paths: Iterable[Path | str], *, best: Sequence[str] = (), goal: str = "
     Returns:
         One row a run: `run`, `state`, `message`, `seconds`, `steps`, `folder`, the settings under their flat dotted
         names (None: null, or not there), and the last values of the scores as floats. A score that is not finite is
-        NaN, the empty cell. Broken folders are rows with the state `corrupt`.
+        NaN, the empty cell. Broken folders, and given ones without any
+        run, are rows with the state `corrupt`.
 
     Raises:
         InputError: If a path does not exist, an export cannot be read, or there is no run at all.
     """
     wanted = {metric: more_is_better(goal) for metric in best}
     rows: list[Row] = []
+    bare: list[Row] = []
     seen: set[Path] = set()
     given = [Path(path) for path in paths]
     for path in given:
@@ -48,12 +50,13 @@ def tidy(paths: Iterable[Path | str], *, best: Sequence[str] = (), goal: str = "
         if path.is_file():
             rows += read_export(path)
             continue
-        folders = [folder for folder in find_runs(path) if folder.resolve() not in seen]
+        found = find_runs(path)
+        folders = [folder for folder in found or [path] if folder.resolve() not in seen]
         seen |= {folder.resolve() for folder in folders}
-        rows += [read_run(folder, wanted) for folder in folders]
+        (rows if found else bare).extend(read_run(folder, wanted) for folder in folders)
     if not rows:
         raise InputError(f"no run found in {', '.join(map(str, given)) or 'nothing'}: give folders that `fit` has made")
-    return _frame(_told_apart(rows))
+    return _frame(_told_apart([*rows, *bare]))
 
 
 def find_runs(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from disentangle_pl.run_state import PREEMPTED
 from disentangle_pl.studies.run_table import tidy
 from disentangle_pl.studies.sweep_plots import plot_sweep
 from disentangle_pl.sweeps.board import loss
@@ -52,5 +53,11 @@ def table(now: Coordinator) -> pd.DataFrame:
     if not ended:
         return made
     scores = tidy(ended)
+    broken = scores[~scores["state"].isin((FINISHED, PREEMPTED))].set_index("run")
+    for name in made["run"][made["run"].isin(broken.index)]:
+        # its process ended well, but its folder says otherwise: a loss that is no number, a damaged file
+        columns = ["state", "message", *([metric.name, "best"] if metric and metric.name in made else [])]
+        found = [broken.loc[name, "state"], broken.loc[name, "message"], float("nan"), float("nan")]
+        made.loc[made["run"] == name, columns] = found[: len(columns)]
     own = [name for name in scores if str(name).startswith(SCORES) and name not in made]
     return made.merge(scores[["run", "seconds", *own]], on="run", how="left")

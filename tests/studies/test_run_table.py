@@ -159,6 +159,14 @@ def test_a_broken_file_makes_the_row_corrupt_and_stops_nothing(
     assert "\n" not in found["message"]["broken"]
 
 
+def test_a_given_folder_without_a_run_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    make_run(tmp_path / "a")
+    (tmp_path / "bare" / "plots").mkdir(parents=True)
+    found = tidy([tmp_path / "bare", tmp_path / "a", tmp_path / "bare"])
+    assert found[["run", "state"]].to_numpy().tolist() == [["a", "finished"], ["bare", "corrupt"]]
+    assert tidy([tmp_path])["run"].tolist() == ["a"]
+
+
 def test_folders_that_hold_nothing_or_folders_for_files(tmp_path: Path) -> None:
     (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
     (tmp_path / "odd" / "config.yaml").mkdir(parents=True)

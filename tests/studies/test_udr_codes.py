@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from disentangle_pl.studies.udr_codes import Encoder, data_settings, encode_firs
 from tests.models.tiny import sprites, tiny
 
 quiet = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")  # Lightning
-DATA = {
+DATA: dict[str, Any] = {
     "class_path": "disentangle_pl.data.synthetic.SyntheticData",
     "init_args": {
         "dataset": {
@@ -65,6 +66,14 @@ def test_images_of_another_shape_are_refused() -> None:
         encode_first(tiny((1, 8, 8)), sprites(4), 9)
 
 
+def encoded(cache: Path, folders: list[Path]) -> int:
+    """Count the checkpoints that had to be encoded."""
+    encoder = Encoder(cache, 30)
+    latents, _ = encoder(folders)
+    assert [len(code.codes) for code in latents.values()] == [30, 30]
+    return encoder.encoded
+
+
 @quiet
 def test_codes_are_remembered_until_the_checkpoint_changes(tmp_path: Path) -> None:
     folders = [save(tmp_path / name, seed) for seed, name in enumerate("ab")]
@@ -78,10 +87,13 @@ def test_codes_are_remembered_until_the_checkpoint_changes(tmp_path: Path) -> No
     assert all(np.array_equal(again[folder].codes, latents[folder].codes) for folder in folders)
     assert all(np.array_equal(again[folder].kl, latents[folder].kl) for folder in folders)
     os.utime(folders[0] / "checkpoints" / "last.ckpt", (1, 1))
-    next((tmp_path / "cache").iterdir()).write_bytes(b"broken")
-    third = Encoder(tmp_path / "cache", 30)
-    assert np.array_equal(third(folders)[0][folders[1]].codes, latents[folders[1]].codes)
-    assert third.encoded in (1, 2)
+    assert encoded(tmp_path / "cache", folders) == 1
+    for kept in (tmp_path / "cache").iterdir():
+        kept.write_bytes(b"broken")
+    assert encoded(tmp_path / "cache", folders) == 2
+    other = {"data": {**DATA, "init_args": {**DATA["init_args"], "eval_size": 40}}}
+    (folders[0] / "config.yaml").write_text(yaml.safe_dump(other))
+    assert encoded(tmp_path / "cache", folders) == 2
     fewer = Encoder(tmp_path / "cache", 20)
     assert len(fewer(folders)[0][folders[0]].codes) == 20
     assert fewer.encoded == 2

@@ -1,4 +1,4 @@
-"""A run that starts in no time: writes `metrics.csv` and `state.json` as a real one does, and misbehaves on demand.
+"""A run that starts in no time: leaves the files of a run folder as a real one does, and misbehaves on demand.
 
 Flags: --steps=N rows, --pause=SECONDS between them, --end=N exit code (negative: a signal to itself), --slope=X (the
 metric at step s is X * s), --mute=1 (never log the metric), --once=1 (misbehave at the first start only), --trap=1
@@ -25,6 +25,7 @@ def main() -> None:
     with starts.open("a") as file:
         file.write(f"{os.getpid()}\n")
     first = len(starts.read_text().splitlines()) == 1
+    (folder / "config.yaml").write_text("seed_everything: 0\n")
     table = folder / "metrics.csv"
     done = len(table.read_text().splitlines()) - 1 if table.exists() else 0
     with table.open("a", newline="") as file:

@@ -13,6 +13,7 @@ import yaml
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.sweeps.engine import DISK_FULL, Coordinator
+from disentangle_pl.sweeps.environment import free_devices
 from disentangle_pl.sweeps.journal import Journal, Trial
 from disentangle_pl.sweeps.processes import Process, end_leftover
 from disentangle_pl.sweeps.sweep_file import Sweep, read_sweep
@@ -264,6 +265,21 @@ def test_runs_share_the_cores_and_keep_what_the_user_set(tmp_path: Path, monkeyp
     assert "OMP_NUM_THREADS=1" in env
     assert "WANDB_RUN_GROUP=s" in env
     assert not [line for line in env if line.startswith(("DISENTANGLE_PL_RUN_ID", "WANDB_SWEEP_ID"))]
+
+
+@pytest.mark.parametrize(
+    ("devices", "parallel", "taken", "free"),
+    [
+        ("0", 2, ["0"], "0"),
+        ("01", 2, ["0"], "1"),
+        ("01", 3, ["0", "1"], "0"),
+        ("0123", 2, ["0,1"], "2,3"),
+        ("01234", 2, ["0,1", "2,3"], "0,1"),
+        ("0123", 4, ["0", "3", "1"], "2"),
+    ],
+)
+def test_runs_share_the_gpus(devices: str, parallel: int, taken: list[str], free: str) -> None:
+    assert free_devices(list(devices), parallel, taken) == free
 
 
 def test_two_coordinators_never_share_a_folder(tmp_path: Path) -> None:

@@ -119,6 +119,20 @@ def test_failed_runs_are_in_the_table_and_never_first(tmp_path: Path) -> None:
     assert "told to end" in rows[-1]["message"]
 
 
+def test_a_run_whose_folder_is_damaged_afterwards_loses_its_rank(tmp_path: Path) -> None:
+    path = sweep_file(tmp_path, {"slope": [1, 2]}, FAKE)
+    path.write_text(path.read_text().replace("disentanglement/mig", "val/score"))
+    assert sweep(str(path), f"--out={tmp_path / 'out'}") == 0
+    best = table(tmp_path / "out")[0]
+    assert best["slope"] == "2"
+    (tmp_path / "out" / best["run"] / "config.yaml").write_text("model: [")
+    assert sweep(str(path), f"--out={tmp_path / 'out'}") == 0
+    (damaged,) = [row for row in table(tmp_path / "out") if row["slope"] == "2"]
+    assert damaged["state"] == "corrupt"
+    assert damaged["val/score"] == ""
+    assert "config.yaml" in damaged["message"]
+
+
 def test_on_a_terminal_the_table_is_live(tmp_path: Path) -> None:
     path = sweep_file(tmp_path, {"slope": [1, 2]}, [*FAKE[:-1], "--steps=3", "--pause=0.3", "${args}"])
     path.write_text(path.read_text().replace("disentanglement/mig", "val/score"))
