@@ -49,10 +49,8 @@ def quantity_information(codes: Codes, quantity: Values, *, neighbours: int = 10
         seed: Seed of the noise of 1e-10 standard deviations that breaks ties.
 
     Returns:
-        (d,) in nats, at least 0; exactly 0 for a constant latent or quantity.
+        (d,) in nats, at least 0; exactly 0 for a constant latent.
     """
-    if quantity.min() == quantity.max():
-        return np.zeros(codes.shape[1])
     nearest = min(neighbours, len(codes) - 1)
     target = _scaled(quantity[:, None], seed + 1)[:, 0]
     crowds = [_crowds(column, target, nearest) for column in _scaled(codes, seed).T]

@@ -50,6 +50,11 @@ def test_quantities_are_binned_and_rows_without_them_left_out() -> None:
     assert dcimig(CODE, values) == pytest.approx(1, abs=1e-12)
 
 
+def test_one_factor_that_varies_is_not_enough() -> None:
+    with pytest.raises(InputError, match="needs 2 that vary"):
+        dcimig(CODES, FACTORS * np.array([0, 1, 0]))
+
+
 def test_one_bin_is_refused() -> None:
     with pytest.raises(InputError, match="at least 2"):
         dcimig(CODES, FACTORS, bins=1)

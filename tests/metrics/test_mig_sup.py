@@ -53,6 +53,11 @@ def test_quantities_are_binned_and_rows_without_them_left_out() -> None:
     assert mig_sup(GRID.astype(np.float64), GroundTruth(holes, np.array([False, False]))) == pytest.approx(1, abs=1e-12)
 
 
+def test_one_factor_that_varies_is_not_enough() -> None:
+    with pytest.raises(InputError, match="needs 2 that vary"):
+        mig_sup(CODES, FACTORS * np.array([0, 1, 0]))
+
+
 def test_one_bin_is_refused() -> None:
     with pytest.raises(InputError, match="at least 2"):
         mig_sup(CODES, FACTORS, bins=1)
