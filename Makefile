@@ -10,7 +10,7 @@ SWEEP ?= sweeps/sprites_beta.yaml
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare test lint types bench zoo calibration sweep wandb-sweep sync kills docs clean
+.PHONY: help install train compare test lint types bench zoo calibration sweep wandb-sweep sync kills slurm docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -62,6 +62,9 @@ sync: install  ## upload the offline W&B runs below runs/, one by one; needs a k
 
 kills: install  ## kill a sweep 24 times at random moments and compare the result with an undisturbed one
 	$(BIN)/python -m benchmarks.sweep_kills $(ARGS)
+
+slurm: install  ## try the templates of cluster/ on a Slurm of this machine: as root, after apt-get install slurm-wlm munge
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_slurm.py $(ARGS)
 
 docs: install  ## the reference of every module, in docs/build
 	$(BIN)/pdoc --docformat google --output-directory docs/build disentangle_pl

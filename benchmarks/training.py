@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,47 +25,16 @@ from lightning.pytorch import Callback
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.contenders import BATCH, CONTENDERS, POSITIONS, Contender
 from benchmarks.machine import describe_commit, describe_machine
 from disentangle_pl.backbones import Backbone, ConvBackbone, MLPBackbone
-from disentangle_pl.cli import main as command_line
 from disentangle_pl.data.sprites import Sprites
 from disentangle_pl.likelihoods import Bernoulli
 from disentangle_pl.machine import fast_precision
 
-BATCH = 64
 WARM_UP = 15
+ROOT = Path(__file__).parents[1]
 SEED_LINE = "RESULT "
-POSITIONS = list(range(0, 32, 2))
-DATA = [
-    "--data=SyntheticData",
-    "--data.dataset=disentangle_pl.data.sprites.Sprites",
-    "--data.dataset.orientation_values=[0]",
-    f"--data.dataset.x_values={POSITIONS}",
-    f"--data.dataset.y_values={POSITIONS}",
-    f"--data.batch_size={BATCH}",
-    "--data.eval_size=64",
-    "--disentanglement.sheet=false",
-    "--trainer.max_epochs=1",
-]
-MODEL = ["--model=BetaVAE", "--model.beta=4"]
-FUSED = ["--model.optimizer=torch.optim.Adam", "--model.optimizer.lr=1e-4", "--model.optimizer.fused=true"]
-TINY = [
-    "--model.backbone=disentangle_pl.backbones.MLPBackbone",
-    "--model.backbone.encoder_widths=[]",
-    "--model.backbone.decoder_widths=[]",
-]
-CONTENDERS: dict[str, tuple[str, list[str]]] = {
-    "bare loop, fp32": ("conv", []),
-    "fit, fp32": ("fit", [*DATA, *MODEL, *FUSED, "--fast=false"]),
-    "fit, default recipe": ("fit", [*DATA, *MODEL, *FUSED]),
-    "bare loop, near-empty net": ("tiny", []),
-    "fit, near-empty net": ("fit", [*DATA, *MODEL, *FUSED, *TINY, "--fast=false"]),
-}
-RATIOS = {
-    "fit, fp32": ("bare loop, fp32", 0.95),
-    "fit, default recipe": ("bare loop, fp32", 2.0),
-    "fit, near-empty net": ("bare loop, near-empty net", 0.70),
-}
 
 
 class Clock(Callback):
@@ -79,12 +47,17 @@ class Clock(Callback):
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Start after the warm-up."""
         if batch_idx == WARM_UP:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             self.started = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Report at the last batch."""
         if batch_idx + 1 == trainer.num_training_batches:
-            report(batch_idx - WARM_UP + 1, time.perf_counter() - self.started)
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if trainer.is_global_zero:
+                report(batch_idx - WARM_UP + 1, time.perf_counter() - self.started)
 
 
 def report(steps: int, seconds: float) -> None:
@@ -125,15 +98,17 @@ def _network(tiny: bool) -> Backbone:
     return net
 
 
-def measure(kind: str, flags: list[str], steps: int, threads: int) -> dict[str, float]:
-    """Run one contender in a process of its own and return its images/s and peak MiB."""
+def measure(contender: Contender, steps: int, threads: int) -> dict[str, float]:
+    """Run one contender in processes of its own and return images/s of all, and peak MiB of the first."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "benchmarks.training", "--contender", kind, "--steps", str(steps)]
-        if kind == "fit":
+        if contender.kind == "fit":
             own = [f"--data.steps_per_epoch={WARM_UP + steps}", f"--runs_dir={folder}"]
-            command += ["--", "fit", *flags, *own, "--trainer.callbacks=benchmarks.training.Clock"]
-        env = {**os.environ, "OMP_NUM_THREADS": str(threads), "WANDB_MODE": "offline"}
-        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+            clock = "--trainer.callbacks=benchmarks.training.Clock"
+            command = [sys.executable, "-m", "disentangle_pl", "fit", *contender.flags, *own, clock]
+        else:
+            command = [sys.executable, "-m", "benchmarks.training", "--contender", contender.kind, f"--steps={steps}"]
+        env = {**os.environ, "OMP_NUM_THREADS": str(contender.threads or threads), "WANDB_MODE": "offline"}
+        done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith(SEED_LINE)]
     if done.returncode or not lines:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
@@ -143,27 +118,32 @@ def measure(kind: str, flags: list[str], steps: int, threads: int) -> dict[str, 
 
 def table(results: dict[str, list[dict[str, float]]], rounds: int, steps: int, threads: int) -> str:
     """Return the results as Markdown."""
-    speed = {name: statistics.median(row["images"] for row in rows) for name, rows in results.items()}
     lines = [
         "# Training speed",
         "",
         f"`python -m benchmarks.training --rounds {rounds} --steps {steps} --threads {threads}`, {date.today()}, "
         f"commit {describe_commit()}.",
         f"Machine: {describe_machine()}. The default recipe trains in {fast_precision('cpu')} here.",
-        f"64 x 64 binary sprites, batch {BATCH}, the 2019 study's network, {threads} threads, {rounds} interleaved "
-        "rounds, medians; lowest and highest round in brackets. A ratio is taken within its round.",
+        f"64 x 64 binary sprites, global batch {BATCH}, the 2019 study's network, {threads} threads unless it says "
+        f"otherwise, {rounds} interleaved rounds, medians; lowest and highest round in brackets. A ratio is taken "
+        "within its round. bfloat16 is emulated, and slow, on a processor without it.",
         "",
-        "| contender | images/s | ratio to its loop | wanted | peak MiB |",
-        "|---|---|---|---|---|",
+        "| contender | images/s | divided by | ratio | wanted | peak MiB |",
+        "|---|---|---|---|---|---|",
     ]
-    for name, rows in results.items():
+    for name, contender in CONTENDERS.items():
+        rows = results.get(name)
+        if not rows:
+            lines.append(f"| {name} | not measured: no GPU | {contender.rival or '-'} | - | - | - |")
+            continue
         rates = [row["images"] for row in rows]
-        rival, wanted = RATIOS.get(name, (name, None))
+        rival = contender.rival or name
         ratios = [own / other["images"] for own, other in zip(rates, results[rival], strict=True)]
         spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+        rate = f"{statistics.median(rates):.0f} [{min(rates):.0f}, {max(rates):.0f}]"
+        memory = f"{statistics.median(row['mib'] for row in rows):.0f}"
         lines.append(
-            f"| {name} | {speed[name]:.0f} [{min(rates):.0f}, {max(rates):.0f}] | {spread} | "
-            f"{wanted or '-'} | {statistics.median(row['mib'] for row in rows):.0f} |"
+            f"| {name} | {rate} | {contender.rival or '-'} | {spread} | {contender.wanted or '-'} | {memory} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -186,19 +166,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="timed steps a round (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="threads of every contender (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "training.md")
-    parser.add_argument("--contender", choices=("conv", "tiny", "fit"), help=argparse.SUPPRESS)
-    parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--contender", choices=("conv", "tiny"), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    once = {"conv": partial(bare_loop, False, args.steps), "tiny": partial(bare_loop, True, args.steps)}
-    once["fit"] = partial(command_line, args.rest)
     if args.contender:
-        once[args.contender]()
+        bare_loop(args.contender == "tiny", args.steps)
         return
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
+    here = {name: contender for name, contender in CONTENDERS.items() if contender.here}
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in here}
     for turn in range(args.rounds):
-        for name, (kind, flags) in CONTENDERS.items():
+        for name, contender in here.items():
             steps = args.steps * (10 if "near-empty" in name else 1)
-            results[name].append(measure(kind, flags, steps, args.threads))
+            results[name].append(measure(contender, steps, args.threads))
             print(f"round {turn + 1}/{args.rounds}  {name}: {results[name][-1]['images']:.0f} images/s", flush=True)
     text = table(results, args.rounds, args.steps, args.threads)
     args.output.parent.mkdir(parents=True, exist_ok=True)

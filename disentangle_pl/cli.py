@@ -22,6 +22,9 @@ from disentangle_pl.verbs import VERBS
 TERMINATED = 128 + signal.SIGTERM
 
 
+LIGHTNING = ("fit", "validate", "test", "predict")
+
+
 def _quiet() -> None:
     # Lightning 2.6.6 under torch 2.13; fixed on Lightning's main branch
     warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
@@ -62,6 +65,8 @@ def main(args: Sequence[str] | None = None) -> None:
             NOTICE.leave(stop)
         if given and given[0] in VERBS:
             VERBS[given[0]](given[1:])
+        elif given and given[0][:1] != "-" and given[0] not in LIGHTNING:
+            leave(f"there is no verb {given[0]!r}: choose one of {', '.join((*LIGHTNING, *VERBS))}")
         else:
             run_lightning()
     except (SIGTERMException, Exception) as error:

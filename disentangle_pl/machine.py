@@ -3,8 +3,9 @@
 import ctypes
 import platform
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -39,7 +40,7 @@ def fast_precision(accelerator: str) -> str:
     return "bf16-mixed" if words & FAST_BFLOAT16 else "32-true"
 
 
-def compile_networks(networks: Iterable[nn.Module], backend: str = "inductor") -> None:
+def compile_networks(networks: Iterable[nn.Module], backend: str | Callable[..., Any] = "inductor") -> None:
     """Compile networks in place by torch.compile; the names of their weights stay.
 
     The first batch of every shape and mode then takes longer, by a minute or so on a CPU.

@@ -45,7 +45,8 @@ def evaluate(args: Sequence[str]) -> None:
         disentangle-pl evaluate runs/*/checkpoints/last.ckpt --data.eval_size=5000
         disentangle-pl evaluate --codes codes.npz
     """
-    parser = _parser("evaluate", "Score checkpoints, or codes from any other program, on all scores at once.")
+    does = "Score checkpoints, or codes from any other program, on all scores at once."
+    parser = _parser("evaluate", does, evaluate.__doc__)
     parser.add_argument("checkpoints", nargs="*", type=Path, help="checkpoints; several are compared and ranked")
     parser.add_argument("--codes", type=Path | None, help="an .npz with codes (N, d) and factors (N, k) instead")
     parser.add_argument("--out", type=Path, default=Path("evaluation"), help="where the results go")
@@ -86,6 +87,7 @@ def sweep(args: Sequence[str]) -> None:
     parser = _parser(
         "sweep",
         "Run a W&B sweep file on this machine: no account, no network. The same command goes on after any kill.",
+        sweep.__doc__,
     )
     parser.add_argument("file", type=Path, help="a W&B sweep file: grid, random or bayes, with early termination")
     parser.add_argument("--count", type=int | None, help="runs in all, those of earlier calls included")
@@ -105,8 +107,7 @@ def runs(args: Sequence[str]) -> None:
         disentangle-pl runs export.csv --metric val/nll --goal minimize
         disentangle-pl runs runs/zoo --by model model.aggregation --udr=true --plots=true
     """
-    parser = _parser("runs", "Gather runs, wherever they lie, into one table: settings, states and scores, best first.")
-    parser.epilog = dedent((runs.__doc__ or "").split("\n\n")[1])
+    parser = _parser("runs", "Gather runs, wherever they lie, into one table: settings, states, scores.", runs.__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, folders of them, exports of W&B (CSV, JSON)")
     parser.add_argument("--metric", type=str, default="disentanglement/mig", help="rank by this; best/NAME: best value")
     parser.add_argument("--goal", type=Goal, default="maximize", help="what a better score is")
@@ -127,8 +128,12 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
 }
 
 
-def _parser(verb: str, description: str) -> VerbParser:
-    return VerbParser(prog=f"disentangle-pl {verb}", description=description, formatter_class=VerbHelp)
+def _parser(verb: str, description: str, doc: str | None = None) -> VerbParser:
+    """Make the parser of a verb; the examples in its docstring end its help."""
+    examples = dedent((doc or "").partition("\n\n")[2])
+    return VerbParser(
+        prog=f"disentangle-pl {verb}", description=description, epilog=examples or None, formatter_class=VerbHelp
+    )
 
 
 def _data_of_run(args: Sequence[str]) -> list[str]:

@@ -125,6 +125,12 @@ def test_wrong_scans_are_one_sentence(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_mistyped_verb_is_told_all_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "swep", "x.yaml")
+    assert "swep" in said
+    assert all(verb in said for verb in ("fit", "predict", "sweep", "runs", "evaluate"))
+
+
 def test_a_verb_without_a_model_says_how_to_name_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "validate", *TINY, f"--runs_dir={tmp_path}")
     assert "--ckpt_path" in said

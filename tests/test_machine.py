@@ -1,11 +1,17 @@
 """What the machine is asked for."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from disentangle_pl import machine
+from disentangle_pl.errors import InputError
+from disentangle_pl.masks import RandomMask
+from disentangle_pl.models.beta_vae import BetaVAE
+from tests.models.tiny import tiny
 
 
 @pytest.mark.parametrize(
@@ -32,3 +38,37 @@ def test_bfloat16_on_a_gpu(supported: bool, precision: str, monkeypatch: pytest.
 def test_freed_memory_can_be_kept() -> None:
     machine.keep_freed_memory()
     assert torch.ones(10).sum() == 10
+
+
+def seeded(masked: bool) -> BetaVAE:
+    torch.manual_seed(0)
+    return tiny(mask=RandomMask if masked else None)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_compiled_networks_compute_and_save_the_same(masked: bool) -> None:
+    plain, model = seeded(masked), seeded(masked)
+    images, noise = torch.rand(4, 1, 16, 16), torch.randn(4, 3)
+    seen = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        seen.append(graph)
+        return graph.forward
+
+    machine.compile_networks([model.backbone.encoder, model.backbone.decoder], backend)
+    assert list(model.state_dict()) == list(plain.state_dict())
+    losses = []
+    for one in (plain, model):
+        loss = one.terms(images, noise)["loss"]
+        torch.autograd.backward(loss)
+        losses.append(loss)
+    torch.testing.assert_close(losses[0], losses[1])
+    for weight, other in zip(plain.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(weight.grad, other.grad)
+    assert len(seen) == 2  # one whole graph each
+
+
+def test_compilation_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="needs a C\\+\\+ compiler"):
+        machine.compile_networks([])

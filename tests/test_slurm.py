@@ -154,26 +154,13 @@ def runs_of(out: Path) -> list[Path]:
     return [path.parent for path in out.glob("*/metrics.csv")]
 
 
-@pytest.mark.parametrize(
-    ("flags", "devices", "words"),
-    [
-        (("--ntasks-per-node=2",), 1, ["Slurm has started 2", "--trainer.devices"]),
-        (("--ntasks=2",), 2, ["--ntasks-per-node=2"]),
-    ],
-)
-def test_another_number_of_tasks_is_one_sentence(
-    slurm: Slurm, flags: tuple[str, ...], devices: int, words: list[str], tmp_path: Path
-) -> None:
-    command = ["srun", "--mem=0", *flags, sys.executable, "-m", "disentangle_pl", "fit", *TINY]
+def test_another_number_of_tasks_is_one_sentence(slurm: Slurm, tmp_path: Path) -> None:
+    command = ["srun", "--mem=0", "--ntasks-per-node=2", sys.executable, "-m", "disentangle_pl", "fit", *TINY]
     done = subprocess.run(
-        [*command, f"--trainer.devices={devices}", "--trainer.strategy=ddp", f"--runs_dir={tmp_path}"],
-        env=slurm.env,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
+        [*command, f"--runs_dir={tmp_path}"], env=slurm.env, cwd=ROOT, capture_output=True, text=True, timeout=100
     )
     assert done.returncode == 2
-    assert all(word in done.stderr for word in words), done.stderr
+    assert "Slurm has started 2 processes" in done.stderr
+    assert "change --trainer.devices" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())

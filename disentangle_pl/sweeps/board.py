@@ -20,19 +20,22 @@ def board(now: Coordinator) -> RenderableType:
     keys = [parameter.key for parameter in now.sweep.searched]
     metric = now.sweep.metric
     table = Table(expand=False)
-    for header in ("run", "state", *(key.split(".")[-1] for key in keys), "step", metric.name if metric else ""):
-        table.add_column(header, no_wrap=True, overflow="ellipsis")
+    for header, narrowest in (("run", 3), ("state", 8), *((key.split(".")[-1], 6) for key in keys), ("step", 6)):
+        table.add_column(header, no_wrap=True, overflow="ellipsis", min_width=narrowest)
+    table.add_column(metric.name.split("/")[-1] if metric else "", no_wrap=True, min_width=8)
     running = [trial for trial in now.trials if trial.state == RUNNING]
     others = sorted((trial for trial in now.trials if trial.state in ENDED), key=lambda trial: loss(now, trial))
     shown = [*running, *others][:ROWS]
     for trial in shown:
         state = Text(trial.state, style=STYLES.get(trial.state, ""))
         swept = (short(trial.values[key]) for key in keys)
-        step, value = str(now.history(trial).step or ""), latest(now, trial)
-        table.add_row(trial.name, state, *swept, step, "" if math.isnan(value) else f"{value:.4g}")
+        step, value = str(now.history(trial).step() or ""), latest(now, trial)
+        table.add_row(trial.name.rsplit("-", 1)[-1], state, *swept, step, "" if math.isnan(value) else f"{value:.4g}")
     left_out = len(running) + len(others) - len(shown)
     rest = [Text(f"and {left_out} more", style="dim")] if left_out else []
-    return Group(table, *rest, Text(summary(now)))
+    return Group(
+        table, *rest, Text(summary(now)), Text(f"{now.folder}/{now.journal.name}-{now.journal.token}-…", style="dim")
+    )
 
 
 def summary(now: Coordinator) -> str:
@@ -42,7 +45,7 @@ def summary(now: Coordinator) -> str:
     parts = [f"{done}/{now.limit} runs", *(f"{number} {state}" for state, number in counts.items())]
     best = min((trial for trial in now.trials), key=lambda trial: loss(now, trial), default=None)
     if best is not None and math.isfinite(loss(now, best)) and now.sweep.metric:
-        parts.append(f"best {now.sweep.metric.name} {latest(now, best):.4g} ({best.name})")
+        parts.append(f"best {now.sweep.metric.name} {latest(now, best):.4g} (run {best.name.rsplit('-', 1)[-1]})")
     seconds = now.seconds_left()
     if math.isfinite(seconds):
         parts.append(

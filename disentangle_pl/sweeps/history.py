@@ -20,7 +20,7 @@ class History:
 
     def __init__(self, path: Path, metric: str) -> None:
         self.path, self.metric = path, metric
-        self.step = 0
+        self._step = 0
         self._read_at: tuple[int, int] | None = None
         self._values: list[float] = []
         self._columns: list[str] = []
@@ -29,6 +29,11 @@ class History:
         """Return the finite values of the metric, in order."""
         self._refresh()
         return self._values
+
+    def step(self) -> int:
+        """Return the last step that was logged."""
+        self._refresh()
+        return self._step
 
     def columns(self) -> list[str]:
         """Return the metrics that the run has logged."""
@@ -50,7 +55,7 @@ class History:
         numbers = (_number(row.get(self.metric)) for row in rows)
         self._values = [number for number in numbers if math.isfinite(number)]
         steps = [_number(row.get("step")) for row in rows]
-        self.step = int(max((step for step in steps if math.isfinite(step)), default=0))
+        self._step = int(max((step for step in steps if math.isfinite(step)), default=0))
 
 
 def read_message(folder: Path, code: int) -> str:

@@ -47,7 +47,7 @@ def table(now: Coordinator) -> pd.DataFrame:
         values = now.history(trial).values()
         if metric and values and trial.state in (FINISHED, STOPPED):
             row |= {metric.name: values[-1], "best": metric.sign * min(metric.sign * value for value in values)}
-        rows.append(row | {"step": now.history(trial).step, "attempts": trial.attempts, "message": trial.message})
+        rows.append(row | {"step": now.history(trial).step(), "attempts": trial.attempts, "message": trial.message})
     made = pd.DataFrame(rows)
     ended = [now.run_folder(trial) for trial in now.trials if trial.state in (FINISHED, STOPPED)]
     if not ended:
