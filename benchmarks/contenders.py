@@ -58,13 +58,11 @@ CPU, GPU = ["--trainer.accelerator=cpu"], ["--trainer.accelerator=gpu"]
 FIT = [*DATA, *MODEL, *FUSED]
 FP32 = [*FIT, *CPU, "--fast=false"]
 TWO = ["--trainer.devices=2", "--trainer.strategy=ddp", f"--data.batch_size={BATCH // 2}"]
-BF16 = "--trainer.precision=bf16-mixed"
 CONTENDERS: dict[str, Contender] = {
     "bare loop, fp32": Contender("conv"),
     "fit, fp32": Contender("fit", FP32, "bare loop, fp32", 0.95),
     "fit, default recipe": Contender("fit", [*FIT, *CPU], "bare loop, fp32", 2.0),
     "fit, fp32, --compile=true": Contender("fit", [*FP32, "--compile=true"], "fit, fp32"),
-    "fit, bf16-mixed": Contender("fit", [*FIT, *CPU, BF16], "fit, fp32"),
     "fit, fp32, 1 process x 1 thread": Contender("fit", FP32, "fit, fp32", threads=1),
     "fit, fp32, 2 processes x 1 thread": Contender(
         "fit", [*FP32, *TWO], "fit, fp32, 1 process x 1 thread", processes=2, threads=1

@@ -126,7 +126,7 @@ def table(results: dict[str, list[dict[str, float]]], rounds: int, steps: int, t
         f"Machine: {describe_machine()}. The default recipe trains in {fast_precision('cpu')} here.",
         f"64 x 64 binary sprites, global batch {BATCH}, the 2019 study's network, {threads} threads unless it says "
         f"otherwise, {rounds} interleaved rounds, medians; lowest and highest round in brackets. A ratio is taken "
-        "within its round. bfloat16 is emulated, and slow, on a processor without it.",
+        "within its round.",
         "",
         "| contender | images/s | divided by | ratio | wanted | peak MiB |",
         "|---|---|---|---|---|---|",

@@ -57,4 +57,5 @@ def compile_networks(networks: Iterable[nn.Module], backend: str | Callable[...,
             "--compile=true needs a C++ compiler and finds no g++ or clang++: install one, or leave it out"
         )
     for network in networks:
-        network.compile(backend=backend)
+        # network.compile() leaves a plain nn.Sequential as it is (torch 2.13), without a word
+        network.forward = torch.compile(network.forward, backend=backend)

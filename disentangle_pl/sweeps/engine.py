@@ -117,10 +117,13 @@ class Coordinator:
         for trial in self.trials:
             if trial.state == RUNNING:
                 end_leftover(self.run_folder(trial), trial.pid)
-                finished = read_state(self.run_folder(trial)).name == RUN_FINISHED
-                self.journal.note(trial, state=FINISHED if finished else QUEUED, attempts=max(0, trial.attempts - 1))
+                state = FINISHED if self._finished(trial) else QUEUED
+                self.journal.note(trial, state=state, attempts=max(0, trial.attempts - 1))
             elif retry and trial.state in (FAILED, CRASHED):
                 self.journal.note(trial, state=QUEUED, attempts=0, message="")
+
+    def _finished(self, trial: Trial) -> bool:
+        return read_state(self.run_folder(trial)).name == RUN_FINISHED
 
     def _told(self, number: int, frame: FrameType | None) -> None:
         if self._signal is not None:
@@ -160,6 +163,9 @@ class Coordinator:
             taken = [process.device for process in self.live.values()]
             env = run_environment(trial.name, self.sweep.name, self.folder, self.parallel, taken)
             end_leftover(folder, trial.pid)
+            if self._finished(trial):  # by a process that a kill kept from being written down
+                self.journal.note(trial, state=FINISHED)
+                continue
             try:
                 process = Process(command, folder, env)
             except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from tests.command_line import TINY, refused, run
 from tests.sweeps.test_engine import FAKE
@@ -106,6 +107,16 @@ def test_another_file_for_the_same_folder_is_refused(tmp_path: Path, capsys: pyt
     assert sweep(str(sweep_file(tmp_path, {"slope": [1]}, FAKE)), where) == 0
     said = refused(capsys, "sweep", str(sweep_file(tmp_path, {"slope": [2]}, FAKE)), where)
     assert "parameters differ" in said
+
+
+def test_two_coordinators_never_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = sweep_file(tmp_path, {"slope": [1]}, FAKE)
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".sweep"):
+        assert "another process is running the sweep" in refused(
+            capsys, "sweep", str(path), f"--out={tmp_path / 'out'}"
+        )
+    assert sweep(str(path), f"--out={tmp_path / 'out'}") == 0
 
 
 def test_failed_runs_are_in_the_table_and_never_first(tmp_path: Path) -> None:
