@@ -6,6 +6,7 @@ BIN = $(VENV)/bin
 PIP_ARGS ?=
 CONFIG ?= configs/sprites_ada_gvae.yaml
 SWEEP ?= sweeps/sprites_beta.yaml
+TEST_PROCESSES ?= 2
 # Further flags for the command, e.g. make train ARGS="--model.beta=2 --seed_everything=1"
 ARGS ?=
 
@@ -38,7 +39,7 @@ types: install  ## mypy --strict
 	$(BIN)/mypy
 
 test: lint types  ## all gates: lint, types, layers, tests with coverage
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/pytest --cov --cov-report=term $(ARGS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal --cov --cov-report=term $(ARGS)
 
 bench: install  ## training against a bare PyTorch loop, scores against scikit-learn run the reference's way
 	$(BIN)/python -m benchmarks.training $(ARGS)

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from wandb.errors import CommError
 
 from disentangle_pl.callbacks.preemption import stop
 from disentangle_pl.cluster import requeue, take_requeue
-from disentangle_pl.errors import find_full_disk, find_input_error, leave
+from disentangle_pl.errors import find_full_disk, find_input_error, leave, one_line
 from disentangle_pl.fit import run_lightning
 from disentangle_pl.machine import keep_freed_memory
 from disentangle_pl.notice import NOTICE
@@ -86,6 +87,9 @@ def _explain(error: BaseException) -> None:
     wrong = find_input_error(error)
     if wrong:
         leave(str(wrong))
+    if isinstance(error, CommError):
+        said = one_line(str(error))
+        leave(f"W&B cannot be reached ({said}): check the network, or record offline by WANDB_MODE=offline")
     full = find_full_disk(error)
     if full:
         place = f" at {full.filename}" if full.filename else ""

@@ -72,8 +72,10 @@ class Slurm:
         """Wait until a job is in one of the states; a job that waits for its turn gets it at once."""
         self.wait_for(lambda: self.state(job) in states, log)
 
-    def start_now(self, job: str) -> None:
+    def start_now(self, job: str, log: Path) -> None:
         """Start a requeued job now, not in the two minutes that Slurm gives its node."""
+        self.wait_for(lambda: self.call("sinfo", "--noheader", "--format=%T").strip() == "idle", log)
+        time.sleep(4)  # the end of the first start, if it is told late, would be taken for that of the second
         self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def stop(self) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.pytorch.loggers import WandbLogger
+from wandb.errors import CommError
 
 from disentangle_pl.aggregation import AdaGVAE
 from disentangle_pl.errors import one_line
@@ -194,3 +196,16 @@ def test_one_line_keeps_the_key_and_the_reason() -> None:
         'Parser key "data":\n  Errors:\n    - Parser key "size":\n        Expected a <class \'int\'>. Got value: x'
     )
     assert one_line(message) == "data.size: Expected a <class 'int'>. Got value: x"
+
+
+def test_an_unreachable_wandb_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unreachable(logger: WandbLogger) -> None:
+        raise CommError("Run initialization has timed out after 90.0 sec")
+
+    monkeypatch.setattr(WandbLogger, "experiment", property(unreachable))
+    monkeypatch.setenv("WANDB_MODE", "online")
+    said = refused(capsys, "fit", *TINY, f"--runs_dir={tmp_path}")
+    assert "timed out" in said
+    assert "WANDB_MODE=offline" in said

@@ -51,7 +51,7 @@ def stop_and_go_on(slurm: Slurm, job: str, folder: Path, log: Path) -> list[int]
     slurm.wait(job, "PENDING", log=log)
     assert read_state(folder).name == PREEMPTED, log.read_text()
     before = steps(folder)
-    slurm.start_now(job)
+    slurm.start_now(job, log)
     slurm.wait(job, "COMPLETED", "FAILED", log=log)
     said = log.read_text()
     assert slurm.state(job) == "COMPLETED", said
@@ -141,7 +141,7 @@ def test_a_sweep_without_an_account_is_requeued_and_goes_on(slurm: Slurm, tmp_pa
     slurm.call("scancel", "--batch", "--signal=USR1", job)
     slurm.wait(job, "PENDING", log=log)
     assert {read_state(folder).name for folder in runs_of(out)} == {PREEMPTED}
-    slurm.start_now(job)
+    slurm.start_now(job, log)
     slurm.wait(job, "COMPLETED", "FAILED", log=log)
     assert slurm.state(job) == "COMPLETED", log.read_text()
     assert {read_state(folder).name for folder in runs_of(out)} == {FINISHED}
