@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from lightning.pytorch.loggers import WandbLogger
 from wandb.errors import CommError
 
+from disentangle_pl import cli
 from disentangle_pl.aggregation import AdaGVAE
 from disentangle_pl.errors import one_line
 from disentangle_pl.masks import RandomMask
@@ -199,13 +199,12 @@ def test_one_line_keeps_the_key_and_the_reason() -> None:
 
 
 def test_an_unreachable_wandb_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def unreachable(logger: WandbLogger) -> None:
+    def unreachable() -> None:
         raise CommError("Run initialization has timed out after 90.0 sec")
 
-    monkeypatch.setattr(WandbLogger, "experiment", property(unreachable))
-    monkeypatch.setenv("WANDB_MODE", "online")
-    said = refused(capsys, "fit", *TINY, f"--runs_dir={tmp_path}")
+    monkeypatch.setattr(cli, "run_lightning", unreachable)
+    said = refused(capsys, "fit", *TINY)
     assert "timed out" in said
     assert "WANDB_MODE=offline" in said
