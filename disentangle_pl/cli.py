@@ -6,6 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from pickle import UnpicklingError
 
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -35,6 +36,8 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
     # scores are computed on one process and sent to all
     warnings.filterwarnings("ignore", ".*It is recommended to use `self.log.*disentanglement/.*sync_dist=True.*")
+    # the scores are computed on the first process, and sent to the others before they are logged
+    warnings.filterwarnings("ignore", ".*It is recommended to use .*sync_dist=True.*")
     # a wrong use of srun is an error of ours; that Slurm is installed is none
     warnings.filterwarnings("ignore", ".*`srun` command is available on your system but is not used.*")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
@@ -90,6 +93,10 @@ def _explain(error: BaseException) -> None:
     if isinstance(error, CommError):
         said = one_line(str(error))
         leave(f"W&B cannot be reached ({said}): check the network, or record offline by WANDB_MODE=offline")
+    if isinstance(error, UnpicklingError):
+        leave(
+            "the checkpoint holds more than numbers and settings: --weights_only=false loads it if you trust it"
+        )
     full = find_full_disk(error)
     if full:
         place = f" at {full.filename}" if full.filename else ""

@@ -214,6 +214,8 @@ class CLI(LightningCLI):
             Console().print(f"run folder: {self.trainer.default_root_dir}", soft_wrap=True)
 
     def _choose_checkpoint(self, config: Namespace, folder: Path) -> None:
+        if config.weights_only is None:
+            config.weights_only = True  # code in a checkpoint is not run
         own = newest_checkpoint(folder)
         if self.subcommand == "fit":
             if config.ckpt_path in (None, "last"):

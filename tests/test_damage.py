@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.command_line import TINY, refused, run
 
@@ -41,3 +42,19 @@ def test_a_run_whose_damaged_checkpoint_is_removed_starts_anew(tmp_path: Path) -
     (tmp_path / "a" / "checkpoints" / "last.ckpt").unlink()
     run("fit", *SHORT, *where)
     assert (tmp_path / "a" / "metrics.csv").read_text() == before
+
+
+class Code:
+    """What a malicious checkpoint would hold."""
+
+    def __reduce__(self) -> tuple[type[Path], tuple[str]]:
+        return Path, ("somewhere",)
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = [f"--runs_dir={tmp_path}", "--run_id=a"]
+    run("fit", *SHORT, *where)
+    last = tmp_path / "a" / "checkpoints" / "last.ckpt"
+    torch.save(torch.load(last, weights_only=True) | {"code": Code()}, last)
+    for verb in ("fit", "validate"):
+        assert "--weights_only=false" in refused(capsys, verb, *SHORT, *where)
