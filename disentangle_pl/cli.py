@@ -94,9 +94,7 @@ def _explain(error: BaseException) -> None:
         said = one_line(str(error))
         leave(f"W&B cannot be reached ({said}): check the network, or record offline by WANDB_MODE=offline")
     if isinstance(error, UnpicklingError):
-        leave(
-            "the checkpoint holds more than numbers and settings: --weights_only=false loads it if you trust it"
-        )
+        leave("the checkpoint holds more than numbers and settings: --weights_only=false loads it if you trust it")
     full = find_full_disk(error)
     if full:
         place = f" at {full.filename}" if full.filename else ""
