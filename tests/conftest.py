@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from disentangle_pl.callbacks import score_table
 from disentangle_pl.runs import RUN_ID
@@ -27,3 +28,8 @@ def _alone(monkeypatch: pytest.MonkeyPatch, _cache: Path) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(autouse=True)
+def _same_draws_in_any_order() -> None:
+    torch.manual_seed(0)
