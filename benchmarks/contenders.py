@@ -63,6 +63,9 @@ CONTENDERS: dict[str, Contender] = {
     "fit, fp32": Contender("fit", FP32, "bare loop, fp32", 0.95),
     "fit, default recipe": Contender("fit", [*FIT, *CPU], "bare loop, fp32", 2.0),
     "fit, fp32, --compile=true": Contender("fit", [*FP32, "--compile=true"], "fit, fp32"),
+    "fit, --trainer.precision=bf16-mixed": Contender(
+        "fit", [*FIT, *CPU, "--trainer.precision=bf16-mixed"], "fit, fp32"
+    ),
     "fit, fp32, 1 process x 1 thread": Contender("fit", FP32, "fit, fp32", threads=1),
     "fit, fp32, 2 processes x 1 thread": Contender(
         "fit", [*FP32, *TWO], "fit, fp32, 1 process x 1 thread", processes=2, threads=1
