@@ -1,6 +1,7 @@
 """`disentangle-pl sweep`: check, run, show and tabulate a sweep."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def sweep_here(
     try:
         with lock.acquire(timeout=0):
             source = {key: sweep.source[key] for key in FIXED if key in sweep.source}
-            made = Journal(journal, source, path.stem)
+            made = Journal(journal, source, re.sub(r"[^0-9A-Za-z_-]+", "-", path.stem).strip("-") or "sweep")
             (folder / "sweep.yaml").write_bytes(path.read_bytes())
             return _run(Coordinator(sweep, made, parallel, count, retry), console)
     except Timeout as error:

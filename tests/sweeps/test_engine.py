@@ -172,7 +172,7 @@ def test_a_command_that_does_not_exist_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1], ids=lambda what: what.name)
 def test_a_told_sweep_lets_runs_save_and_goes_on_later(what: signal.Signals, tmp_path: Path) -> None:
-    sweep = make_sweep(tmp_path, slope=[1, 2], steps=8, pause=0.1, trap=1)
+    sweep = make_sweep(tmp_path, slope=[1, 2], steps=20, pause=0.1, trap=1)
     coordinator = coordinate(sweep, tmp_path)
 
     def tell(now: Coordinator) -> None:
@@ -185,7 +185,7 @@ def test_a_told_sweep_lets_runs_save_and_goes_on_later(what: signal.Signals, tmp
     later = coordinate(sweep, tmp_path)
     assert run(later) == 0
     assert states(later) == ["finished", "finished"]
-    assert later.history(later.trials[0]).values() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert later.history(later.trials[0]).values() == list(range(1, 21))
     assert [trial.attempts for trial in later.trials] == [1, 1]
 
 

@@ -109,6 +109,12 @@ def test_another_file_for_the_same_folder_is_refused(tmp_path: Path, capsys: pyt
     assert "parameters differ" in said
 
 
+def test_any_file_name_makes_run_ids(tmp_path: Path) -> None:
+    path = sweep_file(tmp_path, {"slope": [1]}, FAKE).rename(tmp_path / ".β sweep (2).yaml")
+    assert sweep(str(path), f"--out={tmp_path / 'out'}") == 0
+    assert table(tmp_path / "out")[0]["run"].startswith("sweep-2-")
+
+
 def test_two_coordinators_never_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = sweep_file(tmp_path, {"slope": [1]}, FAKE)
     (tmp_path / "out").mkdir()
