@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,19 @@ class Backbone(nn.Module, ABC):
     def decode(self, z: Tensor) -> Tensor:
         """Map latents (B, d) to the likelihood's parameters (B, C, *S)."""
 
+    def settings(self, encoder: Sequence[int], decoder: Sequence[int]) -> dict[str, Any]:
+        """Return the constructor's arguments, beside shape and latent_dim, for other hidden widths.
+
+        Args:
+            encoder: Outputs of every hidden layer of the encoder, from the image on.
+            decoder: Outputs of every hidden layer of the decoder, from the latents on; where units become channels, the
+                number of channels.
+
+        Raises:
+            InputError: If the widths of this kind of network cannot be chosen.
+        """
+        raise InputError(f"a {type(self).__name__} cannot be built with other widths {encoder} and {decoder}")
+
     def encode(self, image: Tensor) -> DiagonalGaussian:
         """Map images (B, C, *S) to the posterior (B, d), in float32 whatever the precision of the network."""
         mean, logvar = self.moments(image).float().chunk(2, dim=1)
@@ -58,13 +72,21 @@ class ConvBackbone(Backbone):
         latent_dim: Number of latents d.
         channels: Output channels of the encoder's stages; the decoder mirrors them.
         hidden: Units of the fully connected layer next to the latents.
+        decoder_channels: Input channels of the decoder's stages, in the order of `channels`; None for the same.
+        decoder_hidden: Units of the decoder's fully connected layer; None for as many as the encoder's.
 
     Raises:
         InputError: If the image is not 2-D or 3-D, or cannot be halved once a stage.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], latent_dim: int, channels: Sequence[int] = (32, 32, 64, 64), hidden: int = 256
+        self,
+        shape: tuple[int, ...],
+        latent_dim: int,
+        channels: Sequence[int] = (32, 32, 64, 64),
+        hidden: int = 256,
+        decoder_channels: Sequence[int] | None = None,
+        decoder_hidden: int | None = None,
     ) -> None:
         super().__init__(shape, latent_dim)
         factor = 2 ** len(channels)
@@ -75,24 +97,35 @@ class ConvBackbone(Backbone):
             )
         volume = len(shape) == 4
         self.layout = torch.channels_last_3d if volume else torch.channels_last
-        bottom = (channels[-1], *(size // factor for size in shape[1:]))
+        mirrored, units = decoder_channels or channels, decoder_hidden or hidden
+        if len(mirrored) != len(channels):
+            raise InputError(f"the decoder needs {len(channels)} stages as the encoder has, got {list(mirrored)}")
+        small = [size // factor for size in shape[1:]]
+        bottom = (mirrored[-1], *small)
         self.encoder = nn.Sequential(
             *_down(shape[0], channels, nn.Conv3d if volume else nn.Conv2d),
             nn.Flatten(),
-            nn.Linear(math.prod(bottom), hidden),
+            nn.Linear(channels[-1] * math.prod(small), hidden),
             nn.ReLU(inplace=True),
             nn.Linear(hidden, 2 * latent_dim),
         )
         self.decoder = nn.Sequential(
-            nn.Linear(latent_dim, hidden),
+            nn.Linear(latent_dim, units),
             nn.ReLU(inplace=True),
-            nn.Linear(hidden, math.prod(bottom)),
+            nn.Linear(units, math.prod(bottom)),
             nn.ReLU(inplace=True),
             nn.Unflatten(1, bottom),
-            *_up(shape[0], channels, nn.ConvTranspose3d if volume else nn.ConvTranspose2d),
+            *_up(shape[0], mirrored, nn.ConvTranspose3d if volume else nn.ConvTranspose2d),
         )
         _glorot(self)
         self.to(memory_format=self.layout)  # type: ignore[call-overload]  # missing from torch's stubs
+
+    def settings(self, encoder: Sequence[int], decoder: Sequence[int]) -> dict[str, Any]:
+        """Return `channels`, `hidden` and the decoder's."""
+        *channels, hidden = encoder
+        units, *mirrored = decoder
+        both = {"channels": channels, "hidden": hidden}
+        return both | {"decoder_channels": mirrored[::-1], "decoder_hidden": units}
 
     def moments(self, image: Tensor) -> Tensor:
         """Encode (B, C, *S)."""
@@ -129,6 +162,10 @@ class MLPBackbone(Backbone):
             *_dense((latent_dim, *decoder_widths, pixels), nn.Tanh), nn.Unflatten(1, self.shape)
         )
         _glorot(self)
+
+    def settings(self, encoder: Sequence[int], decoder: Sequence[int]) -> dict[str, Any]:
+        """Return `encoder_widths` and `decoder_widths`."""
+        return {"encoder_widths": list(encoder), "decoder_widths": list(decoder)}
 
     def moments(self, image: Tensor) -> Tensor:
         """Encode (B, C, *S)."""

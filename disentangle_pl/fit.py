@@ -33,6 +33,7 @@ from disentangle_pl.callbacks.reconstructions import LogReconstructions
 from disentangle_pl.callbacks.resume import ExactResume, KeepLast, WholeCheckpoints, finish_wandb
 from disentangle_pl.callbacks.run_record import RunRecord
 from disentangle_pl.callbacks.sharing import LogSharing
+from disentangle_pl.callbacks.sparsity import LogSparsity
 from disentangle_pl.callbacks.traversals import LogTraversals
 from disentangle_pl.cluster import count_devices, refuse_other_tasks
 from disentangle_pl.data.module import ImageData
@@ -68,7 +69,7 @@ DEFAULTS = {
 DESCRIPTION = """Train disentangled variational autoencoders and score them.
 Begin with: disentangle-pl fit --config configs/sprites_ada_gvae.yaml
 Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=BetaVAE` lists those of a class.
-Further verbs, each with a --help of its own: sweep, runs, evaluate, meta-transfer."""
+Further verbs, each with a --help of its own: sweep, runs, evaluate, compact, meta-transfer."""
 
 
 class Parser(LightningArgumentParser):
@@ -131,6 +132,7 @@ class CLI(LightningCLI):
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LogDisentanglement, "disentanglement")
         parser.add_lightning_class_args(LogSharing, "sharing")
+        parser.add_lightning_class_args(LogSparsity, "sparsity")
         parser.add_lightning_class_args(LogTraversals, "traversals")
         parser.add_lightning_class_args(LogReconstructions, "reconstructions")
         parser.set_defaults(DEFAULTS)
@@ -196,7 +198,7 @@ class CLI(LightningCLI):
         """Score the final weights in full, draw the final traversals and say where everything lies."""
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        self.trainer.validate(self.model, self.datamodule, verbose=False)
+        self.trainer.validate(self.model, self.datamodule, verbose=False, weights_only=True)
         self.after_validate()
         if self._claim:
             self._claim.write(FINISHED)

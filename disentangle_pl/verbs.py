@@ -16,6 +16,7 @@ from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
 from disentangle_pl.errors import InputError, leave, one_line
 from disentangle_pl.fit import check_arguments
+from disentangle_pl.studies.compact import compact
 from disentangle_pl.studies.evaluate import evaluate_file, evaluate_models
 from disentangle_pl.studies.meta_transfer import meta_transfer
 from disentangle_pl.studies.run_report import report_runs
@@ -120,7 +121,27 @@ def runs(args: Sequence[str]) -> None:
     report_runs(given.pop("runs"), given.pop("out"), everything=given.pop("all"), **given)
 
 
+def shrink(args: Sequence[str]) -> None:
+    """Remove what cannot act from a sparse model.
+
+    Examples:
+        disentangle-pl compact runs/sparse/checkpoints/last.ckpt
+        disentangle-pl compact runs/sparse/checkpoints/last.ckpt --out small.ckpt --batch_size 1
+    """
+    does = "Write a smaller checkpoint that computes what a sparse one computes, and report what it saves."
+    parser = _parser("compact", does, shrink.__doc__)
+    parser.add_argument("checkpoint", type=Path, help="of a masked model")
+    parser.add_argument("--out", type=Path | None, help="the new checkpoint (default: compact.ckpt beside the old one)")
+    parser.add_argument("--batch_size", type=int, default=64, help="images of a timed batch")
+    parser.add_argument("--repeats", type=int, default=20, help="timed batches")
+    parser.add_argument("--seed", type=int, default=0, help="of the images that are compared")
+    given = parser.parse_args(list(args)).as_dict()
+    checkpoint, out = given.pop("checkpoint"), given.pop("out")
+    compact(checkpoint, out or checkpoint.with_name("compact.ckpt"), **given)
+
+
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
+    "compact": shrink,
     "evaluate": evaluate,
     "meta-transfer": study_meta_transfer,
     "runs": runs,

@@ -14,7 +14,7 @@ from wandb.errors import CommError
 from disentangle_pl import cli
 from disentangle_pl.aggregation import AdaGVAE
 from disentangle_pl.errors import one_line
-from disentangle_pl.masks import RandomMask
+from disentangle_pl.masks.random_mask import RandomMask
 from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.checkpoint import load_model
 from tests.command_line import PAIRS, TINY, finish, refused, run, start
@@ -61,12 +61,12 @@ def test_validate_test_and_predict_find_the_checkpoint_of_a_run(tmp_path: Path) 
 
 
 def test_load_model_restores_mask_and_aggregation(tmp_path: Path) -> None:
-    mask = ["--model.mask=disentangle_pl.masks.RandomMask", "--model.mask.density=0.3"]
+    mask = ["--model.mask=disentangle_pl.masks.random_mask.RandomMask", "--model.mask.density=0.3"]
     run("fit", *ADA, *mask, f"--runs_dir={tmp_path}", "--run_id=a")
     model = load_model(tmp_path / "a" / "checkpoints" / "last.ckpt")
     assert isinstance(model, BetaVAE)
     assert isinstance(model.aggregation, AdaGVAE)
-    assert all(isinstance(gate, RandomMask) for gate in model.masks)
+    assert all(isinstance(gate.mask, RandomMask) for gate in model.masks)
     assert model.masks
     saved = weights(tmp_path / "a")
     assert all(torch.equal(value, saved[name]) for name, value in model.state_dict().items())

@@ -9,7 +9,7 @@ import torch
 
 from disentangle_pl import machine
 from disentangle_pl.errors import InputError
-from disentangle_pl.masks import RandomMask
+from disentangle_pl.masks.random_mask import RandomMask
 from disentangle_pl.models.beta_vae import BetaVAE
 from tests.models.tiny import tiny
 

@@ -16,13 +16,15 @@ from disentangle_pl.backbones import Backbone, ConvBackbone
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.errors import InputError
 from disentangle_pl.likelihoods import Bernoulli, Likelihood
-from disentangle_pl.masks import MaskFactory, apply_masks, channel_masks
+from disentangle_pl.masks.channel_mask import MaskFactory, follow_step, masked_layers, penalties
+from disentangle_pl.masks.placement import Placement
 from disentangle_pl.models.divergence import Finite
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.supervision import Supervision
 
 BackboneFactory = Callable[[tuple[int, ...], int], Backbone]
 OptimizerFactory = Callable[[Any], Optimizer]
+EVERYWHERE = Placement()
 
 
 class VAE(LightningModule, ABC):
@@ -35,7 +37,8 @@ class VAE(LightningModule, ABC):
         latent_dim: Number of latents d.
         backbone: Encoder and decoder.
         likelihood: p(x|z).
-        mask: Makes the channel mask of every layer of the backbone; null for dense layers.
+        mask: Makes the channel mask of a layer of the backbone; null for dense layers.
+        placement: Which layers are masked.
         aggregation: Makes the posteriors of a pair share latents; null treats the images of a pair as single images.
         supervision: A penalty for posteriors that disagree with known factors; null for none.
         optimizer: Makes the optimiser from parameter groups; masks are in a group without weight decay.
@@ -51,6 +54,7 @@ class VAE(LightningModule, ABC):
         backbone: BackboneFactory = ConvBackbone,
         likelihood: Likelihood | None = None,
         mask: MaskFactory | None = None,
+        placement: Placement = EVERYWHERE,
         aggregation: Aggregation | None = None,
         supervision: Supervision | None = None,
         optimizer: OptimizerFactory = lambda params: Adam(params, lr=1e-4),
@@ -66,8 +70,8 @@ class VAE(LightningModule, ABC):
         self.supervision = supervision
         self.optimizer = optimizer
         if mask is not None:
-            apply_masks(self.backbone, mask)
-        self.masks = list(channel_masks(self.backbone))
+            placement.apply(self.backbone.encoder, self.backbone.decoder, mask)
+        self.masks = list(masked_layers(self.backbone))
         self.own_settings: list[tuple[nn.Module, dict[str, Any]]] = []
         self._finite = Finite()
 
@@ -154,9 +158,9 @@ class VAE(LightningModule, ABC):
         terms = self.terms(batch.image, factors=batch.factors, changed=batch.changed)
         loss = terms["loss"]
         if self.masks:
-            penalties = torch.stack([mask.penalty() for mask in self.masks])
-            loss = loss + sum(mask.strength * penalty for mask, penalty in zip(self.masks, penalties, strict=True))
-            terms |= {"loss": loss, "mask_penalty": penalties.sum()}
+            weighted, raw = penalties(self.masks, self.global_step)
+            loss = loss + weighted
+            terms |= {"loss": loss, "mask_penalty": raw}
         self._finite.see(loss)
         # Lightning spends a millisecond on every logged step, and keeps only those it writes.
         if self._trainer is None or (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
@@ -188,12 +192,20 @@ class VAE(LightningModule, ABC):
 
     def configure_optimizers(self) -> Optimizer:
         """Build the optimiser: what has its own settings, and masks, free of weight decay, in groups of their own."""
-        gates = [parameter for mask in self.masks for parameter in mask.parameters()]
+        gates = [parameter for masked in self.masks for parameter in masked.mask.parameters()]
         groups = [{"params": list(module.parameters()), **settings} for module, settings in self.own_settings]
         groups += [{"params": gates, "weight_decay": 0.0}] if gates else []
         known = {id(parameter) for group in groups for parameter in group["params"]}
         weights = [p for p in self.parameters() if id(p) not in known and p.requires_grad]
         return self.optimizer([{"params": weights}, *groups])
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
+    ) -> None:
+        """Make a step, and let the masks follow it: proximal steps and prunings are no gradients."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self.masks:
+            follow_step(self.masks, optimizer.param_groups[0]["lr"], self.global_step + 1)
 
     def _noise(self, like: Tensor) -> Tensor:
         # Every process draws the noise of the global batch and keeps its own rows: n processes equal one, and a single

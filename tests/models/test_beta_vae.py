@@ -14,7 +14,9 @@ from disentangle_pl.backbones import MLPBackbone
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.errors import InputError
 from disentangle_pl.likelihoods import Gaussian
-from disentangle_pl.masks import L1Mask, RandomMask, density
+from disentangle_pl.masks.channel_mask import density
+from disentangle_pl.masks.l1 import L1Mask
+from disentangle_pl.masks.random_mask import RandomMask
 from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.vae import VAE
 from tests.models.tiny import sprites, tiny, trainer
@@ -123,7 +125,7 @@ def test_the_mask_penalty_enters_with_its_strength_and_is_logged_without(monkeyp
     logged: dict[str, Tensor] = {}
     monkeypatch.setattr(BetaVAE, "log_dict", lambda self, values, **_: logged.update(values))
     model = tiny(mask=partial(L1Mask, strength=0.25))
-    entries = sum(mask.penalty().item() for mask in model.masks)
+    entries = sum(masked.mask.penalty(masked.weight).item() for masked in model.masks)
     assert entries == density(model).total > 0
     batch = Batch(images(4, 1, 16, 16), torch.zeros(4, 1))
     torch.manual_seed(0)
@@ -141,7 +143,7 @@ def test_masks_are_spared_from_weight_decay_and_no_parameter_is_forgotten() -> N
     model = tiny(mask=L1Mask, likelihood=Gaussian(), optimizer=partial(Adam, lr=1e-3, weight_decay=0.1))
     weights, gates = model.configure_optimizers().param_groups
     assert (weights["weight_decay"], gates["weight_decay"]) == (0.1, 0)
-    assert {id(gate) for gate in gates["params"]} == {id(p) for mask in model.masks for p in mask.parameters()}
+    assert {id(gate) for gate in gates["params"]} == {id(p) for masked in model.masks for p in masked.mask.parameters()}
     optimised = {id(parameter) for parameter in weights["params"] + gates["params"]}
     assert optimised == {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
     assert len(tiny(mask=RandomMask).configure_optimizers().param_groups) == 1

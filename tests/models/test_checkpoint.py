@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.masks import L1Mask
+from disentangle_pl.masks.l1 import L1Mask
 from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.models.vae import VAE
@@ -73,14 +73,14 @@ def refused(path: Path, message: str) -> None:
 @quiet
 def test_an_honest_checkpoint_gives_the_model_with_its_weights() -> None:
     arguments = {
-        "mask": {"class_path": "disentangle_pl.masks.L1Mask", "init_args": {"strength": 0.5}},
+        "mask": {"class_path": "disentangle_pl.masks.l1.L1Mask", "init_args": {"strength": 0.5}},
         "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}},
     }
     original = tiny(mask=L1Mask)
     model = load_model(saved(hparams(**arguments), original))
     assert isinstance(model, BetaVAE)
     assert model.beta == 2.5
-    assert [mask.strength for mask in model.masks] == [0.5] * 8
+    assert [masked.mask.strength for masked in model.masks] == [0.5] * 8
     assert not model.training
     for name, value in original.state_dict().items():
         assert torch.equal(model.state_dict()[name], value)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.optim import Adam
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.masks import L1Mask
+from disentangle_pl.masks.l1 import L1Mask
 from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.factor_vae import FactorVAE, discriminator
 from disentangle_pl.posterior import DiagonalGaussian

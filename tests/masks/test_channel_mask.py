@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from disentangle_pl.backbones import ConvBackbone
 from disentangle_pl.errors import InputError
-from disentangle_pl.masks import ChannelMask, Density, L1Mask, RandomMask, apply_masks, channel_masks, density
+from disentangle_pl.masks.channel_mask import ChannelMask, Density, apply_masks, density, masked_layers
+from disentangle_pl.masks.l1 import L1Mask
+from disentangle_pl.masks.random_mask import RandomMask
 
 INPUTS, OUTPUTS = 3, 4
 LAYERS = {
@@ -32,7 +34,7 @@ def masked(name: str) -> tuple[nn.Module, L1Mask, Tensor]:
     """Give a layer with a learned mask of ones, the mask, and inputs."""
     layer, x = make(name)
     apply_masks(layer, L1Mask)
-    (mask,) = channel_masks(layer)
+    ((mask, _),) = masked_layers(layer)
     return layer, cast(L1Mask, mask), x
 
 
@@ -119,7 +121,7 @@ def test_a_random_mask_keeps_exactly_the_asked_number_of_pairs(asked: float, pai
     mask = RandomMask((5, 7), asked)
     assert mask.mask.sum() == pairs
     assert set(mask.mask.flatten().tolist()) <= {0.0, 1.0}
-    assert mask.penalty() == 0
+    assert mask.penalty(torch.ones(5, 7)) == 0
     assert list(mask.parameters()) == []
 
 
@@ -137,7 +139,7 @@ def test_the_asked_density_is_reached_over_a_whole_network(shape: tuple[int, ...
     network = ConvBackbone(shape, latent_dim=4, channels=(8, 16), hidden=32)
     total = density(network).total
     apply_masks(network, partial(RandomMask, density=0.1))
-    masks = list(channel_masks(network))
+    masks = [mask for mask, _ in masked_layers(network)]
     assert len(masks) == 8
     kept = sum(max(1, round(0.1 * mask.mask.numel())) for mask in masks if isinstance(mask, RandomMask))
     assert density(network) == Density(kept, total)
@@ -148,8 +150,8 @@ def test_the_l1_penalty_is_the_sum_of_sizes_and_reaches_the_mask() -> None:
     mask = L1Mask((2, 2), strength=0.5)
     with torch.no_grad():
         mask.mask.copy_(torch.tensor([[1.0, -2.0], [0.5, 3.0]]))
-    assert mask.penalty() == 6.5
-    torch.autograd.backward(mask.penalty())
+    assert mask.penalty(torch.ones(2, 2)) == 6.5
+    torch.autograd.backward(mask.penalty(torch.ones(2, 2)))
     assert mask.mask.grad is not None
     assert mask.mask.grad.tolist() == [[1, -1], [1, 1]]
     assert mask.strength == 0.5
@@ -165,7 +167,7 @@ def test_a_state_dict_restores_masks(factory: type[ChannelMask]) -> None:
         networks.append(network)
     first, second = networks
     with torch.no_grad():
-        for mask in channel_masks(first):
+        for mask, _ in masked_layers(first):
             for parameter in mask.parameters():
                 parameter.normal_()
     x = torch.randn(2, 3, 8, 8)
@@ -175,11 +177,19 @@ def test_a_state_dict_restores_masks(factory: type[ChannelMask]) -> None:
     assert any("mask" in key for key in first.state_dict())
 
 
-def test_layers_without_channel_pairs_are_left_alone() -> None:
+def test_a_network_without_channel_pairs_is_refused() -> None:
     network = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU())
-    apply_masks(network, L1Mask)
-    assert list(channel_masks(network)) == []
     assert density(network) == Density(0, 0)
+    with pytest.raises(InputError, match="no layer with channel pairs"):
+        apply_masks(network, L1Mask)
+
+
+def test_layers_that_are_left_out_stay_dense() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 5))
+    apply_masks(network, L1Mask, leave=(network[0],))
+    assert [layer for _, layer in masked_layers(network)] == [network[2]]
+    with pytest.raises(InputError, match="all are left out"):
+        apply_masks(nn.Sequential(network[0]), L1Mask, leave=(network[0],))
 
 
 @pytest.mark.parametrize("asked", [0.0, -0.1, 1.1])

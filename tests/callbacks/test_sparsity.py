@@ -1,0 +1,102 @@
+"""The numbers and the picture of a sparse network, in training and by hand."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from disentangle_pl.callbacks.connectivity_plot import draw_connectivity
+from disentangle_pl.callbacks.sparsity import LogSparsity, graphs_of, kernel_sizes, refuse_cut_network, sparsity
+from disentangle_pl.errors import InputError
+from disentangle_pl.masks.l1 import GroupLassoMask, L1Mask, ProximalL1Mask
+from disentangle_pl.masks.random_mask import RandomMask
+from disentangle_pl.models.beta_vae import BetaVAE
+from tests.models.tiny import sprites, tiny, trainer
+
+
+def test_a_dense_network_has_full_numbers() -> None:
+    values = sparsity(graphs_of(tiny()))
+    assert values["density"] == values["density_encoder"] == values["density_decoder"] == values["fan_out"] == 1
+    assert values["path_overlap"] == 1
+    assert values["dead_channels"] == 0
+    assert values["latents_connected"] == 3
+    assert {name for name in values if name.startswith("density_encoder_")} == {
+        f"density_encoder_{layer}" for layer in (0, 2, 5, 7)
+    }
+
+
+def test_a_random_mask_has_its_density_and_less_overlap() -> None:
+    values = sparsity(graphs_of(tiny(mask=partial(RandomMask, density=0.2))))
+    assert values["density"] == pytest.approx(0.2, abs=0.01)
+    assert 0 < values["path_overlap"] < 1
+    assert 0 < values["fan_out"] < 1
+
+
+def cut(model: BetaVAE, layer: int) -> BetaVAE:
+    """Cut all pairs of a masked layer."""
+    mask = model.masks[layer].mask
+    assert isinstance(mask, L1Mask)
+    with torch.no_grad():
+        mask.mask.zero_()
+    return model
+
+
+@pytest.mark.parametrize(("layer", "part"), [(1, "encoder"), (3, "encoder"), (4, "decoder"), (7, "decoder")])
+def test_a_network_that_nothing_passes_is_refused(layer: int, part: str) -> None:
+    model = tiny(mask=L1Mask)
+    refuse_cut_network(graphs_of(model))
+    with pytest.raises(InputError, match=rf"everything is pruned.*{part}.*strength"):
+        refuse_cut_network(graphs_of(cut(model, layer)))
+
+
+def test_means_count_and_variances_do_not() -> None:
+    model = tiny(mask=L1Mask)
+    mask = model.masks[3].mask
+    assert isinstance(mask, L1Mask)
+    with torch.no_grad():
+        mask.mask[:3] = 0
+    with pytest.raises(InputError, match="encoder"):
+        refuse_cut_network(graphs_of(model))
+
+
+def test_training_logs_the_numbers_and_the_end_draws_them(tmp_path: Path) -> None:
+    model = tiny(mask=partial(ProximalL1Mask, strength=30.0))
+    run = trainer(tmp_path, callbacks=[LogSparsity()])
+    run.fit(model, sprites(8))
+    logged = float(run.callback_metrics["sparsity/density"])
+    assert logged == pytest.approx(sparsity(graphs_of(model))["density"])
+    assert 0 < logged < 1
+    run.validate(model, sprites(8), verbose=False)
+    (picture,) = (tmp_path / "sparsity").glob("*.png")
+    assert picture.stat().st_size > 10_000
+
+
+def test_a_run_that_prunes_everything_stops(tmp_path: Path) -> None:
+    model = tiny(mask=partial(GroupLassoMask, strength=1e6))
+    with pytest.raises(InputError, match="everything is pruned"):
+        trainer(tmp_path, callbacks=[LogSparsity()]).fit(model, sprites(8))
+
+
+def test_a_dense_model_logs_nothing(tmp_path: Path) -> None:
+    run = trainer(tmp_path, callbacks=[LogSparsity()])
+    run.fit(tiny(), sprites(8))
+    assert not [name for name in run.callback_metrics if name.startswith("sparsity")]
+
+
+def test_sizes_are_norms_after_masking() -> None:
+    model = cut(tiny(mask=L1Mask), 1)
+    sizes = kernel_sizes(model)
+    assert int((sizes == 0).sum()) == 4 * 8
+    assert len(sizes) == sum(layer.total for part in graphs_of(model) for layer in part)
+
+
+@pytest.mark.parametrize("nothing", [False, True])
+def test_the_picture_has_a_panel_for_every_layer(nothing: bool) -> None:
+    graphs = graphs_of(tiny(mask=partial(RandomMask, density=0.2)))
+    sizes = torch.zeros(9) if nothing else torch.tensor([0.0, 0.5, 2.0])
+    figure = draw_connectivity(graphs.encoder, graphs.decoder, sizes)
+    assert isinstance(figure, Figure)
+    assert len(figure.axes) == 4 + 4 + 3 + 2
+    assert ("100.0%" if nothing else "33.3%") in figure.axes[-1].get_title()

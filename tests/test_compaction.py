@@ -1,0 +1,82 @@
+"""A narrowed network computes what the masked one computes."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from disentangle_pl.backbones import Backbone, ConvBackbone, MLPBackbone
+from disentangle_pl.compaction import fold_masks, living, narrow
+from disentangle_pl.connectivity import dead_channels, layers
+from disentangle_pl.masks.channel_mask import apply_masks, masked_layers
+from disentangle_pl.masks.random_mask import RandomMask
+
+NETWORKS: dict[str, Callable[[], Backbone]] = {
+    "2-D": lambda: ConvBackbone((1, 16, 16), 3, channels=(8, 16), hidden=24),
+    "3-D": lambda: ConvBackbone((2, 8, 8, 8), 3, channels=(4, 8), hidden=12),
+    "mlp": lambda: MLPBackbone((1, 4, 4), 3, (16, 16), (16, 16, 16)),
+}
+
+
+def sparse(name: str, density: float, biases: bool) -> Backbone:
+    """Make a network with random masks, and biases that speak if wanted."""
+    torch.manual_seed(1)
+    network = NETWORKS[name]()
+    apply_masks(network, partial(RandomMask, density=density))
+    if biases:
+        with torch.no_grad():
+            for key, value in network.named_parameters():
+                if key.endswith("bias"):
+                    value.normal_()
+    return network.eval()
+
+
+def outputs(part: nn.Module, x: Tensor) -> Tensor:
+    """Return the output of a part."""
+    made: Tensor = part(x)
+    return made.detach()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("density", [0.05, 0.2, 1.0])
+@pytest.mark.parametrize("biases", [False, True])
+def test_a_narrowed_network_computes_the_same(name: str, density: float, biases: bool) -> None:
+    network = sparse(name, density, biases)
+    inputs = {"encoder": torch.randn(3, *network.shape), "decoder": torch.randn(3, network.latent_dim)}
+    before = {part: outputs(getattr(network, part), x) for part, x in inputs.items()}
+    fold_masks(network)
+    assert not list(masked_layers(network))
+    widths = {}
+    for part, x in inputs.items():
+        whole = getattr(network, part)
+        kept = living(whole)
+        small = narrow(whole, kept)
+        torch.testing.assert_close(outputs(small, x), before[part], atol=1e-5, rtol=0)
+        widths[part] = [int(alive.sum()) for alive in kept]
+        if not biases:
+            assert sum(dead_channels(layers(small))) == 0 or min(widths[part]) == 1
+        setattr(network, part, small)
+    settings = network.settings(widths["encoder"], widths["decoder"])
+    rebuilt = type(network)(network.shape, network.latent_dim, **settings)
+    rebuilt.load_state_dict(network.state_dict())
+    torch.testing.assert_close(outputs(rebuilt.decoder, inputs["decoder"]), before["decoder"], atol=1e-5, rtol=0)
+    if density == 1.0:
+        assert widths["encoder"] == [len(layer.pairs) for layer in layers(sparse(name, 1.0, biases).encoder)][:-1]
+    elif not biases:
+        assert sum(widths["encoder"]) < sum(
+            len(layer.pairs) for layer in layers(sparse(name, 1.0, biases).encoder)[:-1]
+        )
+
+
+def test_a_bias_that_speaks_keeps_its_channel_and_a_silent_one_does_not() -> None:
+    part = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    with torch.no_grad():
+        part[0].weight.zero_()  # type: ignore[operator]
+        part[0].weight[0, 0] = 1  # type: ignore[operator]
+        part[0].bias.copy_(torch.tensor([0.0, 2.0, -2.0]))  # type: ignore[operator]
+    assert living(part)[0].tolist() == [True, True, False]
+    with torch.no_grad():
+        part[2].weight[0, 1] = 0  # type: ignore[operator]
+    assert living(part)[0].tolist() == [True, False, False]
