@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from disentangle_pl.connectivity import Layer, reached
@@ -44,6 +45,8 @@ def draw_connectivity(encoder: Sequence[Layer], decoder: Sequence[Layer], sizes:
 def _matrix(axis: Axes, pairs: Tensor, title: str) -> None:
     axis.imshow(pairs.cpu().numpy(), cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axis.set_title(title, fontsize=7)
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axis.tick_params(labelsize=6)
 
 

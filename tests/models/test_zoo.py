@@ -53,7 +53,11 @@ def gradients(model: VAE, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
 @every_model
 @pytest.mark.parametrize(
     ("shape", "settings"),
-    [(PLAIN, {"mask": None}), (PLAIN, mask("RandomMask", density=0.5)), (VOLUME, CONV | mask("L1Mask"))],
+    [
+        (PLAIN, {"mask": None}),
+        (PLAIN, mask("random_mask", "RandomMask", density=0.5)),
+        (VOLUME, CONV | mask("l1", "L1Mask")),
+    ],
     ids=["2-D", "2-D random mask", "3-D L1 mask"],
 )
 def test_every_model_learns(name: str, shape: tuple[int, ...], settings: dict[str, Any]) -> None:

@@ -47,9 +47,9 @@ def supervision(name: str, **arguments: object) -> dict[str, Any]:
     return {"supervision": _part("supervision", name, arguments)}
 
 
-def mask(name: str, **arguments: object) -> dict[str, Any]:
+def mask(module: str, name: str, **arguments: object) -> dict[str, Any]:
     """Configure a mask."""
-    return {"mask": _part("masks", name, arguments)}
+    return {"mask": _part(f"masks.{module}", name, arguments)}
 
 
 def _part(module: str, name: str, arguments: dict[str, object]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ ZOO = {
     "tc stratified": Kind(BetaTCVAE, {"beta": 6.0, "dataset_size": 48, "stratified": True}),
     "dip 1": Kind(DIPVAE1, {"off_diagonal": 5.0}),
     "dip 2": Kind(DIPVAE2, {"off_diagonal": 5.0}),
-    "ada gvae": Kind(BetaVAE, aggregation("AdaGVAE") | mask("L1Mask") | CONV, UniformPairs()),
+    "ada gvae": Kind(BetaVAE, aggregation("AdaGVAE") | mask("l1", "L1Mask") | CONV, UniformPairs()),
     "ada gvae symmetric": Kind(
         BetaVAE,
         aggregation("AdaGVAE", ratio=0.3, floor=1e-3, divergence="disentangle_pl.aggregation.symmetric_kl"),
