@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,8 +99,9 @@ def _with_activation(part: nn.Sequential) -> Iterator[tuple[nn.Module, nn.Module
             yield module, nn.Identity() if isinstance(after, MASKABLE) else after
 
 
-def _bias(layer: nn.Module) -> Tensor:
+def _bias(layer: Any) -> Tensor:
+    """Return the bias (outputs,) of a layer: 0 where it has none."""
     if layer.bias is None:
-        raise NotImplementedError("layers without bias")
-    bias: Tensor = layer.bias.detach()  # type: ignore[operator]
-    return bias.clone()
+        return torch.zeros(layer.weight.shape[1 if isinstance(layer, TRANSPOSED) else 0])
+    bias: Tensor = layer.bias.detach().clone()
+    return bias

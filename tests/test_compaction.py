@@ -80,3 +80,16 @@ def test_a_bias_that_speaks_keeps_its_channel_and_a_silent_one_does_not() -> Non
     with torch.no_grad():
         part[2].weight[0, 1] = 0  # type: ignore[operator]
     assert living(part)[0].tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_layers_without_bias_are_narrowed_too(transposed: bool) -> None:
+    kind = nn.ConvTranspose2d if transposed else nn.Conv2d
+    part = nn.Sequential(kind(2, 3, 3, bias=False), nn.ReLU(), kind(3, 1, 3, bias=False))
+    with torch.no_grad():
+        weight = part[0].weight
+        (weight.transpose(0, 1) if transposed else weight)[1] = 0  # type: ignore[operator]
+    small = narrow(part, living(part))
+    x = torch.randn(2, 2, 8, 8)
+    assert living(part)[0].tolist() == [True, False, True]
+    torch.testing.assert_close(small(x), part(x))
