@@ -21,7 +21,7 @@ install: $(VENV)/.installed  ## make .venv with the exact versions of constraint
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e ".[dev,onnx]"
 	touch $@
 
 train: install  ## the main job: Ada-GVAE on pairs of sprites, scores and traversals (CONFIG=, ARGS=)
@@ -41,9 +41,10 @@ types: install  ## mypy --strict
 test: lint types  ## all gates: lint, types, layers, tests with coverage
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal --cov --cov-report=term $(ARGS)
 
-bench: install  ## training against a bare PyTorch loop, scores against scikit-learn run the reference's way
+bench: install  ## training against a bare PyTorch loop, scores against scikit-learn run the reference's way, masks
 	$(BIN)/python -m benchmarks.training $(ARGS)
 	$(BIN)/python -m benchmarks.metrics
+	$(BIN)/python -m benchmarks.sparsity
 
 zoo: install  ## every variant at an equal budget on small sprites, 3 seeds each: about an hour on two cores
 	$(BIN)/python -m benchmarks.zoo $(ARGS)

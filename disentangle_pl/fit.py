@@ -27,6 +27,7 @@ import disentangle_pl.models.factor_vae  # noqa: F401
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - likewise
 from disentangle_pl.callbacks.codes import WriteCodes
 from disentangle_pl.callbacks.disentanglement import LogDisentanglement
+from disentangle_pl.callbacks.layers import LogLayers
 from disentangle_pl.callbacks.preemption import Preemption
 from disentangle_pl.callbacks.progress import ProgressBar
 from disentangle_pl.callbacks.reconstructions import LogReconstructions
@@ -69,7 +70,7 @@ DEFAULTS = {
 DESCRIPTION = """Train disentangled variational autoencoders and score them.
 Begin with: disentangle-pl fit --config configs/sprites_ada_gvae.yaml
 Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=BetaVAE` lists those of a class.
-Further verbs, each with a --help of its own: sweep, runs, evaluate, compact, meta-transfer."""
+Further verbs, each with a --help of its own: sweep, runs, evaluate, sparsity, compact, meta-transfer."""
 
 
 class Parser(LightningArgumentParser):
@@ -133,6 +134,7 @@ class CLI(LightningCLI):
         parser.add_lightning_class_args(LogDisentanglement, "disentanglement")
         parser.add_lightning_class_args(LogSharing, "sharing")
         parser.add_lightning_class_args(LogSparsity, "sparsity")
+        parser.add_lightning_class_args(LogLayers, "layers")
         parser.add_lightning_class_args(LogTraversals, "traversals")
         parser.add_lightning_class_args(LogReconstructions, "reconstructions")
         parser.set_defaults(DEFAULTS)

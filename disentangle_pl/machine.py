@@ -12,7 +12,7 @@ from torch import nn
 
 from disentangle_pl.errors import InputError
 
-M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
+M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
 CPU_INFO = Path("/proc/cpuinfo")
 FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # CPU flags on x86 and Arm
 
@@ -24,7 +24,7 @@ def keep_freed_memory() -> None:
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        libc.mallopt(M_MMAP_MAX, 0)  # a threshold would do no more than 32 MiB, the size of a tensor of a 3-D network
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 

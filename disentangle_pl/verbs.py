@@ -21,6 +21,7 @@ from disentangle_pl.studies.evaluate import evaluate_file, evaluate_models
 from disentangle_pl.studies.meta_transfer import meta_transfer
 from disentangle_pl.studies.run_report import report_runs
 from disentangle_pl.studies.run_table import Goal
+from disentangle_pl.studies.sparsity import MAIN, report_sparsity
 from disentangle_pl.sweeps.local import sweep_here
 
 
@@ -121,6 +122,28 @@ def runs(args: Sequence[str]) -> None:
     report_runs(given.pop("runs"), given.pop("out"), everything=given.pop("all"), **given)
 
 
+def study_sparsity(args: Sequence[str]) -> None:
+    """Compare masked runs with dense ones and with random masks.
+
+    Examples:
+        disentangle-pl sparsity runs/sparsity_small
+        disentangle-pl sparsity runs/sparsity_small runs/more --scores mig sap --out study
+        disentangle-pl sparsity runs/sparsity_small --control study/control
+    """
+    does = "Does sparsity disentangle? Scores of masked runs against strength, achieved density and reconstruction."
+    parser = _parser("sparsity", does, study_sparsity.__doc__)
+    parser.add_argument(
+        "runs", nargs="+", type=Path, help="run folders, folders of them, exports: masked, dense, random"
+    )
+    parser.add_argument("--scores", nargs="+", type=str, default=list(MAIN), help="scores to compare")
+    parser.add_argument("--out", type=Path, default=Path("sparsity"), help="where tables and pictures go")
+    parser.add_argument(
+        "--control", type=Path | None, help="also write sweeps of random masks as dense in every layer, in this folder"
+    )
+    given = parser.parse_args(list(args))
+    report_sparsity(given.runs, given.out, given.scores, given.control)
+
+
 def shrink(args: Sequence[str]) -> None:
     """Remove what cannot act from a sparse model.
 
@@ -135,6 +158,7 @@ def shrink(args: Sequence[str]) -> None:
     parser.add_argument("--batch_size", type=int, default=64, help="images of a timed batch")
     parser.add_argument("--repeats", type=int, default=20, help="timed batches")
     parser.add_argument("--seed", type=int, default=0, help="of the images that are compared")
+    parser.add_argument("--onnx", type=bool, default=True, help="write encoder and decoder as ONNX beside it")
     given = parser.parse_args(list(args)).as_dict()
     checkpoint, out = given.pop("checkpoint"), given.pop("out")
     compact(checkpoint, out or checkpoint.with_name("compact.ckpt"), **given)
@@ -145,6 +169,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "evaluate": evaluate,
     "meta-transfer": study_meta_transfer,
     "runs": runs,
+    "sparsity": study_sparsity,
     "sweep": sweep,
 }
 

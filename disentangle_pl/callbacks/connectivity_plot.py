@@ -13,13 +13,16 @@ from disentangle_pl.connectivity import Layer, reached
 BINS = 40
 
 
-def draw_connectivity(encoder: Sequence[Layer], decoder: Sequence[Layer], sizes: Tensor) -> Figure:
-    """Draw the channel graph of every layer, what each latent reaches, the densities, and the sizes of the kernels.
+def draw_connectivity(
+    encoder: Sequence[Layer], decoder: Sequence[Layer], sizes: Tensor, gates: Tensor | None = None
+) -> Figure:
+    """Draw the channel graph of every layer, what each latent reaches, densities, sizes of kernels, and the masks.
 
     Args:
         encoder: Layers from the image to the moments of the posterior.
         decoder: Layers from the latents to the image.
         sizes: (pairs,) norms of all kernels; 0 where a pair is cut.
+        gates: (pairs,) entries of the masks in evaluation; None where there are none.
 
     Returns:
         The figure: black is connected. First two rows: outputs of a layer downwards, inputs across. Third row: hidden
@@ -37,8 +40,11 @@ def draw_connectivity(encoder: Sequence[Layer], decoder: Sequence[Layer], sizes:
         axis = figure.add_subplot(grid[2, column])
         _matrix(axis, paths, f"latents reach {paths.float().mean():.0%}\nof decoder.{layer.name}")
         axis.set_xlabel("latent", fontsize=7)
-    _densities(figure.add_subplot(grid[3, : columns // 2]), encoder, decoder)
-    _sizes(figure.add_subplot(grid[3, columns // 2 :]), sizes)
+    bottom = grid[3, :].subgridspec(1, 2 if gates is None else 3)
+    _densities(figure.add_subplot(bottom[0]), encoder, decoder)
+    _sizes(figure.add_subplot(bottom[1]), sizes)
+    if gates is not None:
+        _gates(figure.add_subplot(bottom[2]), gates)
     return figure
 
 
@@ -69,4 +75,12 @@ def _sizes(axis: Axes, sizes: Tensor) -> None:
         axis.set_xscale("log")
     axis.set_xlabel("norm of the kernels that connect", fontsize=7)
     axis.set_title(f"{float((sizes == 0).float().mean()):.1%} of the pairs are cut", fontsize=7)
+    axis.tick_params(labelsize=6)
+
+
+def _gates(axis: Axes, gates: Tensor) -> None:
+    axis.hist(gates.numpy(), bins=BINS, color="tab:orange", log=True)
+    axis.set_xlabel("entries of the masks M in evaluation", fontsize=7)
+    shut, opened = (float((gates == value).float().mean()) for value in (0, 1))
+    axis.set_title(f"{shut:.1%} are exactly 0, {opened:.1%} exactly 1", fontsize=7)
     axis.tick_params(labelsize=6)

@@ -1,5 +1,6 @@
 """Score the codes of the validation set against the ground-truth factors, during training and at its end."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from disentangle_pl.metrics.collection import CodesAndFactors
 from disentangle_pl.metrics.mig import mig_per_factor
 from disentangle_pl.metrics.references import ENDS, full_sheet
 from disentangle_pl.metrics.score import Codes, GroundTruth, Score, ground_truth
-from disentangle_pl.metrics.sheet import ALL, QUICK, Entry, Line, alone, score_codes
+from disentangle_pl.metrics.sheet import ALL, QUICK, Entry, Line, alone, chosen, score_codes
 
 
 class LogDisentanglement(Callback):
@@ -28,12 +29,23 @@ class LogDisentanglement(Callback):
         sheet: Compute the whole sheet at the end, not only the quick scores.
         references: Score noise, rotated and perfect codes as well, once for a data set: they are remembered in the
             user's cache folder.
+        only: Entries of the sheet, such as mig, dci and corrected: the end computes these alone, as a sweep of many
+            short runs may want.
+
+    Raises:
+        InputError: If the sheet has no entry of that name.
     """
 
-    def __init__(self, scores: dict[str, Score] | None = None, sheet: bool = True, references: bool = True) -> None:
+    def __init__(
+        self,
+        scores: dict[str, Score] | None = None,
+        sheet: bool = True,
+        references: bool = True,
+        only: Sequence[str] = (),
+    ) -> None:
         own = {name: alone(name, score) for name, score in (scores or {}).items()}
         self.quick: dict[str, Entry] = QUICK | own
-        self.final: dict[str, Entry] = (ALL if sheet else QUICK) | own
+        self.final: dict[str, Entry] = (chosen(only) if only else ALL if sheet else QUICK) | own
         self.references = references
         self._metric = CodesAndFactors()
         self._known = False

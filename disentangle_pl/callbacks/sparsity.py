@@ -1,5 +1,6 @@
 """How sparse a masked network has become: densities, dead channels, the paths of the latents, and their picture."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,8 @@ from disentangle_pl.callbacks.connectivity_plot import draw_connectivity
 from disentangle_pl.callbacks.pictures import publish
 from disentangle_pl.connectivity import Layer, dead_channels, fan_out, layers, overlap, reached
 from disentangle_pl.errors import InputError
-from disentangle_pl.masks.channel_mask import kernel_norms
+from disentangle_pl.masks.channel_mask import effective_density, kernel_norms
+from disentangle_pl.models.divergence import LAST
 from disentangle_pl.models.vae import VAE
 
 
@@ -47,8 +49,12 @@ def sparsity(graphs: Graphs) -> dict[str, float]:
     return values
 
 
-def refuse_cut_network(graphs: Graphs) -> None:
+def refuse_cut_network(graphs: Graphs, kept: Path | None = None) -> None:
     """Refuse to go on with a network through which nothing can pass.
+
+    Args:
+        graphs: Of the network.
+        kept: The last checkpoint, written before.
 
     Raises:
         InputError: If no image channel reaches a posterior mean, or no latent reaches the image.
@@ -58,7 +64,7 @@ def refuse_cut_network(graphs: Graphs) -> None:
         if not ends.any():
             raise InputError(
                 f"everything is pruned: no path is left through the {part}; lower model.mask.strength, raise its "
-                "density, or give it a longer warm_up"
+                f"density, or give it a longer warm_up{f'; the last good checkpoint is {kept}' if kept else ''}"
             )
 
 
@@ -79,17 +85,26 @@ class LogSparsity(Callback):
         if trainer.sanity_checking or not isinstance(pl_module, VAE) or not pl_module.masks:
             return
         graphs = graphs_of(pl_module)
-        pl_module.log_dict({f"sparsity/{name}": value for name, value in sparsity(graphs).items()}, sync_dist=False)
+        values = sparsity(graphs) | {"effective_density": effective_density(pl_module.backbone)}
+        pl_module.log_dict({f"sparsity/{name}": value for name, value in values.items()}, sync_dist=False)
         if trainer.state.fn == TrainerFn.FITTING:
-            refuse_cut_network(graphs)
+            last = Path(trainer.default_root_dir) / LAST
+            refuse_cut_network(graphs, last if last.is_file() else None)
         elif self.draw and trainer.is_global_zero:
-            publish(draw_connectivity(graphs.encoder, graphs.decoder, kernel_sizes(pl_module)), trainer, "sparsity")
+            sizes, gates = kernel_sizes(pl_module), gate_values(pl_module)
+            publish(draw_connectivity(graphs.encoder, graphs.decoder, sizes, gates), trainer, "sparsity")
 
 
 def kernel_sizes(model: VAE) -> Tensor:
     """Return the norms of all kernels of the masked layers, after masking, (pairs,) on the CPU; cut pairs have 0."""
     norms = [kernel_norms(layer.weight.detach()).flatten() for _, layer in model.masks]  # type: ignore[operator]
     return torch.cat(norms).float().cpu()
+
+
+def gate_values(model: VAE) -> Tensor | None:
+    """Return the entries of all masks M as they are in evaluation, (pairs,) on the CPU; None if there are no masks."""
+    gates = [gate.flatten() for gate in (mask.gates() for mask, _ in model.masks) if gate is not None]
+    return torch.cat(gates).float().cpu() if gates else None
 
 
 def _share(found: list[Layer]) -> float:

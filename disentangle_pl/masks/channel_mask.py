@@ -5,7 +5,7 @@ Linear, Conv and ConvTranspose in any dimension alike.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -23,18 +23,26 @@ class ChannelMask(nn.Module, ABC):
     Args:
         strength: Weight of the penalty in the loss, at least 0.
         warm_up: Steps over which the strength grows linearly from 0 to its value.
+        speed: Learning rate of the mask as a multiple of that of the weights, above 0.
 
     Raises:
-        InputError: If strength or warm_up is negative.
+        InputError: If an argument lies outside its range.
+
+    Attributes:
+        rewinds: Optimiser steps after which all parameters of the model go back to their first values.
     """
 
-    def __init__(self, strength: float = 0.0, warm_up: int = 0) -> None:
+    rewinds: range = range(0)
+
+    def __init__(self, strength: float = 0.0, warm_up: int = 0, speed: float = 1.0) -> None:
         super().__init__()
         if not 0 <= strength < float("inf"):
             raise InputError(f"the strength of a mask penalty must not be negative, got {strength}")
         if warm_up < 0:
             raise InputError(f"the warm-up of a mask penalty must not be negative, got {warm_up} steps")
-        self.strength, self.warm_up = strength, warm_up
+        if not 0 < speed < float("inf"):
+            raise InputError(f"the speed of a mask must be above 0, got {speed}")
+        self.strength, self.warm_up, self.speed = strength, warm_up, speed
 
     @abstractmethod
     def forward(self, weight: Tensor) -> Tensor:
@@ -47,8 +55,18 @@ class ChannelMask(nn.Module, ABC):
         It has no gradient where a proximal step minimises it.
         """
 
-    def begin(self, weight: Tensor) -> None:
-        """Fit the mask to the first weight (m, n, *kernel) of its layer, in place."""
+    def begin(self, weight: Tensor, place: int, layers: int) -> None:
+        """Fit the mask to its layer, in place.
+
+        Args:
+            weight: The first weight (m, n, *kernel) of the layer.
+            place: Number of the layer among those that are masked, from 0, encoder first.
+            layers: How many layers are masked.
+        """
+
+    def gates(self) -> Tensor | None:
+        """Return M (m, n) as it is in evaluation, detached; None for a kind without a mask."""
+        return None
 
     def after_step(self, weight: Tensor, size: float, step: int) -> None:
         """Follow a step of the optimiser, in place and without gradient.
@@ -67,6 +85,33 @@ class ChannelMask(nn.Module, ABC):
 MaskFactory = Callable[[tuple[int, int]], ChannelMask]
 
 
+class WholeChannels(nn.Module):
+    """Lets a mask gate whole channels of a linear layer at the border to convolutions.
+
+    The weights between a unit and the units of one channel are to the mask a kernel, as those between two channels of a
+    convolution are.
+
+    Args:
+        mask: For (m / rows, n / columns) pairs.
+        rows: Units of one channel among the outputs; 1 if the outputs are no channels.
+        columns: Units of one channel among the inputs.
+    """
+
+    def __init__(self, mask: ChannelMask, rows: int, columns: int) -> None:
+        super().__init__()
+        self.mask, self.rows, self.columns = mask, rows, columns
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Mask a weight (m, n)."""
+        kernels: Tensor = self.mask(self.kernels(weight))
+        return kernels.transpose(1, 2).reshape(weight.shape)
+
+    def kernels(self, weight: Tensor) -> Tensor:
+        """View a weight (m, n) as kernels (m / rows, n / columns, rows, columns); changes of these change it."""
+        m, n = weight.shape
+        return weight.view(m // self.rows, self.rows, n // self.columns, self.columns).transpose(1, 2)
+
+
 class Masked(NamedTuple):
     """A layer with its mask."""
 
@@ -75,9 +120,11 @@ class Masked(NamedTuple):
 
     @property
     def weight(self) -> Tensor:
-        """The raw weight (m, n, *kernel), before masking."""
-        raw: Tensor = self.layer.parametrizations["weight"].original  # type: ignore[index, union-attr]
-        return raw
+        """The raw kernels (m, n, *kernel) that the mask gates; changes of these change the layer."""
+        parametrizations = self.layer.parametrizations["weight"]  # type: ignore[index]
+        raw: Tensor = parametrizations.original  # type: ignore[union-attr]
+        whole = next((step for step in parametrizations if isinstance(step, WholeChannels)), None)
+        return whole.kernels(raw) if whole else raw
 
 
 class Density(NamedTuple):
@@ -92,13 +139,19 @@ class Density(NamedTuple):
     total: int
 
 
-def apply_masks(module: nn.Module, factory: MaskFactory, leave: tuple[nn.Module, ...] = ()) -> None:
+def apply_masks(
+    module: nn.Module,
+    factory: MaskFactory,
+    leave: tuple[nn.Module, ...] = (),
+    units: Mapping[nn.Module, tuple[int, int]] | None = None,
+) -> None:
     """Give every linear, convolution and transposed-convolution layer of a module its own mask, in place.
 
     Args:
         module: The network, or a part of it.
         factory: Makes a mask for (m, n) channel pairs.
         leave: Layers that stay dense.
+        units: Linear layers that are masked by whole channels: the units of a channel among outputs and inputs.
 
     Raises:
         InputError: If no layer is left to mask.
@@ -108,18 +161,22 @@ def apply_masks(module: nn.Module, factory: MaskFactory, leave: tuple[nn.Module,
         raise InputError(
             f"there is no layer with channel pairs to mask in {type(module).__name__}: it has none, or all are left out"
         )
-    for layer in layers:
+    for place, layer in enumerate(layers):
+        rows, columns = (units or {}).get(layer, (1, 1))
         m, n = layer.weight.shape[:2]
-        mask = factory((m, n))
-        mask.begin(layer.weight.detach())
-        parametrize.register_parametrization(layer, "weight", mask)
+        mask = factory((m // rows, n // columns))
+        whole = WholeChannels(mask, rows, columns) if rows * columns > 1 else None
+        weight = layer.weight.detach()
+        mask.begin(whole.kernels(weight) if whole else weight, place, len(layers))
+        parametrize.register_parametrization(layer, "weight", whole or mask)
 
 
 def masked_layers(module: nn.Module) -> Iterator[Masked]:
     """Yield the masked layers of a module in order."""
     for layer in module.modules():
         if isinstance(layer, MASKABLE) and parametrize.is_parametrized(layer, "weight"):
-            for mask in cast(nn.ModuleList, layer.parametrizations["weight"]):  # type: ignore[index]
+            for step in cast(nn.ModuleList, layer.parametrizations["weight"]):  # type: ignore[index]
+                mask = step.mask if isinstance(step, WholeChannels) else step
                 if isinstance(mask, ChannelMask):
                     yield Masked(mask, layer)
 
@@ -138,11 +195,11 @@ def follow_step(masked: Sequence[Masked], rate: float, step: int) -> None:
 
     Args:
         masked: The masked layers.
-        rate: The learning rate.
+        rate: The learning rate of the weights.
         step: Steps that the optimiser has made.
     """
     for layer in masked:
-        layer.mask.after_step(layer.weight, rate * layer.mask.strength_at(step - 1), step)
+        layer.mask.after_step(layer.weight, rate * layer.mask.speed * layer.mask.strength_at(step - 1), step)
 
 
 def open_pairs(weight: Tensor) -> Tensor:
@@ -156,6 +213,17 @@ def density(module: nn.Module) -> Density:
     return Density(sum(int(pair.sum()) for pair in pairs), sum(pair.numel() for pair in pairs))
 
 
+def effective_density(module: nn.Module, threshold: float = 1e-3) -> float:
+    """Return the share of channel pairs of a module whose masked kernel matters, in [0, 1].
+
+    A kernel matters if its norm is above `threshold` times the largest of its layer: penalties without a proximal step
+    make kernels tiny, but never exactly zero.
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, MASKABLE)]
+    norms = [kernel_norms(layer.weight.detach()) for layer in layers]
+    return sum(int((norm > threshold * norm.max()).sum()) for norm in norms) / sum(norm.numel() for norm in norms)
+
+
 def over_kernel(mask: Tensor, weight: Tensor) -> Tensor:
     """View a mask (m, n) so that it multiplies a weight (m, n, *kernel)."""
     return mask.view(*mask.shape, *(1,) * (weight.dim() - 2))
@@ -163,4 +231,8 @@ def over_kernel(mask: Tensor, weight: Tensor) -> Tensor:
 
 def kernel_norms(weight: Tensor) -> Tensor:
     """Return the Frobenius norm (m, n) of every kernel of a weight (m, n, *kernel)."""
-    return weight.abs() if weight.dim() == 2 else torch.linalg.vector_norm(weight, dim=tuple(range(2, weight.dim())))
+    if weight.dim() == 2:
+        return weight.abs()
+    # norms over memory with channels last take ten times as long as a copy and norms over it
+    norms: Tensor = torch.linalg.vector_norm(weight.flatten(2).contiguous(), dim=2)
+    return norms

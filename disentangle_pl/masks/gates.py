@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.masks.channel_mask import ChannelMask, over_kernel
-
-EDGE = 1e-6  # keeps logarithms of uniform noise finite
+from disentangle_pl.masks.gate_gradients import straight_through, stretched_sigmoid
 
 
 class HardConcreteMask(ChannelMask):
@@ -20,6 +19,7 @@ class HardConcreteMask(ChannelMask):
         warm_up: Steps over which the strength grows from 0.
         dropped: Probability of a closed gate at the start, in (0, 1).
         temperature: Of the concrete distribution, above 0.
+        speed: Learning rate of the gates as a multiple of that of the weights.
 
     Raises:
         InputError: If an argument lies outside its range.
@@ -37,8 +37,9 @@ class HardConcreteMask(ChannelMask):
         warm_up: int = 0,
         dropped: float = 0.1,
         temperature: float = 2 / 3,
+        speed: float = 1.0,
     ) -> None:
-        super().__init__(strength, warm_up)
+        super().__init__(strength, warm_up, speed)
         if not 0 < dropped < 1:
             raise InputError(f"a hard concrete gate starts closed with a probability in (0, 1), got dropped={dropped}")
         self.temperature = _positive(temperature)
@@ -46,12 +47,13 @@ class HardConcreteMask(ChannelMask):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Draw gates in training; use their middle otherwise."""
-        if self.training:
-            soft = torch.sigmoid((_logistic(self.log_odds) + self.log_odds) / self.temperature)
-        else:
-            soft = torch.sigmoid(self.log_odds)
-        gates = (soft * (self.HIGH - self.LOW) + self.LOW).clamp(0, 1)
+        temperature = self.temperature if self.training else 1.0
+        gates = stretched_sigmoid(self.log_odds, temperature, self.LOW, self.HIGH, noisy=self.training)
         return weight * over_kernel(gates, weight)
+
+    def gates(self) -> Tensor:
+        """Return the middle of every gate, in [0, 1]."""
+        return stretched_sigmoid(self.log_odds.detach(), 1.0, self.LOW, self.HIGH)
 
     def penalty(self, weight: Tensor) -> Tensor:
         """Return the expected number of open pairs."""
@@ -66,27 +68,39 @@ class BinaryMask(ChannelMask):
         strength: Weight of the number of open pairs in the loss, at least 0.
         warm_up: Steps over which the strength grows from 0.
         start: Logit of every gate at the start; above 0 is open.
+        speed: Learning rate of the gates as a multiple of that of the weights.
 
     Raises:
-        InputError: If strength or warm_up is negative.
+        InputError: If an argument lies outside its range.
 
     Source: straight-through estimator, Bengio et al. 2013 (arXiv:1308.3432).
     """
 
-    def __init__(self, pairs: tuple[int, int], strength: float = 1e-3, warm_up: int = 0, start: float = 0.5) -> None:
-        super().__init__(strength, warm_up)
+    def __init__(
+        self,
+        pairs: tuple[int, int],
+        strength: float = 1e-3,
+        warm_up: int = 0,
+        start: float = 0.5,
+        speed: float = 1.0,
+    ) -> None:
+        super().__init__(strength, warm_up, speed)
         self.logits = nn.Parameter(torch.full(pairs, float(start)))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Cut the pairs whose logit is not above 0."""
         return weight * over_kernel(self._gates(), weight)
 
+    def gates(self) -> Tensor:
+        """Return M, of zeros and ones."""
+        return (self.logits.detach() > 0).float()
+
     def penalty(self, weight: Tensor) -> Tensor:
         """Return the number of open pairs."""
         return self._gates().sum()
 
     def _gates(self) -> Tensor:
-        return _straight_through((self.logits > 0).float(), torch.sigmoid(self.logits))
+        return straight_through(self.logits)
 
 
 class GumbelMask(ChannelMask):
@@ -98,6 +112,7 @@ class GumbelMask(ChannelMask):
         warm_up: Steps over which the strength grows from 0.
         start: Log odds of every gate at the start.
         temperature: Of the relaxation that gradients pass through, above 0.
+        speed: Learning rate of the gates as a multiple of that of the weights.
 
     Raises:
         InputError: If an argument lies outside its range.
@@ -112,30 +127,24 @@ class GumbelMask(ChannelMask):
         warm_up: int = 0,
         start: float = 5.0,
         temperature: float = 1.0,
+        speed: float = 1.0,
     ) -> None:
-        super().__init__(strength, warm_up)
+        super().__init__(strength, warm_up, speed)
         self.temperature = _positive(temperature)
         self.log_odds = nn.Parameter(torch.full(pairs, float(start)))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Draw gates in training; open the likely ones otherwise."""
-        drawn = self.log_odds + _logistic(self.log_odds) if self.training else self.log_odds
-        gates = _straight_through((drawn > 0).float(), torch.sigmoid(drawn / self.temperature))
+        gates = straight_through(self.log_odds, self.temperature, noisy=self.training)
         return weight * over_kernel(gates, weight)
+
+    def gates(self) -> Tensor:
+        """Return M, of zeros and ones: one where a gate is likelier open than closed."""
+        return (self.log_odds.detach() > 0).float()
 
     def penalty(self, weight: Tensor) -> Tensor:
         """Return the expected number of open pairs."""
         return torch.sigmoid(self.log_odds).sum()
-
-
-def _straight_through(hard: Tensor, soft: Tensor) -> Tensor:
-    """Return `hard`, to the last bit, with the gradient of `soft`."""
-    return hard + (soft - soft.detach())
-
-
-def _logistic(like: Tensor) -> Tensor:
-    uniform = torch.rand_like(like).clamp(EDGE, 1 - EDGE)
-    return uniform.log() - (-uniform).log1p()
 
 
 def _positive(temperature: float) -> float:

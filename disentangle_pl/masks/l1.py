@@ -31,6 +31,10 @@ class L1Mask(ChannelMask):
         """Multiply every kernel by its mask entry."""
         return weight * over_kernel(self.mask, weight)
 
+    def gates(self) -> Tensor:
+        """Return M."""
+        return self.mask.detach()
+
     def penalty(self, weight: Tensor) -> Tensor:
         """Return sum |M|."""
         return self.mask.abs().sum()
@@ -59,13 +63,20 @@ class ProximalL1Mask(ChannelMask):
         super().__init__(strength, warm_up)
         self.mask = nn.Parameter(torch.ones(pairs))
 
-    def begin(self, weight: Tensor) -> None:
+    def begin(self, weight: Tensor, place: int, layers: int) -> None:
         """Set M to the norms of the kernels."""
         self.mask.data.copy_(kernel_norms(weight))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Scale every kernel to the size of its mask entry."""
+        if weight[0, 0].numel() == 1:
+            # the norm is the number itself: all that is left of its gradient is rounding, which Adam would blow up
+            return over_kernel(self.mask, weight) * weight.sign()
         return weight * over_kernel(self.mask / kernel_norms(weight).clamp_min(TINY), weight)
+
+    def gates(self) -> Tensor:
+        """Return M, whose sizes are the norms of the masked kernels."""
+        return self.mask.detach()
 
     def penalty(self, weight: Tensor) -> Tensor:
         """Return sum |M|, without gradient: the proximal step minimises it."""

@@ -11,15 +11,17 @@ class MagnitudeMask(ChannelMask):
     """A binary mask that keeps the pairs with the largest kernels of a layer; pairs once cut stay cut.
 
     Every `interval` steps the density falls by an equal factor, until it has reached its end after `rounds` prunings.
-    With `rewind` the surviving kernels then go back to their first values, as in the lottery ticket; without it they go
-    on.
+    With `rewind` all parameters of the model then go back to their first values and its optimiser starts anew, as in
+    the lottery ticket; without it training goes on. Biases, dense layers and the discriminator of a FactorVAE go back
+    as well, so that each round is the training of a sparser network from the start. Schedules are left alone, that of
+    the learning rate as that of a capacity, and so are buffers.
 
     Args:
         pairs: (m, n) channels of the layer's weight.
         density: Share of pairs that stay in the end, in (0, 1]. At least one pair of a layer stays.
         rounds: Prunings on the way there; 1 prunes in one shot.
         interval: Optimiser steps between two prunings.
-        rewind: Set the surviving kernels back to their first values after every pruning.
+        rewind: Set the model and its optimiser back after every pruning.
 
     Raises:
         InputError: If an argument lies outside its range.
@@ -29,7 +31,6 @@ class MagnitudeMask(ChannelMask):
     """
 
     mask: Tensor
-    first: Tensor
 
     def __init__(
         self,
@@ -44,16 +45,17 @@ class MagnitudeMask(ChannelMask):
             raise InputError(f"the density of a magnitude mask must lie in (0, 1], got {density}")
         if rounds < 1 or interval < 1:
             raise InputError(f"a magnitude mask needs rounds and interval of at least 1, got {rounds} and {interval}")
-        self.density, self.rounds, self.interval, self.rewind = density, rounds, interval, rewind
+        self.density, self.rounds, self.interval = density, rounds, interval
+        self.rewinds = range(interval, interval * rounds + 1, interval) if rewind else range(0)
         self.register_buffer("mask", torch.ones(pairs))
-
-    def begin(self, weight: Tensor) -> None:
-        """Remember the first weight."""
-        self.register_buffer("first", weight.clone() if self.rewind else weight.new_zeros(()))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Zero the pairs that were cut."""
         return weight * over_kernel(self.mask, weight)
+
+    def gates(self) -> Tensor:
+        """Return M, of zeros and ones."""
+        return self.mask
 
     def penalty(self, weight: Tensor) -> Tensor:
         """Return 0: nothing is learned by gradients."""
@@ -64,8 +66,6 @@ class MagnitudeMask(ChannelMask):
         done, within = divmod(step, self.interval)
         if within == 0 and done <= self.rounds:
             self.prune(weight, self.density ** (done / self.rounds))
-            if self.rewind:
-                weight.copy_(self.first)
 
     def prune(self, weight: Tensor, density: float) -> None:
         """Keep the share `density` of all pairs, at least one: those with the largest kernels among the uncut."""

@@ -1,5 +1,7 @@
 """The control of every claim about sparsity: a random mask that is never learned."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -12,25 +14,41 @@ class RandomMask(ChannelMask):
 
     Args:
         pairs: (m, n) channels of the layer's weight.
-        density: Share of pairs that stay, in (0, 1]. At least one pair of a layer stays.
+        density: Share of pairs that stay, in (0, 1]: one for all layers, or one for each masked layer, encoder first.
+            At least one pair of a layer stays.
 
     Raises:
-        InputError: If density lies outside (0, 1].
+        InputError: If a density lies outside (0, 1], or there is not one for each masked layer.
     """
 
     mask: Tensor
 
-    def __init__(self, pairs: tuple[int, int], density: float = 0.5) -> None:
+    def __init__(self, pairs: tuple[int, int], density: float | Sequence[float] = 0.5) -> None:
         super().__init__()
-        if not 0 < density <= 1:
+        self.density = [density] if isinstance(density, int | float) else list(density)
+        if not self.density or not all(0 < share <= 1 for share in self.density):
             raise InputError(f"the density of a random mask must lie in (0, 1], got {density}")
-        total = pairs[0] * pairs[1]
-        kept = torch.randperm(total) < max(1, round(density * total))
-        self.register_buffer("mask", kept.float().view(pairs))
+        self.register_buffer("mask", torch.ones(pairs))
+
+    def begin(self, weight: Tensor, place: int, layers: int) -> None:
+        """Draw the pairs that stay."""
+        if len(self.density) not in (1, layers):
+            raise InputError(
+                f"a random mask needs one density, or one for each of the {layers} masked layers, got "
+                f"{len(self.density)}: see model.placement for which layers are masked"
+            )
+        total = self.mask.numel()
+        share = self.density[place % len(self.density)]
+        drawn = torch.randperm(total) < max(1, round(share * total))
+        self.mask.copy_(drawn.view_as(self.mask))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Zero the pairs that were not drawn."""
         return weight * over_kernel(self.mask, weight)
+
+    def gates(self) -> Tensor:
+        """Return M, of zeros and ones."""
+        return self.mask
 
     def penalty(self, weight: Tensor) -> Tensor:
         """Return 0: there is nothing to learn."""

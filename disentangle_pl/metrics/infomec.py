@@ -59,7 +59,7 @@ def infomec(codes: Codes, factors: Factors, *, neighbours: int = 10, seed: int =
     truth = truth.columns(varying(truth, least=2))
     known = normalised_information(codes, truth, neighbours=neighbours, seed=seed)[active_latents(codes)]
     explained = explained_per_factor(codes, truth)
-    return InfoMEC(_concentration(known), _concentration(known.T), float(explained.mean()), len(known))
+    return InfoMEC(concentration(known), concentration(known.T), float(explained.mean()), len(known))
 
 
 def active_latents(codes: Codes) -> NDArray[np.bool_]:
@@ -159,7 +159,7 @@ def _standardised(codes: Codes) -> Codes:
     return scaled.astype(np.float32)
 
 
-def _concentration(known: Values) -> float:
+def concentration(known: Values) -> float:
     """Return the mean over rows of max / sum, scaled so that an even row has 0, for a (rows, columns) table."""
     rows, columns = known.shape
     if not rows or columns < 2:

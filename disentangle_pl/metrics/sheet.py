@@ -150,6 +150,18 @@ ALL: dict[str, Entry] = QUICK | {
 }
 
 
+def chosen(names: Iterable[str]) -> dict[str, Entry]:
+    """Return the named entries of the sheet, in its order.
+
+    Raises:
+        InputError: If it has no such entry.
+    """
+    wanted = set(names)
+    if unknown := sorted(wanted - set(ALL)):
+        raise InputError(f"the score sheet has no entry {unknown[0]!r}: it has {', '.join(ALL)}")
+    return {name: entry for name, entry in ALL.items() if name in wanted}
+
+
 def score_codes(
     codes: Codes, factors: Factors, entries: Iterable[tuple[str, Entry]], *, test: Split | None = None
 ) -> Scored:

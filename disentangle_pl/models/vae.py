@@ -19,6 +19,7 @@ from disentangle_pl.likelihoods import Bernoulli, Likelihood
 from disentangle_pl.masks.channel_mask import MaskFactory, follow_step, masked_layers, penalties
 from disentangle_pl.masks.placement import Placement
 from disentangle_pl.models.divergence import Finite
+from disentangle_pl.models.rewind import Rewind
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.supervision import Supervision
 
@@ -74,6 +75,7 @@ class VAE(LightningModule, ABC):
         self.masks = list(masked_layers(self.backbone))
         self.own_settings: list[tuple[nn.Module, dict[str, Any]]] = []
         self._finite = Finite()
+        self._rewind = Rewind(self.masks)
 
     @abstractmethod
     def objective(self, nll: Tensor, kl: Tensor, q: DiagonalGaussian, z: Tensor) -> dict[str, Tensor]:
@@ -169,14 +171,23 @@ class VAE(LightningModule, ABC):
             self._finite.check(self._trainer, self.global_step)
         return loss
 
+    def on_train_start(self) -> None:
+        """Remember the first values of the parameters if masks go back to them."""
+        self._rewind.begin(self)
+
     def on_validation_start(self) -> None:
         """Refuse to validate, and so to score, a model whose training has diverged."""
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._finite.check(self._trainer, self.global_step, self.parameters())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to save a model whose training has diverged."""
+        """Refuse to save a model whose training has diverged; keep the first values that masks go back to."""
         self._finite.check(self._trainer, self.global_step, self.parameters())
+        checkpoint["first_parameters"] = self._rewind.first
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the first values that masks go back to."""
+        self._rewind.first = checkpoint.get("first_parameters", {})
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Log the objective of single images and return the `mean` and `logvar` (B, d) of their posteriors."""
@@ -197,7 +208,10 @@ class VAE(LightningModule, ABC):
         groups += [{"params": gates, "weight_decay": 0.0}] if gates else []
         known = {id(parameter) for group in groups for parameter in group["params"]}
         weights = [p for p in self.parameters() if id(p) not in known and p.requires_grad]
-        return self.optimizer([{"params": weights}, *groups])
+        optimizer = self.optimizer([{"params": weights}, *groups])
+        if gates:
+            optimizer.param_groups[-1]["lr"] *= self.masks[0].mask.speed
+        return optimizer
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
@@ -206,6 +220,7 @@ class VAE(LightningModule, ABC):
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         if self.masks:
             follow_step(self.masks, optimizer.param_groups[0]["lr"], self.global_step + 1)
+            self._rewind.after_step(self, optimizer, self.global_step + 1)
 
     def _noise(self, like: Tensor) -> Tensor:
         # Every process draws the noise of the global batch and keeps its own rows: n processes equal one, and a single

@@ -19,6 +19,7 @@ from disentangle_pl.connectivity import layers
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.models.vae import VAE
+from disentangle_pl.studies.onnx_export import export_onnx, missing_packages
 
 TOLERANCE = 1e-5
 CARRIED = ("epoch", "global_step", "pytorch-lightning_version", "hparams_name", "hyper_parameters")
@@ -96,7 +97,9 @@ def costs(models: dict[str, VAE], images: Tensor, repeats: int) -> dict[str, Cos
     }
 
 
-def compact(checkpoint: Path, out: Path, *, batch_size: int = 64, repeats: int = 20, seed: int = 0) -> dict[str, Any]:
+def compact(
+    checkpoint: Path, out: Path, *, batch_size: int = 64, repeats: int = 20, seed: int = 0, onnx: bool = True
+) -> dict[str, Any]:
     """Write a checkpoint without masks and dead channels, prove that it computes the same, and report what it saves.
 
     Args:
@@ -105,12 +108,13 @@ def compact(checkpoint: Path, out: Path, *, batch_size: int = 64, repeats: int =
         batch_size: Images of a timed batch.
         repeats: Timed batches; medians are reported.
         seed: Of the images and latents that are compared.
+        onnx: Write encoder and decoder as ONNX too, if the extra `onnx` is installed, and prove them equal.
 
     Returns:
         The report, which is also printed and written beside the checkpoint as JSON.
 
     Raises:
-        InputError: If the checkpoint cannot be read or its network cannot shrink.
+        InputError: If the checkpoint cannot be read, or its network cannot shrink or has no translation to ONNX.
     """
     model, small, dense = (load_model(checkpoint) for _ in range(3))
     settings = narrow_model(small)
@@ -134,6 +138,7 @@ def compact(checkpoint: Path, out: Path, *, batch_size: int = 64, repeats: int =
         "batch_size": batch_size,
         "backbone": settings,
         **{name: cost._asdict() for name, cost in measured.items()},
+        "onnx": _onnx(loaded, out, images, latents) if onnx else None,
     }
     out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
     _show(report, measured, out)
@@ -150,6 +155,15 @@ def _write(checkpoint: Path, out: Path, small: VAE, settings: dict[str, Any]) ->
     draft = out.with_name(f"{out.name}.tmp")
     torch.save({**kept, "state_dict": small.state_dict()}, draft)
     draft.replace(out)
+
+
+def _onnx(model: VAE, out: Path, images: Tensor, latents: Tensor) -> dict[str, Any]:
+    """Write the ONNX files if the packages are there, and return what the report says of them."""
+    missing = missing_packages()
+    if missing:
+        return {"missing": missing}
+    made = export_onnx(model, out, images, latents)
+    return {**made._asdict(), "encoder": str(made.encoder), "decoder": str(made.decoder), "missing": []}
 
 
 def _flops(model: VAE) -> int:
@@ -169,4 +183,15 @@ def _show(report: dict[str, Any], measured: dict[str, Cost], out: Path) -> None:
     console = Console()
     console.print(table)
     said = f"{report['density']:.1%} of the pairs connect; largest difference {report['largest_difference']:.1e}"
-    console.print(f"{said}; written: {out}", soft_wrap=True, highlight=False)
+    for line in (f"{said}; written: {out}", *_said_of_onnx(report["onnx"])):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _said_of_onnx(made: dict[str, Any] | None) -> list[str]:
+    if made is None:
+        return []
+    if made["missing"]:
+        missing = ", ".join(made["missing"])
+        return [f"no ONNX files, for want of {missing}: pip install 'disentangle_pl[onnx]' adds what they need"]
+    said = f"ONNX in onnxruntime: largest difference {made['largest_difference']:.1e}"
+    return [f"{said}; written: {made['encoder']} and {made['decoder']}"]

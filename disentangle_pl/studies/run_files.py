@@ -12,7 +12,7 @@ import yaml
 
 from disentangle_pl.flat import flatten
 
-SCORES = ("disentanglement/", "sharing/", "val/")
+SCORES = ("disentanglement/", "layers/", "sharing/", "sparsity/", "val/")
 BEST, UDR = "best/", "udr"
 LOSSES = ("train/loss", "val/loss")
 SHEET = "disentanglement/"

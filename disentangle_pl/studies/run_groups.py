@@ -15,7 +15,7 @@ from disentangle_pl.studies.run_table import scores, settings
 SEED = "seed_everything"
 NEUTRAL = (  # settings that say where a run lies, how it is watched and what is drawn, not what is learned
     *(SEED, "run_id", "runs_dir", "project", "ckpt_path", "weights_only", "data.resident_mib"),
-    *("checkpoint", "disentanglement", "sharing", "traversals", "reconstructions"),
+    *("checkpoint", "disentanglement", "layers", "sharing", "sparsity", "traversals", "reconstructions"),
     *("trainer.accelerator", "trainer.logger", "trainer.callbacks", "trainer.enable_progress_bar", "trainer.profiler"),
     *("trainer.default_root_dir", "trainer.enable_model_summary", "trainer.enable_checkpointing", "trainer.barebones"),
     *("trainer.log_every_n_steps", "trainer.enable_autolog_hparams", "trainer.model_registry"),

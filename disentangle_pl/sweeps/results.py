@@ -11,7 +11,7 @@ from disentangle_pl.sweeps.board import loss
 from disentangle_pl.sweeps.engine import Coordinator
 from disentangle_pl.sweeps.journal import FINISHED, STOPPED
 
-SCORES = ("disentanglement/", "sharing/", "val/", "test/")
+SCORES = ("disentanglement/", "layers/", "sharing/", "sparsity/", "val/", "test/")
 
 
 def write_table(now: Coordinator) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from disentangle_pl.callbacks.disentanglement import LogDisentanglement
+from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.mig import mig
 from tests.models.tiny import sprites, tiny, trainer
 
@@ -47,6 +48,17 @@ def test_own_scores_are_logged_beside_the_others(tmp_path: Path) -> None:
     (logged,) = run.validate(run.lightning_module, sprites(8), verbose=False)
     assert logged["disentanglement/mine"] == pytest.approx(1 - logged["disentanglement/mig"], abs=1e-6)
     assert during == pytest.approx(logged["disentanglement/mine"], abs=1e-6)
+
+
+def test_chosen_entries_alone_end_a_run(tmp_path: Path) -> None:
+    run = trainer(tmp_path, callbacks=[LogDisentanglement(only=["dci", "mig"], references=False)])
+    (logged,) = run.validate(tiny(), sprites(8), verbose=False)
+    known = {key.removeprefix("disentanglement/") for key in logged if "mig_" not in key and "/" in key}
+    assert {name for name in known if not name.startswith("val/")} == {
+        "mig", "dci_disentanglement", "dci_completeness", "dci_informativeness",
+    }  # fmt: skip
+    with pytest.raises(InputError, match="no entry 'mug'"):
+        LogDisentanglement(only=["mug"])
 
 
 def test_training_logs_the_cheap_scores_and_writes_nothing(tmp_path: Path) -> None:

@@ -5,14 +5,25 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 from matplotlib.figure import Figure
 
 from disentangle_pl.callbacks.connectivity_plot import draw_connectivity
-from disentangle_pl.callbacks.sparsity import LogSparsity, graphs_of, kernel_sizes, refuse_cut_network, sparsity
+from disentangle_pl.callbacks.resume import KeepLast
+from disentangle_pl.callbacks.sparsity import (
+    LogSparsity,
+    gate_values,
+    graphs_of,
+    kernel_sizes,
+    refuse_cut_network,
+    sparsity,
+)
 from disentangle_pl.errors import InputError
+from disentangle_pl.masks.gates import HardConcreteMask
 from disentangle_pl.masks.l1 import GroupLassoMask, L1Mask, ProximalL1Mask
 from disentangle_pl.masks.random_mask import RandomMask
 from disentangle_pl.models.beta_vae import BetaVAE
+from disentangle_pl.models.divergence import LAST
 from tests.models.tiny import sprites, tiny, trainer
 
 
@@ -79,6 +90,26 @@ def test_a_run_that_prunes_everything_stops(tmp_path: Path) -> None:
         trainer(tmp_path, callbacks=[LogSparsity()]).fit(model, sprites(8))
 
 
+def test_the_checkpoint_from_before_the_end_is_named_and_stays(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = tiny(mask=partial(GroupLassoMask, strength=1e6, warm_up=10**6))
+    callbacks: list[Callback] = [LogSparsity(), KeepLast()]
+    for epochs in (1, 2):
+        run = trainer(tmp_path, callbacks=callbacks, max_epochs=epochs)
+        if epochs == 1:
+            run.fit(model, sprites(8))
+            continue
+        for mask, _ in model.masks:
+            mask.strength, mask.warm_up = 1e6, 0
+        with pytest.raises(InputError, match=r"the last good checkpoint is .*last\.ckpt"):
+            run.fit(model, sprites(8))
+    state = torch.load(tmp_path / LAST, weights_only=False)
+    assert state["epoch"] == 0
+    other = tiny(mask=GroupLassoMask)
+    other.load_state_dict(state["state_dict"])
+    refuse_cut_network(graphs_of(other))
+
+
 def test_a_dense_model_logs_nothing(tmp_path: Path) -> None:
     run = trainer(tmp_path, callbacks=[LogSparsity()])
     run.fit(tiny(), sprites(8))
@@ -90,6 +121,24 @@ def test_sizes_are_norms_after_masking() -> None:
     sizes = kernel_sizes(model)
     assert int((sizes == 0).sum()) == 4 * 8
     assert len(sizes) == sum(layer.total for part in graphs_of(model) for layer in part)
+
+
+def test_gates_of_all_masks_are_read_out_and_drawn() -> None:
+    model = tiny(mask=HardConcreteMask)
+    with torch.no_grad():
+        for number, (mask, _) in enumerate(model.masks):
+            assert isinstance(mask, HardConcreteMask)
+            mask.log_odds.fill_(-9.0 if number else 9.0)
+    gates = gate_values(model)
+    assert gates is not None
+    graphs = graphs_of(model)
+    shut = sum(layer.total for part in graphs for layer in part) - graphs.encoder[0].total
+    assert int((gates == 0).sum()) == shut
+    assert int((gates == 1).sum()) == graphs.encoder[0].total == len(gates) - shut
+    figure = draw_connectivity(graphs.encoder, graphs.decoder, kernel_sizes(model), gates)
+    assert len(figure.axes) == 4 + 4 + 3 + 3
+    assert figure.axes[-1].get_title() == f"{shut / len(gates):.1%} are exactly 0, {4 / len(gates):.1%} exactly 1"
+    assert gate_values(tiny(mask=GroupLassoMask)) is None
 
 
 @pytest.mark.parametrize("nothing", [False, True])

@@ -116,9 +116,16 @@ def test_a_kernel_with_one_weight_left_counts_and_an_empty_one_does_not() -> Non
     assert density(layer) == Density(1, 2)
 
 
+def drawn(pairs: tuple[int, int], density: float) -> RandomMask:
+    """Draw the mask of the only layer."""
+    mask = RandomMask(pairs, density)
+    mask.begin(torch.ones(pairs), 0, 1)
+    return mask
+
+
 @pytest.mark.parametrize(("asked", "pairs"), [(1.0, 35), (0.5, 18), (0.1, 4), (0.029, 1), (1e-6, 1)])
 def test_a_random_mask_keeps_exactly_the_asked_number_of_pairs(asked: float, pairs: int) -> None:
-    mask = RandomMask((5, 7), asked)
+    mask = drawn((5, 7), asked)
     assert mask.mask.sum() == pairs
     assert set(mask.mask.flatten().tolist()) <= {0.0, 1.0}
     assert mask.penalty(torch.ones(5, 7)) == 0
@@ -127,11 +134,19 @@ def test_a_random_mask_keeps_exactly_the_asked_number_of_pairs(asked: float, pai
 
 def test_random_masks_follow_the_seed_and_keep_every_pair_equally_often() -> None:
     torch.manual_seed(0)
-    draws = torch.stack([RandomMask((3, 4), 0.25).mask for _ in range(2000)])
+    draws = torch.stack([drawn((3, 4), 0.25).mask for _ in range(2000)])
     assert (draws.mean(0) - 0.25).abs().max() < 5 * (0.25 * 0.75 / 2000) ** 0.5
     torch.manual_seed(0)
-    assert torch.equal(RandomMask((3, 4), 0.25).mask, draws[0])
+    assert torch.equal(drawn((3, 4), 0.25).mask, draws[0])
     assert not torch.equal(draws[0], draws[1])
+
+
+def test_every_layer_can_have_a_density_of_its_own() -> None:
+    network = nn.ModuleList([nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 8)), nn.Sequential(nn.Linear(8, 10))])
+    apply_masks(network, partial(RandomMask, density=(0.5, 0.25, 0.1)))
+    assert [int(mask.mask.sum()) for mask, _ in masked_layers(network) if isinstance(mask, RandomMask)] == [10, 10, 8]
+    with pytest.raises(InputError, match="each of the 3 masked layers, got 2"):
+        apply_masks(nn.Sequential(*(nn.Linear(2, 2) for _ in range(3))), partial(RandomMask, density=(0.5, 0.25)))
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 16), (1, 16, 16, 16)])

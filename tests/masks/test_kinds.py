@@ -198,10 +198,9 @@ def test_weight_l1_is_the_sum_of_sizes() -> None:
     assert found.mask.penalty(found.weight).requires_grad
 
 
-def test_magnitude_pruning_keeps_the_largest_and_rewinds() -> None:
+def test_magnitude_pruning_keeps_the_largest_and_says_when_to_rewind() -> None:
     found = masked(partial(MagnitudeMask, density=0.25, rounds=2, interval=3))
     mask, layer = found
-    first = found.weight.detach().clone()
     with torch.no_grad():
         found.weight.add_(torch.randn_like(found.weight))
         trained = kernel_norms(found.weight).flatten()
@@ -210,8 +209,8 @@ def test_magnitude_pruning_keeps_the_largest_and_rewinds() -> None:
         follow_step([found], 0.1, step)
         kept.append(density(layer).kept)
     assert kept == [12, 12, 6, 6, 6, 3, 3, 3, 3]
-    assert torch.equal(found.weight.detach(), first)
     assert isinstance(mask, MagnitudeMask)
+    assert [step for step in range(10) if step in mask.rewinds] == [3, 6]
     survivors = set(trained.topk(6).indices.tolist())
     assert set(mask.mask.flatten().nonzero().flatten().tolist()) <= survivors
 
@@ -223,9 +222,37 @@ def test_one_shot_without_rewinding_keeps_the_weights() -> None:
     before = found.weight.detach().clone()
     follow_step([found], 0.1, 1)
     assert density(found.layer).kept == 6
+    assert not found.mask.rewinds
     assert torch.equal(found.weight.detach(), before)
     expected = set(kernel_norms(before).flatten().topk(6).indices.tolist())
     assert set(open_pairs(weight_of(found.layer).detach()).flatten().nonzero().flatten().tolist()) == expected
+
+
+@pytest.mark.parametrize("factory", [L1Mask, HardConcreteMask, BinaryMask, GumbelMask, MagnitudeMask, RandomMask])
+def test_gates_are_what_multiplies_the_kernels_in_evaluation(
+    factory: Callable[[tuple[int, int]], ChannelMask],
+) -> None:
+    mask, layer = found = masked(factory)
+    with torch.no_grad():
+        for parameter in mask.parameters():
+            parameter.normal_()
+        for buffer in mask.buffers():
+            buffer.bernoulli_()
+    gates = mask.gates()
+    layer.eval()
+    assert gates is not None
+    assert not gates.requires_grad
+    torch.testing.assert_close(weight_of(layer).detach(), found.weight.detach() * gates[..., None, None])
+    assert gates.min() < gates.max()
+
+
+def test_gates_of_unit_norms_are_the_norms_and_kinds_without_a_mask_have_none() -> None:
+    mask, layer = masked(ProximalL1Mask)
+    gates = mask.gates()
+    assert gates is not None
+    torch.testing.assert_close(gates, kernel_norms(weight_of(layer).detach()))
+    assert masked(GroupLassoMask).mask.gates() is None
+    assert masked(WeightL1).mask.gates() is None
 
 
 def test_the_strength_warms_up() -> None:
@@ -280,3 +307,19 @@ def test_a_state_dict_restores_every_kind(factory: Callable[[tuple[int, int]], C
     assert not torch.equal(made[0](x), made[1](x))
     made[1].load_state_dict(made[0].state_dict())
     assert torch.equal(made[0](x), made[1](x))
+
+
+def test_unit_norms_of_single_weights_are_their_signs_and_do_not_move() -> None:
+    found = masked(ProximalL1Mask, nn.Linear(20, 30, bias=False))
+    before = found.weight.detach().clone()
+    assert torch.equal(weight_of(found.layer), before)  # to the last bit: M is |K|, and K' = M sign(K)
+    optimizer = torch.optim.Adam(found.layer.parameters(), lr=0.01)
+    x = torch.randn(64, 20, generator=torch.Generator().manual_seed(1))
+    for _ in range(50):
+        optimizer.zero_grad()
+        layer = found.layer
+        assert isinstance(layer, nn.Linear)
+        torch.autograd.backward((layer(x) - x[:, :1]).square().mean())
+        optimizer.step()
+    assert torch.equal(found.weight, before)
+    assert not torch.equal(weight_of(found.layer), before)

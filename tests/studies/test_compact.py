@@ -27,7 +27,7 @@ def test_a_compact_checkpoint_computes_the_same_and_is_smaller(
 ) -> None:
     run("fit", *TINY, *backbone, *MASK, f"--runs_dir={tmp_path}", "--run_id=a", "--trainer.max_epochs=1")
     checkpoint = tmp_path / "a" / "checkpoints" / "last.ckpt"
-    run("compact", str(checkpoint), "--batch_size=4", "--repeats=2")
+    run("compact", str(checkpoint), "--batch_size=4", "--repeats=2", "--onnx=false")
     whole, small = load_model(checkpoint), load_model(checkpoint.with_name("compact.ckpt"))
     assert not list(masked_layers(small))
     assert largest_difference(whole, small, torch.rand(5, 1, 16, 16), torch.randn(5, 6)) < 1e-5
@@ -37,6 +37,8 @@ def test_a_compact_checkpoint_computes_the_same_and_is_smaller(
     assert report["compact"]["parameters"] == sum(p.numel() for p in small.backbone.parameters())
     assert 0.1 < report["density"] < 1
     said = capsys.readouterr().out
+    assert report["onnx"] is None
+    assert not list(checkpoint.parent.glob("*.onnx"))
     assert "dense / compact" in said
     assert "compact.ckpt" in said
 
@@ -44,9 +46,9 @@ def test_a_compact_checkpoint_computes_the_same_and_is_smaller(
 def test_a_compact_checkpoint_is_a_model_like_any_other(tmp_path: Path) -> None:
     run("fit", *TINY, *PAIRS, *MASK, f"--runs_dir={tmp_path}", "--run_id=a", "--trainer.max_epochs=1")
     checkpoint = tmp_path / "a" / "checkpoints" / "last.ckpt"
-    run("compact", str(checkpoint), f"--out={tmp_path / 'small.ckpt'}", "--repeats=1", "--batch_size=1")
+    run("compact", str(checkpoint), f"--out={tmp_path / 'small.ckpt'}", "--repeats=1", "--batch_size=1", "--onnx=false")
     again = tmp_path / "again.ckpt"
-    run("compact", str(tmp_path / "small.ckpt"), f"--out={again}", "--repeats=1", "--batch_size=1")
+    run("compact", str(tmp_path / "small.ckpt"), f"--out={again}", "--repeats=1", "--batch_size=1", "--onnx=false")
     first, second = (sum(p.numel() for p in load_model(path).parameters()) for path in (tmp_path / "small.ckpt", again))
     assert second <= first
 

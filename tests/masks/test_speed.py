@@ -1,0 +1,56 @@
+"""How fast masks learn beside the weights, and which pairs matter when none is exactly cut."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.masks.channel_mask import ChannelMask, Masked, density, effective_density, follow_step
+from disentangle_pl.masks.gates import BinaryMask, GumbelMask, HardConcreteMask
+from disentangle_pl.masks.l1 import GroupLassoMask
+from tests.models.tiny import tiny
+
+GATES = [BinaryMask, GumbelMask, HardConcreteMask]
+
+
+@pytest.mark.parametrize("factory", GATES)
+def test_gates_have_a_learning_rate_of_their_own(factory: Callable[..., ChannelMask]) -> None:
+    model = tiny(mask=partial(factory, speed=8.0))
+    weights, gates = model.configure_optimizers().param_groups
+    assert weights["lr"] == pytest.approx(1e-3)
+    assert gates["lr"] == pytest.approx(8e-3)
+    assert {id(p) for p in gates["params"]} == {id(p) for mask, _ in model.masks for p in mask.parameters()}
+    with pytest.raises(InputError, match="speed"):
+        tiny(mask=partial(factory, speed=0.0))
+
+
+def test_a_proximal_step_is_as_long_as_the_mask_is_fast() -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+    mask = GroupLassoMask((1, 1), strength=0.5)
+    mask.speed = 3.0
+    nn.utils.parametrize.register_parametrization(layer, "weight", mask)
+    follow_step([Masked(mask, layer)], rate=0.1, step=1)
+    assert layer.weight.item() == pytest.approx(1 - 0.1 * 3 * 0.5)
+
+
+def test_tiny_kernels_do_not_matter_though_they_are_not_cut() -> None:
+    convolution, linear = nn.Conv2d(2, 2, 3), nn.Linear(3, 2)
+    network = nn.Sequential(convolution, nn.Flatten(), linear)
+    with torch.no_grad():
+        nn.init.ones_(convolution.weight)[0, 0] = 0.9e-3
+        convolution.weight[1, 1] = 1.1e-3
+        nn.init.ones_(linear.weight)[0, :2] = torch.tensor([1e-9, 0.0])
+    assert density(network) == (9, 10)
+    assert effective_density(network) == pytest.approx(7 / 10)
+    assert effective_density(network, threshold=0.5) == pytest.approx(6 / 10)
+
+
+def test_a_layer_that_is_cut_altogether_has_no_pair_that_matters() -> None:
+    layer = nn.Linear(2, 2)
+    nn.init.zeros_(layer.weight)
+    assert effective_density(layer) == 0
