@@ -9,7 +9,7 @@ import yaml
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.masks.random_mask import RandomMask
-from disentangle_pl.studies.sparsity_table import DENSE, RANDOM, layer_densities
+from disentangle_pl.studies.sparsity_table import is_learned, layer_densities
 
 HEAD = """# The control of learned masks: random masks as dense in every layer, for the same data, seeds and steps.
 #   disentangle-pl sweep {path} --parallel 2
@@ -32,7 +32,7 @@ def write_controls(runs: pd.DataFrame, folder: Path) -> Iterator[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for data_set, mine in runs.groupby("data_set", sort=False):
-        learned = mine[(mine["kind"] != DENSE) & ~mine["kind"].str.startswith(RANDOM)]
+        learned = mine[mine["kind"].map(is_learned)]
         lists = [layer_densities(found) for _, found in learned.groupby(["kind", "rank"])]
         if not lists:
             continue

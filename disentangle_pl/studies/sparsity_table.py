@@ -1,17 +1,12 @@
-"""Runs with masks in order: data, kind and achieved density, compared with dense networks and random masks."""
+"""Runs with masks in order: their data, the kind of the mask and its settings, and the density that came of it."""
 
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.intervals import bootstrap_interval
-from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.labels import short_names, short_value
 from disentangle_pl.studies.run_groups import SEED, configured, group_numbers, meaningful, same, telling, varying
 from disentangle_pl.studies.run_table import finished
@@ -66,71 +61,9 @@ def arrange(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return made
 
 
-def compare(runs: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
-    """Compare every setting of every mask with the dense network and with random masks of the same density.
-
-    Differences are paired by seed. The random masks are those with the same density in every layer where such runs
-    are given; otherwise the scores of random masks are interpolated in the logarithm of the density, for every seed.
-
-    Args:
-        runs: As `arrange` returns them.
-        scores: Columns to compare.
-
-    Returns:
-        One row for each data set, kind, setting and score: `rank`, `density`, `n`, `mean`, `low`, `high` (95 %
-        bootstrap interval over seeds); `gain`, `gain_low`, `gain_high` over the dense network (95 % t interval) and
-        its `gain_p`; `over`, `over_low`, `over_high` and `over_p` likewise over random masks, `control` (how these
-        were matched). The p-values are corrected after Holm (1979) over all settings of a data set and score.
-    """
-    rows = []
-    for (data_set, score), mine in _pieces(runs, scores):
-        dense = _by_seed(mine[mine["kind"] == DENSE], score)
-        for (kind, rank), found in mine.groupby(["kind", "rank"], sort=True):
-            values = _by_seed(found, score)
-            mean, low, high = bootstrap_interval(list(values.values()), resamples=RESAMPLES)
-            first = found.iloc[0]
-            row = {"data_set": data_set, "score": score, "kind": kind, "rank": rank, "setting": first["setting"]}
-            row |= {"density": found["density"].mean(), "n": len(values), "mean": mean, "low": low, "high": high}
-            row |= _paired("gain", values, dense if kind != DENSE else {})
-            learned = kind != DENSE and not str(kind).startswith(RANDOM)
-            control, how = _control(mine, found, score) if learned else ({}, "")
-            rows.append(row | _paired("over", values, control) | {"control": how})
-    table = pd.DataFrame(rows)
-    for column in ("gain_p", "over_p"):
-        table[column] = table.groupby(["data_set", "score"])[column].transform(holm)
-    return table
-
-
-def trends(runs: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
-    """Correlate every score with the density, over the runs of a kind and the dense ones.
-
-    Returns:
-        One row for each data set, kind and score: `n` runs, `rho` (Spearman) and its `p`, corrected after Holm over the
-        kinds of a data set and score. A positive rho: sparser is lower.
-    """
-    rows = []
-    for (data_set, score), mine in _pieces(runs, scores):
-        for kind in sorted(set(mine["kind"]) - {DENSE}):
-            here = mine[mine["kind"].isin([kind, DENSE])]
-            vary = here["density"].nunique() > 1 and here[score].nunique() > 1
-            rho, p = stats.spearmanr(here["density"], here[score]) if vary else (math.nan, math.nan)
-            rows.append(
-                {"data_set": data_set, "score": score, "kind": kind, "n": len(here), "rho": float(rho), "p": float(p)}
-            )
-    table = pd.DataFrame(rows)
-    table["p"] = table.groupby(["data_set", "score"])["p"].transform(holm)
-    return table
-
-
-def holm(values: pd.Series) -> Values:
-    """Correct p-values (n,) for their number; NaN stays NaN and does not count (Holm 1979)."""
-    p = values.to_numpy(float)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    corrected = np.full(len(p), math.nan)
-    factors = np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * factors))
-    return corrected
+def is_learned(kind: str) -> bool:
+    """Tell whether a kind chooses its pairs by the data: it is neither dense nor random."""
+    return kind != DENSE and not kind.startswith(RANDOM)
 
 
 def layer_densities(found: pd.DataFrame) -> list[float]:
@@ -199,64 +132,13 @@ def _named_controls(runs: pd.DataFrame) -> list[str]:
             lists[data_set, tuple(layer_densities(found))] = kind
     named = []
     for row in runs.to_dict("records"):
-        asked = _listed(row.get(f"{MASK}.density")) if row["kind"] == RANDOM else None
+        asked = listed(row.get(f"{MASK}.density")) if row["kind"] == RANDOM else None
         known = lists.get((row["data_set"], asked)) if asked else None
         named.append(f"{MATCHED}{known}" if known else f"{RANDOM}, by layer" if asked else row["kind"])
     return named
 
 
-def _listed(density: Any) -> tuple[float, ...] | None:
+def listed(density: Any) -> tuple[float, ...] | None:
+    """Return the densities of the layers that a random mask was given one by one, or None if it was not."""
     loaded = json.loads(density) if isinstance(density, str) else density
     return tuple(loaded) if isinstance(loaded, list) else None
-
-
-def _pieces(runs: pd.DataFrame, scores: Sequence[str]) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    return [
-        ((str(data_set), score), mine[np.isfinite(mine[score].to_numpy(float))])
-        for data_set, mine in runs.groupby("data_set", sort=False)
-        for score in scores
-    ]
-
-
-def _by_seed(found: pd.DataFrame, score: str) -> dict[Any, float]:
-    return found.groupby("seed")[score].mean().to_dict()
-
-
-def _control(mine: pd.DataFrame, found: pd.DataFrame, score: str) -> tuple[dict[Any, float], str]:
-    """Return the scores of random masks as dense as some runs, by seed, and how they were matched."""
-    kind, wanted = found["kind"].iloc[0], None
-    matched = mine[mine["kind"] == f"{MATCHED}{kind}"]
-    if len(matched):
-        wanted = tuple(layer_densities(found))
-        exact = matched[[_listed(value) == wanted for value in matched[f"{MASK}.density"]]]
-        if len(exact):
-            return _by_seed(exact, score), "same density in every layer"
-    control = _interpolated(mine, score)(found)
-    return control, "same density over all, interpolated" if control else ""
-
-
-def _interpolated(mine: pd.DataFrame, score: str) -> Callable[[pd.DataFrame], dict[Any, float]]:
-    curves: dict[Any, tuple[Values, Values]] = {}
-    for seed, curve in mine[mine["kind"].isin([RANDOM, DENSE])].groupby("seed"):
-        if (curve["kind"] == RANDOM).any():
-            means = curve.groupby("density")[score].mean()
-            curves[seed] = (np.log(means.index.to_numpy(float)), means.to_numpy(float))
-
-    def at(found: pd.DataFrame) -> dict[Any, float]:
-        asked: dict[Any, float] = found.groupby("seed")["density"].mean().clip(1e-9).map(math.log).to_dict()
-        inside = {seed: x for seed, x in asked.items() if seed in curves and x >= curves[seed][0][0]}
-        return {seed: float(np.interp(x, *curves[seed])) for seed, x in inside.items()}
-
-    return at
-
-
-def _paired(name: str, values: dict[Any, float], others: dict[Any, float]) -> dict[str, float]:
-    """Return the mean difference over the seeds that both have, with its t interval and p-value."""
-    gains = np.array([value - others[seed] for seed, value in values.items() if seed in others])
-    mean, low, high, p = float(gains.mean()) if len(gains) else math.nan, math.nan, math.nan, math.nan
-    error = float(gains.std(ddof=1)) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
-    if error > SAME:
-        students = stats.t(len(gains) - 1)
-        half = float(students.ppf((1 + LEVEL) / 2)) * error
-        low, high, p = mean - half, mean + half, 2 * float(students.sf(abs(mean) / error))
-    return {name: mean, f"{name}_low": low, f"{name}_high": high, f"{name}_p": p}

@@ -10,11 +10,13 @@ import pytest
 import yaml
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.studies.sparsity import report_sparsity, unfinished
+from disentangle_pl.studies.sparsity import report_sparsity
+from disentangle_pl.studies.sparsity_compare import compare, holm, pooled, trends
 from disentangle_pl.studies.sparsity_control import write_controls
 from disentangle_pl.studies.sparsity_layers import by_layer, over_rotation
 from disentangle_pl.studies.sparsity_plots import by_density, by_strength
-from disentangle_pl.studies.sparsity_table import arrange, compare, holm, layer_densities, trends
+from disentangle_pl.studies.sparsity_table import arrange, layer_densities
+from disentangle_pl.studies.sparsity_words import unfinished
 from disentangle_pl.sweeps.sweep_file import read_sweep
 
 MIG = "disentanglement/mig"
@@ -104,6 +106,17 @@ def test_the_layers_of_a_control_are_the_masked_ones_in_order() -> None:
     assert layer_densities(mine.assign(**{"model.placement.pixels": True})) == [1, 0.25, 0.125, 0.25, 1]
 
 
+def test_settings_of_a_kind_are_pooled_within_every_seed() -> None:
+    (found,) = pooled(arrange(study(), MIG), [MIG]).to_dict("records")
+    gains = np.array([(0 - 0.2) / 2, (0.01 - 0.2 + 0.001) / 2, (0.03 - 0.2 + 0.003) / 2])
+    assert found["kind"] == "ProximalL1Mask"
+    assert found["seeds"] == 3
+    assert found["gain"] == pytest.approx(gains.mean())
+    half = 4.302653 * gains.std(ddof=1) / math.sqrt(3)
+    assert found["gain_high"] == pytest.approx(gains.mean() + half, abs=1e-6)
+    assert found["over"] == pytest.approx(0.2 + np.mean([0, 0.01, 0.03]))  # only the denser setting has a control
+
+
 def test_p_values_are_corrected_after_holm() -> None:
     corrected = holm(pd.Series([0.04, math.nan, 0.01, 0.03]))
     np.testing.assert_allclose(corrected, [0.06, math.nan, 0.03, 0.06])
@@ -125,6 +138,7 @@ def test_the_report_says_nothing_where_nothing_is_and_more_where_it_is(
     said = capsys.readouterr().out
     assert "dense 0.513 (n = 3); best mean 0.527 by ProximalL1Mask (strength=0.1) at density 0.25" in said
     assert "Of 2 settings, 0 are above and 1 below the dense network" in said
+    assert "ProximalL1Mask over all its settings is +0.213" in said
     assert "Of 1 settings, 1 are above and 0 below random masks of the same density" in said
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"runs.tsv", "comparison.tsv", "trends.tsv", "findings.md", "strength.png", "density.png"} <= names
