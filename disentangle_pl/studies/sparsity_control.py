@@ -1,5 +1,6 @@
 """Sweeps of the strictest control: random masks that are as dense as learned ones in every single layer."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from disentangle_pl.studies.sparsity_table import is_learned, layer_densities
 HEAD = """# The control of learned masks: random masks as dense in every layer, for the same data, seeds and steps.
 #   disentangle-pl sweep {path} --parallel 2
 """
+EVEN = 0.02
 COMMAND = ["${env}", "${interpreter}", "-m", "disentangle_pl", "fit", "${args}"]
 
 
 def write_controls(runs: pd.DataFrame, folder: Path) -> Iterator[Path]:
     """Write a sweep file, and the recipe that it varies, for every data set with learned masks.
+
+    Masks that are equally dense in all layers are left out: plain random masks are their control.
 
     Args:
         runs: As `sparsity_table.arrange` returns them.
@@ -33,10 +37,11 @@ def write_controls(runs: pd.DataFrame, folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for data_set, mine in runs.groupby("data_set", sort=False):
         learned = mine[mine["kind"].map(is_learned)]
-        lists = [layer_densities(found) for _, found in learned.groupby(["kind", "rank"])]
+        wanted = (layer_densities(found) for _, found in learned.groupby(["kind", "rank"]))
+        lists = [shares for shares in wanted if max(shares) - min(shares) > EVEN]
         if not lists:
             continue
-        name = "".join(letter if letter.isalnum() else "_" for letter in str(data_set)).strip("_").lower()
+        name = re.sub(r"\W+", "_", str(data_set)).strip("_").lower()
         recipe, path = folder / f"{name}.yaml", folder / f"sweep_{name}.yaml"
         recipe.write_text(yaml.safe_dump(_recipe(learned.iloc[0]), sort_keys=False))
         kind = f"{RandomMask.__module__}.{RandomMask.__qualname__}"
