@@ -41,6 +41,8 @@ def arrange(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         )
     runs = configured(finished(table, metric)).reset_index(drop=True)
     keys = meaningful(runs)
+    # a switch that older runs do not know is off
+    runs[keys] = runs[keys].map(lambda value: None if same(value) in ("False", "false") else value)
     masks = [key for key in keys if key == MASK or key.startswith(f"{MASK}.")]
     if MASK not in masks or runs[MASK].isna().all():
         raise InputError("none of these runs has a mask: give runs of a sweep over model.mask")
@@ -87,7 +89,8 @@ def _ranks(groups: pd.Series, densities: pd.Series) -> pd.Series:
 
 
 def _left_out(run: pd.Series, place: str) -> bool:
-    return same(run.get(f"model.placement.{place}")) in ("False", "false")
+    key = f"model.placement.{place}"
+    return key in run and same(run[key]) in (None, "False", "false")
 
 
 def _number(column: str) -> int:

@@ -9,7 +9,7 @@ from disentangle_pl.studies.run_table import tidy
 from disentangle_pl.studies.sweep_plots import plot_sweep
 from disentangle_pl.sweeps.board import loss
 from disentangle_pl.sweeps.engine import Coordinator
-from disentangle_pl.sweeps.journal import FINISHED, STOPPED
+from disentangle_pl.sweeps.journal import ENDED, FINISHED, STOPPED
 
 SCORES = ("disentanglement/", "layers/", "sharing/", "sparsity/", "val/", "test/")
 
@@ -39,7 +39,27 @@ def write_plots(now: Coordinator) -> list[Path]:
 
 
 def table(now: Coordinator) -> pd.DataFrame:
-    """Return the runs, best first."""
+    """Return the runs, best first.
+
+    Runs whose folders are gone, as after a move of the journal alone, keep what `results.tsv` says of them.
+    """
+    found, path = _table(now), now.folder / "results.tsv"
+    gone = [trial.name for trial in now.trials if trial.state in ENDED and not now.run_folder(trial).is_dir()]
+    if not gone or not path.is_file():
+        return found
+    known = pd.read_csv(path, sep="\t")
+    kept = known[known["run"].isin(gone)].drop(columns=["state", "attempts", "message"], errors="ignore")
+    here = [name for name in found if name not in kept or name == "run"]
+    moved = found[found["run"].isin(kept["run"])][here].merge(kept, on="run")
+    both = pd.concat([found[~found["run"].isin(kept["run"])], moved], ignore_index=True)
+    metric = now.sweep.metric
+    if metric is None or metric.name not in both:
+        return both
+    order = (both[metric.name].astype(float) * metric.sign).where(both["state"].isin((FINISHED, STOPPED)))
+    return both.loc[order.sort_values(kind="stable").index]
+
+
+def _table(now: Coordinator) -> pd.DataFrame:
     metric = now.sweep.metric
     rows = []
     for trial in sorted(now.trials, key=lambda trial: loss(now, trial)):
@@ -49,7 +69,8 @@ def table(now: Coordinator) -> pd.DataFrame:
             row |= {metric.name: values[-1], "best": metric.sign * min(metric.sign * value for value in values)}
         rows.append(row | {"step": now.history(trial).step(), "attempts": trial.attempts, "message": trial.message})
     made = pd.DataFrame(rows)
-    ended = [now.run_folder(trial) for trial in now.trials if trial.state in (FINISHED, STOPPED)]
+    folders = [now.run_folder(trial) for trial in now.trials if trial.state in (FINISHED, STOPPED)]
+    ended = [folder for folder in folders if folder.is_dir()]
     if not ended:
         return made
     scores = tidy(ended)

@@ -71,6 +71,18 @@ def test_runs_are_arranged_by_kind_and_density() -> None:
     assert (runs[runs["kind"] == "dense"]["density"] == 1).all()
 
 
+def test_a_switch_that_older_runs_do_not_know_is_off() -> None:
+    rows = study().to_dict("records")
+    mixed = pd.DataFrame(
+        [row | ({"model.placement.whole_channels": False} if i % 2 else {}) for i, row in enumerate(rows)]
+    )
+    runs = arrange(mixed, MIG)
+    assert set(runs["data_set"]) == {"Sprites"}
+    assert runs["rank"].tolist() == arrange(study(), MIG)["rank"].tolist()
+    on = arrange(mixed.assign(**{"model.placement.whole_channels": [i % 2 == 0 for i in range(len(mixed))]}), MIG)
+    assert set(on["data_set"]) == {"Sprites, whole_channels=true", "Sprites, whole_channels=null"}
+
+
 def test_differences_are_paired_by_seed_and_random_masks_interpolated_in_the_logarithm() -> None:
     found = compare(arrange(study(), MIG), [MIG])
     best = row(found, "ProximalL1Mask", 1)

@@ -3,6 +3,7 @@
 import csv
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,24 @@ def test_a_run_whose_folder_is_damaged_afterwards_loses_its_rank(tmp_path: Path)
     assert damaged["state"] == "corrupt"
     assert damaged["val/score"] == ""
     assert "config.yaml" in damaged["message"]
+
+
+def test_a_journal_goes_on_where_the_folders_of_its_runs_are_not(tmp_path: Path) -> None:
+    path = sweep_file(tmp_path, {"slope": [1, 3, 2]}, FAKE)
+    path.write_text(path.read_text().replace("disentanglement/mig", "val/score"))
+    out = f"--out={tmp_path / 'out'}"
+    assert sweep(str(path), out, "--count=2") == 0
+    before = {row["run"]: row for row in table(tmp_path / "out")}
+    for name in before:
+        shutil.rmtree(tmp_path / "out" / name)
+    assert sweep(str(path), out) == 0
+    after = table(tmp_path / "out")
+    assert len(after) == 3
+    for row in after:
+        known = before.get(row["run"], row)
+        assert known == row
+    scores = [float(row["val/score"]) for row in after]
+    assert scores == sorted(scores, reverse=True)
 
 
 def test_on_a_terminal_the_table_is_live(tmp_path: Path) -> None:
