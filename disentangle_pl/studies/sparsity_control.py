@@ -62,7 +62,9 @@ def write_controls(runs: pd.DataFrame, folder: Path) -> Iterator[Path]:
 
 def _recipe(run: pd.Series) -> dict[str, Any]:
     """Return the configuration of a run without its mask, name and seed."""
-    source = Path(run["folder"] or "nowhere") / "config.yaml"
+    if not run["folder"]:
+        raise InputError("a control needs the folder of every run, and a table has none: give the run folders")
+    source = Path(run["folder"]) / "config.yaml"
     try:
         config = yaml.safe_load(source.read_text())
         config["model"]["init_args"].pop("mask", None)
