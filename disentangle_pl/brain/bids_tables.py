@@ -4,18 +4,15 @@ Source: Gorgolewski et al. 2016, The brain imaging data structure, Scientific Da
 specification 1.9.
 """
 
-import re
 from pathlib import Path
 
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.brain.clocks import since_first
-from disentangle_pl.brain.fields import COLUMNS, KEYS, TRAITS, fields, fill, is_score, typed
+from disentangle_pl.brain.fields import COLUMNS, KEYS, TRAITS, fields, fill, holds_for_life, is_score, typed
 from disentangle_pl.brain.tables import listing, read_table
 from disentangle_pl.errors import InputError
-
-_FOR_LIFE = re.compile("educ|apoe")
 
 
 def describe(scans: pd.DataFrame, root: Path) -> pd.DataFrame:
@@ -86,7 +83,7 @@ def _fill_person(known: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     first = person.map(people.set_index("participant_id")["age"])
     age, years = known["age"].astype("float64"), known["years"]
     others = [name for name in people.columns if name not in (*COLUMNS, "time")]
-    always = [name for name in others if _FOR_LIFE.search(name) or not is_score(name, people[name])]
+    always = [name for name in others if holds_for_life(name) or not is_score(name, people[name])]
     always += TRAITS if known["diagnosis"].isna().all() else ["sex", "site"]
     filled = fill(known, people[["participant_id", *always]], ["participant_id"])
     filled["age"] = age.fillna(first + years).fillna(first.where(~person.duplicated()))

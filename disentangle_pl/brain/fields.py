@@ -20,6 +20,7 @@ _SPELLINGS = {
 }
 _SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 _SCORES = {"cdrsb": "cdr_sb", "cdrsum": "cdr_sb", "cdr_sob": "cdr_sb", "cdrtot": "cdr", "cdr_global": "cdr"}
+_FOR_LIFE = re.compile("sex|.*(educ|apoe).*")
 _NO_SCORES = {*COLUMNS, "time", "acq_time", *(name for names in _SPELLINGS.values() for name in names)}
 
 
@@ -55,6 +56,11 @@ def fields(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     others = [name for name in table.columns if name not in _NO_SCORES and not name.startswith("unnamed")]
     renamed = table[others].rename(columns=_SCORES)
     return pd.DataFrame(known, index=table.index).join(renamed.loc[:, ~renamed.columns.duplicated()])
+
+
+def holds_for_life(name: str) -> bool:
+    """Tell whether a column says the same at every visit: sex, education, genes."""
+    return _FOR_LIFE.fullmatch(name) is not None
 
 
 def sexes(cells: pd.Series) -> pd.Series:

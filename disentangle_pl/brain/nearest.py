@@ -3,7 +3,7 @@
 import pandas as pd
 
 from disentangle_pl.brain.clinical import Clinical
-from disentangle_pl.brain.fields import GAP, fill
+from disentangle_pl.brain.fields import GAP, fill, holds_for_life
 from disentangle_pl.brain.mapping import Mapping
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
@@ -20,8 +20,10 @@ def join_clinical(
     Time runs from study entry: `entry_years` of a scan against `time` of a row. Where one of them is unknown the two
     ages are compared, and where these are unknown too, `years` of the scan, as if the first scan were at entry; this is
     said. Of two rows equally near the earlier one is taken. A table without time has one row a participant, which holds
-    for all scans. What the scans' own tables say is kept. The age at the scan is that of the row, moved by the time
-    between.
+    for all scans. What the scans' own tables say is kept.
+
+    Sex, education and genes hold at every visit, and so need none near. The age at the scan is that of the nearest row
+    which has one, however far, moved by the time between.
 
     Args:
         visits: Table of `read_visits`.
@@ -41,33 +43,36 @@ def join_clinical(
     if not mapping.time:
         return _join_people(visits, clinical, mapping)
     gap = mapping.table + GAP
-    near, pairs = _nearest(visits, clinical.rows, window)
-    found = near.drop(columns=["participant_id", "time", "by_years"]).rename(columns={"shift": gap})
-    found["age"] = near["age"] + near["shift"]
-    unused = len(clinical.rows) - pairs
+    pairs = _pairs(visits, clinical.rows)
+    within = pairs[pairs["shift"].abs() <= window + _ROUNDING]
+    near = within.drop_duplicates("scan")
+    found = near.drop(columns=["participant_id", "time", "age", "row", "by_years"]).rename(columns={"shift": gap})
+    aged = pairs.dropna(subset="age").drop_duplicates("scan").set_index("scan")
+    ages = (aged["age"] + aged["shift"]).reindex(visits.index)
+    unused = len(clinical.rows) - within["row"].nunique()
     remarks = [
         *clinical.remarks,
         f"{mapping.table}: {len(near)} of {len(visits)} scans have a visit within {window:g} years"
         + (f", {near['shift'].abs().median():.2f} years away in the median" if len(near) else ""),
         f"{mapping.table}: {unused} of {len(clinical.rows)} rows have no scan within {window:g} years",
         *_assumed(near["by_years"], mapping),
-        *_ages_apart(visits["age"], found.set_index("scan")["age"], mapping),
+        *_ages_apart(visits["age"], ages, mapping),
     ]
-    filled = fill(visits.assign(scan=visits.index), found, ["scan"])
-    return filled.drop(columns="scan").assign(**({} if gap in filled else {gap: float("nan")})), remarks
+    always = ["participant_id", *filter(holds_for_life, clinical.rows.columns)]
+    people = clinical.rows[always].groupby("participant_id", as_index=False).first()
+    filled = fill(visits.assign(scan=visits.index, age=visits["age"].fillna(ages)), found, ["scan"])
+    return fill(filled.drop(columns="scan"), people, ["participant_id"]), remarks
 
 
-def _nearest(visits: pd.DataFrame, rows: pd.DataFrame, window: float) -> tuple[pd.DataFrame, int]:
-    """Return the nearest row of each scan that has one (columns scan, shift), and how many rows have a scan near."""
+def _pairs(visits: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return every scan (column scan) with every row of its participant and the time between (shift), nearest first."""
     scans = visits[["participant_id", "entry_years", "years"]].assign(scan_age=visits["age"], scan=visits.index)
     both = scans.merge(rows.assign(row=rows.index), on="participant_id")
     shift = (both["entry_years"] - both["time"]).fillna(both["scan_age"] - both["age"])
     both["by_years"] = shift.isna()
     both["shift"] = shift.fillna(both["years"] - both["time"])
-    both["distance"] = both["shift"].abs()
-    both = both[both["distance"] <= window + _ROUNDING].sort_values(["scan", "distance", "time"])
-    best = both.drop_duplicates("scan").drop(columns=["entry_years", "years", "scan_age", "row", "distance"])
-    return best, int(both["row"].nunique())
+    timed = both.dropna(subset="shift").assign(distance=both["shift"].abs()).sort_values(["scan", "distance", "time"])
+    return timed.drop(columns=["entry_years", "years", "scan_age", "distance"])
 
 
 def _join_people(visits: pd.DataFrame, clinical: Clinical, mapping: Mapping) -> tuple[pd.DataFrame, list[str]]:
@@ -99,6 +104,6 @@ def _assumed(by_years: "pd.Series[bool]", mapping: Mapping) -> list[str]:
 
 
 def _ages_apart(given: pd.Series, found: pd.Series, mapping: Mapping) -> list[str]:
-    apart = int(((given - found.reindex(given.index)).abs() > _FAR).sum())
+    apart = int(((given - found).abs() > _FAR).sum())
     said = f"{apart} scans have an age more than {_FAR:g} year off that of their own tables, which is kept"
     return [f"{mapping.table}: {said}"] if apart else []

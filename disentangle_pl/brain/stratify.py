@@ -83,7 +83,7 @@ def _strata(people: pd.DataFrame, fewest: int) -> tuple[pd.Series, list[str]]:
     known = [name for name in STRATA if people[name].notna().any() and people[name].nunique(dropna=False) > 1]
     if not known:
         return pd.Series("", index=people.index), [
-            "the split is not stratified: nothing that differs is known of people"
+            "the split is not stratified: nothing is known that tells people apart"
         ]
     cells = people[known].astype("str").fillna("unknown")
     left = pd.Series(True, index=people.index)
@@ -121,9 +121,9 @@ def _together(
 def _group(visits: pd.DataFrame, name: str) -> pd.Series:
     if name not in visits.columns:
         raise InputError(f"there is no column {name} to group by: choose one of {', '.join(map(str, visits.columns))}")
-    lacking = visits.loc[visits[name].isna(), "participant_id"].unique().tolist()
     known = visits.groupby("participant_id")[name].transform("first")
-    if known.isna().any():
+    lacking = visits.loc[known.isna(), "participant_id"].unique().tolist()
+    if lacking:
         raise InputError(f"{name} is not known of {listing(lacking)}: they cannot be grouped by it")
     return visits[name].fillna(known)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
+from rich.console import Console
 from rich.progress import track
 
 from disentangle_pl.brain.bids import is_bids, read_bids
@@ -94,7 +95,7 @@ def find_visits(source: Path, check: bool = False, strict: bool = False) -> Foun
     visits, skipped, layout = _read_folder(source) if source.is_dir() else (*read_scan_table(source), "table")
     visits = _dated(visits.sort_values(KEYS, key=natural, ignore_index=True))
     usable = []
-    for path in track(visits["path"], "Opening scans", disable=not check, transient=True):
+    for path in track(visits["path"], "Opening scans", console=Console(stderr=True), disable=not check, transient=True):
         fault = _fault(path, check)
         usable.append(not fault)
         skipped += [(path, fault)] if fault else []

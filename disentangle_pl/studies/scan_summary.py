@@ -49,7 +49,7 @@ def _range(values: pd.Series) -> str:
     if known.empty:
         return "unknown"
     return (
-        f"{known.min():.1f} to {known.max():.1f}, median {known.median():.1f}, known of {len(known)} of {len(values)}"
+        f"{known.min():.3g} to {known.max():.3g}, median {known.median():.3g}, known of {len(known)} of {len(values)}"
     )
 
 

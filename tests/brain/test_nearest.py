@@ -32,7 +32,9 @@ def test_the_nearest_visit_within_the_window_is_taken() -> None:
     np.testing.assert_allclose(
         table["mine_gap_years"], [0.1, -0.2, NAN, NAN], err_msg="positive: the clinic came first"
     )
-    np.testing.assert_allclose(table["age"], [70.1, 71.2, NAN, NAN], err_msg="that of the row, moved to the scan")
+    np.testing.assert_allclose(
+        table["age"], [70.1, 71.2, 74, NAN], err_msg="that of the nearest row, moved to the scan"
+    )
     assert table["diagnosis"].fillna("?").tolist() == ["CN", "AD", "?", "?"]
     assert remarks == [
         "mine: 2 of 4 scans have a visit within 0.5 years, 0.15 years away in the median",
@@ -68,6 +70,17 @@ def test_without_any_clock_the_first_scan_counts_as_entry_and_this_is_said() -> 
     assert table["mmse"].tolist() == [30, 20]
     np.testing.assert_allclose(table["age"], [70, 72])
     assert "mine: 2 scans have neither an age nor a time since study entry: the first scan counts as entry" in remarks
+
+
+def test_sex_education_and_genes_need_no_visit_near_and_ages_take_the_nearest_row_that_has_one() -> None:
+    visits = scans(participant_id=["a", "a", "b"], entry_years=[0, 3, 0])
+    cells = {"participant_id": ["a", "a"], "time": [0, 2.0], "age": [70, NAN], "sex": [None, "F"], "apoe4": [2, NAN]}
+    clinical = Clinical(pd.DataFrame({**cells, "mmse": [30, 29]}), [])
+    table, _ = join_clinical(visits, clinical, MINE)
+    assert table["sex"].fillna("?").tolist() == ["F", "F", "?"]
+    np.testing.assert_equal(table["apoe4"].to_numpy(), [2, 2, NAN])
+    np.testing.assert_equal(table["mmse"].to_numpy(), [30, NAN, NAN])
+    np.testing.assert_equal(table["age"].to_numpy(), [70, 73, NAN])
 
 
 def test_what_is_known_stays_and_ages_that_disagree_are_counted() -> None:
