@@ -10,7 +10,7 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.brain.clocks import since_first
-from disentangle_pl.brain.fields import COLUMNS, KEYS, TRAITS, fields, fill, holds_for_life, is_score, typed
+from disentangle_pl.brain.fields import COLUMNS, KEYS, TRAITS, fields, fill, holds_for_life, is_score, tidied, typed
 from disentangle_pl.brain.tables import listing, read_table
 from disentangle_pl.errors import InputError
 
@@ -44,9 +44,9 @@ def describe(scans: pd.DataFrame, root: Path) -> pd.DataFrame:
 
 
 def _by_visit(root: Path) -> list[pd.DataFrame]:
-    sessions = [_read_sessions(path) for path in sorted(root.glob("sub-*/sub-*_sessions.tsv"))]
+    paths = sorted(root.glob("sub-*/sub-*_sessions.tsv"))
     tools = [table for table in map(_read_keyed, sorted(root.glob("phenotype/*.tsv"))) if "session_id" in table.columns]
-    return [*([pd.concat(sessions, ignore_index=True)] if sessions else []), *tools]
+    return [*([_read_sessions(paths)] if paths else []), *tools]
 
 
 def _by_person(root: Path) -> list[pd.DataFrame]:
@@ -54,10 +54,18 @@ def _by_person(root: Path) -> list[pd.DataFrame]:
     return [table for table in map(_read_keyed, paths) if "session_id" not in table.columns]
 
 
-def _read_sessions(path: Path) -> pd.DataFrame:
-    table = read_table(path, ["session_id"])
-    keys = pd.DataFrame({"participant_id": path.parent.name, "session_id": _labelled(table["session_id"], "ses-")})
-    return _keyed(keys, table, path)
+def _read_sessions(paths: list[Path]) -> pd.DataFrame:
+    """Read the sessions of all participants; together, since what `fields` does costs as much for one as for all."""
+    tables = [tidied(read_table(path, ["session_id"])) for path in paths]
+    people = [path.parent.name for path in paths]
+    table = pd.concat(tables, keys=people, names=["participant_id"]).reset_index("participant_id")
+    keys = table[["participant_id"]].assign(session_id=_labelled(table["session_id"], "ses-"))
+    try:
+        return _keyed(keys.reset_index(drop=True), table.reset_index(drop=True), paths[0])
+    except InputError:
+        for path, each in zip(paths, tables, strict=True):
+            _keyed(pd.DataFrame({"session_id": _labelled(each["session_id"], "ses-")}), each, path)
+        raise
 
 
 def _read_keyed(path: Path) -> pd.DataFrame:
@@ -72,7 +80,7 @@ def _read_keyed(path: Path) -> pd.DataFrame:
 def _keyed(keys: pd.DataFrame, table: pd.DataFrame, path: Path) -> pd.DataFrame:
     twice = keys[keys.duplicated()]
     if len(twice):
-        names = [" ".join(row[-1:] if "_sessions" in path.name else row) for row in twice.to_numpy().tolist()]
+        names = [" ".join(row) for row in twice.to_numpy().tolist()]
         raise InputError(f"{path} has more than one row of {listing(names)}: keep one each")
     return keys.join(fields(table, path))
 

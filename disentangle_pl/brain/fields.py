@@ -29,6 +29,12 @@ def tidy(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", str(name).lower()).strip("_")
 
 
+def tidied(table: pd.DataFrame) -> pd.DataFrame:
+    """Tidy the names of all columns; of several that become the same the first is kept."""
+    renamed = table.rename(columns=tidy)
+    return renamed.loc[:, ~renamed.columns.duplicated()]
+
+
 def fields(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Read what is known of each row of a table of text.
 
@@ -43,8 +49,7 @@ def fields(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     Raises:
         InputError: If an age or a time cannot be read.
     """
-    table = table.rename(columns=tidy)
-    table = table.loc[:, ~table.columns.duplicated()]
+    table = tidied(table)
     known = {
         "age": numbers(table, "age", path),
         "years": numbers(table, "years", path),

@@ -61,6 +61,14 @@ def test_mostly_numbers_are_no_score_and_this_is_said(tmp_path: Path, caplog: py
     assert "not scores, as not all cells are numbers: abeta ('>1700')" in caplog.text
 
 
+def test_columns_of_sessions_are_spelt_as_each_likes(tmp_path: Path) -> None:
+    two_people(tmp_path)
+    (tmp_path / "sub-1" / "sub-1_sessions.tsv").write_text("session_id\tMMSE\tmmse\nses-1\t25\t1\nses-2\t24\t1\n")
+    (tmp_path / "sub-2" / "sub-2_sessions.tsv").write_text("mmse\tsession_id\n30\t1\n")
+    visits = read_visits(tmp_path)
+    assert visits["mmse"].tolist() == [25, 24, 30]
+
+
 def test_diagnoses_of_sessions_are_not_filled_with_those_of_people(tmp_path: Path) -> None:
     two_people(tmp_path)
     (tmp_path / "participants.tsv").write_text("participant_id\tdiagnosis\nsub-1\tCN\nsub-2\tCN\n")

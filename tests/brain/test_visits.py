@@ -69,10 +69,13 @@ def test_years_stay_unknown_where_the_first_visit_is_undated(tmp_path: Path) -> 
         ("participants.tsv", "participant_id\nsub-01\n01\n", "more than one row of sub-01"),
         ("sub-01/sub-01_sessions.tsv", "session_id\tacq_time\nses-1\tyesterday\n", "no ISO 8601 time"),
         ("sub-01/sub-01_sessions.tsv", "", "cannot be read as a table"),
+        ("sub-01/sub-01_sessions.tsv", "session_id\nses-1\n1\n", "more than one row of ses-1: keep one each"),
+        ("sub-02/sub-02_sessions.tsv", "session_id\tage\nses-1\t?\n", r"'\?' as age in line 2"),
     ],
 )
 def test_wrong_bids_tables_are_named(tmp_path: Path, name: str, text: str, what: str) -> None:
-    touch(tmp_path, "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz")
+    touch(tmp_path, "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz", "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz")
+    (tmp_path / "sub-01" / "sub-01_sessions.tsv").write_text("session_id\tage\nses-1\t70\n")
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=what) as error:
         read_visits(tmp_path)
