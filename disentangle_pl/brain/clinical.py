@@ -80,7 +80,12 @@ def _read(path: Path, mapping: Mapping) -> pd.DataFrame:
 def _participants(table: pd.DataFrame, mapping: Mapping, path: Path) -> pd.Series:
     who = mapping.participant
     matches = table[who.column].str.strip().map(re.compile(who.pattern).fullmatch, na_action="ignore")
-    people = matches.map(lambda match: match.expand(who.template) if match else None, na_action="ignore").astype(object)
+    try:
+        people = matches.map(lambda match: match.expand(who.template) if match else None, na_action="ignore").astype(
+            object
+        )
+    except (re.error, IndexError) as error:
+        raise InputError(f"the template {who.template!r} does not fit the pattern {who.pattern!r} ({error})") from error
     if people.isna().all():
         cells = listing([repr(cell) for cell in table[who.column].dropna().head(3)]) or "nothing"
         raise InputError(f"{path} has no participant that fits {who.pattern!r}: its {who.column} has {cells}")

@@ -36,10 +36,12 @@ def join_clinical(
         where the clinical visit came first; and what happened, in sentences.
 
     Raises:
-        InputError: If the window is negative, or a table without time repeats a participant.
+        InputError: If the window is negative, nobody in the table has a scan, or a table without time repeats a
+            participant.
     """
     if not window >= 0:
         raise InputError(f"window {window} must be 0 years or more")
+    clinical = clinical._replace(rows=_as_scans_write(clinical.rows, visits, mapping))
     if not mapping.time:
         return _join_people(visits, clinical, mapping)
     gap = mapping.table + GAP
@@ -62,6 +64,18 @@ def join_clinical(
     people = clinical.rows[always].groupby("participant_id", as_index=False).first()
     filled = fill(visits.assign(scan=visits.index, age=visits["age"].fillna(ages)), found, ["scan"])
     return fill(filled.drop(columns="scan"), people, ["participant_id"]), remarks
+
+
+def _as_scans_write(rows: pd.DataFrame, visits: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
+    """Write participants as the scans do, with or without the sub- of BIDS."""
+    scanned = {name.removeprefix("sub-"): name for name in visits["participant_id"]}
+    people = rows["participant_id"].map(lambda name: scanned.get(name.removeprefix("sub-"), name))
+    if not people.isin(visits["participant_id"]).any():
+        raise InputError(
+            f"{mapping.table} has nobody with a scan: it has {listing(people.unique().tolist(), 3)}, the scans are of "
+            f"{listing(list(scanned.values()), 3)}; check the pattern and template of participant in the mapping"
+        )
+    return rows.assign(participant_id=people)
 
 
 def _pairs(visits: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -75,7 +75,7 @@ def _people(visits: pd.DataFrame) -> pd.DataFrame:
     """Return what is known of each participant at the first visit where it is known."""
     in_time = visits.sort_values(["participant_id", "years"], kind="stable")
     people = in_time.groupby("participant_id")[["diagnosis", "sex", "age", "site"]].first()
-    bands = (people["age"].astype("float64") // BAND * BAND).map("{:03.0f}".format)
+    bands = (people["age"].astype("float64") // BAND * BAND).map("{:03.0f}".format, na_action="ignore")
     return people.assign(age_band=bands).sort_index(key=lambda index: natural(index.to_series()))
 
 
@@ -85,7 +85,7 @@ def _strata(people: pd.DataFrame, fewest: int) -> tuple[pd.Series, list[str]]:
         return pd.Series("", index=people.index), [
             "the split is not stratified: nothing is known that tells people apart"
         ]
-    cells = people[known].astype("str").fillna("unknown")
+    cells = people[known].fillna("unknown").astype("str")
     left = pd.Series(True, index=people.index)
     strata = pd.Series("", index=people.index)
     for depth in range(len(known), 0, -1):

@@ -133,5 +133,8 @@ def test_a_pattern_that_fits_nobody_shows_what_there_is(tmp_path: Path) -> None:
             written(tmp_path, "OASISID,AgeatEntry,GENDER,EDUC,APOE\nOAS1,1,1,1,1\nOAS2,1,1,1,1\n"),
             load_mapping("oasis3_demographics"),
         )
+    twisted = Mapping("mine", Participant("id", r"(\d)", r"sub-\2"))
+    with pytest.raises(InputError, match=r"the template 'sub-.*' does not fit the pattern"):
+        read_clinical(written(tmp_path, "id\n1\n"), twisted)
     with pytest.raises(InputError, match=r"has no sub-\*/sub-\*_sessions.tsv"):
         read_clinical(tmp_path, load_mapping("clinica"))

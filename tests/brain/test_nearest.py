@@ -95,7 +95,7 @@ def test_what_is_known_stays_and_ages_that_disagree_are_counted() -> None:
 
 
 def test_nothing_near_leaves_empty_columns() -> None:
-    table, remarks = join_clinical(scans(participant_id=["a"], entry_years=[0]), rows(("b", 0, 1, "CN", 2)), MINE)
+    table, remarks = join_clinical(scans(participant_id=["a"], entry_years=[0]), rows(("a", 2, NAN, "CN", 2)), MINE)
     assert table["mine_gap_years"].isna().all()
     assert table["mmse"].isna().all()
     assert remarks[0] == "mine: 0 of 1 scans have a visit within 0.5 years"
@@ -103,6 +103,13 @@ def test_nothing_near_leaves_empty_columns() -> None:
         join_clinical(table, rows(), MINE, -1)
     with pytest.raises(InputError, match="window nan"):
         join_clinical(table, rows(), MINE, NAN)
+
+
+def test_people_are_matched_with_or_without_sub_and_nobody_in_common_is_refused() -> None:
+    visits = scans(participant_id=["007"], entry_years=[0])
+    assert join_clinical(visits, rows(("sub-007", 0, 70, "CN", 30)), MINE)[0]["mmse"].tolist() == [30]
+    with pytest.raises(InputError, match="mine has nobody with a scan: it has sub-7, the scans are of 007; check"):
+        join_clinical(visits, rows(("sub-7", 0, 70, "CN", 30)), MINE)
 
 
 def test_a_table_of_people_holds_at_every_scan() -> None:
