@@ -131,12 +131,12 @@ def fill(scans: pd.DataFrame, other: pd.DataFrame, on: list[str]) -> pd.DataFram
 
 
 def _filled(cells: pd.Series, others: pd.Series) -> pd.Series:
-    return others if cells.isna().all() else cells.fillna(others)
+    return others if cells.isna().all() else cells.where(cells.notna(), others)
 
 
 def _first_known(table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
     cells = pd.Series(None, index=table.index, dtype="str")
     for name in names:
         if name in table.columns:
-            cells = cells.fillna(table[name].astype("str").where(table[name].notna()))
+            cells = cells.where(cells.notna(), table[name].astype("str").where(table[name].notna()))
     return cells
