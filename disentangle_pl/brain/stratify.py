@@ -53,7 +53,10 @@ def stratified(
     people = _people(visits)
     together, remarks = _together(visits, people.index, group, images)
     if together.nunique() < FEWEST:
-        raise InputError(f"{together.nunique()} {group or 'participant'}s cannot be split into three parts: bring more")
+        raise InputError(
+            f"{together.nunique()} groups of people who must stay together ({group or 'participant_id'}, the same "
+            "image) cannot be split into three parts: bring more, or another column"
+        )
     if group:
         strata = pd.Series("", index=people.index)
     else:

@@ -30,7 +30,7 @@ def summary(visits: pd.DataFrame, same: pd.Series) -> list[str]:
         ("scores", _known(visits, scores_of(visits))),
         *[(name, _range(visits[name].abs())) for name in map(str, visits.columns) if name.endswith(GAP)],
     ]
-    twice = visits.loc[same.notna(), "path"].tolist()
+    twice = visits["path"][same.dropna().sort_values(kind="stable").index].tolist()
     said = [f"  {name:<20} {text}" for name, text in lines]
     return said + ([f"the same image more than once, {len(twice)} scans:", *_indented(most(twice))] if twice else [])
 

@@ -101,9 +101,11 @@ def test_few_groups_still_fill_every_part_and_too_few_are_refused() -> None:
     visits = cohort(90)
     part, _ = stratified(visits, group="site")
     assert sorted(part.groupby(visits.groupby("participant_id")["site"].first()).first()) == ["test", "train", "val"]
-    with pytest.raises(InputError, match="2 sites cannot be split into three parts"):
+    with pytest.raises(
+        InputError, match=r"2 groups of people who must stay together \(site, the same image\) cannot be split"
+    ):
         stratified(visits[visits["site"] != "C"], group="site")
-    with pytest.raises(InputError, match="2 participants cannot be split"):
+    with pytest.raises(InputError, match=r"2 groups of people who must stay together \(participant_id"):
         stratified(visits[visits["participant_id"] < "sub-0002"])
 
 
