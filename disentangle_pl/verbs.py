@@ -12,6 +12,8 @@ import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - lets --data=LongitudinalData be short
+from disentangle_pl.brain.mapping import SHIPPED
+from disentangle_pl.brain.split import FRACTIONS
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
 from disentangle_pl.errors import InputError, leave, one_line
@@ -21,6 +23,7 @@ from disentangle_pl.studies.evaluate import evaluate_file, evaluate_models
 from disentangle_pl.studies.meta_transfer import meta_transfer
 from disentangle_pl.studies.run_report import report_runs
 from disentangle_pl.studies.run_table import Goal
+from disentangle_pl.studies.scans import ClinicalTables, SplitPlan, report_scans
 from disentangle_pl.studies.sparsity import MAIN, report_sparsity
 from disentangle_pl.sweeps.local import sweep_here
 
@@ -144,6 +147,50 @@ def study_sparsity(args: Sequence[str]) -> None:
     report_sparsity(given.runs, given.out, given.scores, given.control)
 
 
+def scans(args: Sequence[str]) -> None:
+    """Say what is in a folder of brain scans, and write it as one table.
+
+    Examples:
+        disentangle-pl scans /data/bids --out scans.tsv
+        disentangle-pl scans /data/caps --clinical ADNIMERGE.csv --mapping adnimerge --window 0.25 --split split.tsv
+        disentangle-pl scans /data/oasis3 --clinical UDSb4.csv people.csv --mapping oasis3_udsb4 oasis3_demographics
+        disentangle-pl scans scans.tsv --out again.tsv --split sites.tsv --group site
+        disentangle-pl fit --config configs/brain_ada_gvae.yaml --data.root=scans.tsv --data.split_file=split.tsv
+    """
+    does = (
+        "Find T1-weighted scans (BIDS, CAPS of Clinica, OASIS-3, or a table), leave out what cannot be used and say "
+        "why, join clinical tables by the nearest visit, and split participants."
+    )
+    parser = _parser("scans", does, scans.__doc__)
+    parser.add_argument("source", type=Path, help="a folder of scans, or a table: participant_id, session_id, path")
+    parser.add_argument("--out", type=Path, default=Path("scans.tsv"), help="the table to write, .tsv or .csv")
+    parser.add_argument(
+        "--clinical", nargs="+", type=Path, default=[], help="clinical tables (Clinica: the BIDS folder)"
+    )
+    parser.add_argument(
+        "--mapping",
+        nargs="+",
+        type=str,
+        default=[],
+        help=f"what their columns mean: {', '.join(SHIPPED)}, or YAML files",
+    )
+    parser.add_argument("--window", type=float, default=0.5, help="most years between a scan and its clinical visit")
+    parser.add_argument("--bounds", type=bool, default=False, help="take cells such as >1700 as 1700, not as missing")
+    parser.add_argument("--split", type=Path | None, help="also write who is for train, val and test, in this file")
+    parser.add_argument("--seed", type=int, default=0, help="of the split")
+    parser.add_argument("--fractions", type=tuple[float, float, float], default=FRACTIONS, help="shares of the split")
+    parser.add_argument("--group", type=str | None, help="split by whole groups of this column, such as site")
+    parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
+    given = parser.parse_args(list(args))
+    report_scans(
+        given.source,
+        given.out,
+        ClinicalTables(given.clinical, given.mapping, given.window, given.bounds),
+        SplitPlan(given.split, given.seed, given.fractions, given.group) if given.split else None,
+        given.strict,
+    )
+
+
 def shrink(args: Sequence[str]) -> None:
     """Remove what cannot act from a sparse model.
 
@@ -169,6 +216,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "evaluate": evaluate,
     "meta-transfer": study_meta_transfer,
     "runs": runs,
+    "scans": scans,
     "sparsity": study_sparsity,
     "sweep": sweep,
 }
