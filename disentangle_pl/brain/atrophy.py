@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import ndimage
+from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from disentangle_pl.brain import anatomy as a
@@ -21,6 +22,8 @@ CHANGING = (a.VENTRICLES, a.CORTEX, a.HIPPOCAMPUS, a.WHITE)
 NEAR_VENTRICLES, NEAR_HIPPOCAMPUS, RIM = 15.0, 8.0, 4.0  # mm over which a neighbourhood fades
 RIM_WEIGHT = 0.6  # of fluid by the skull against that in sulci, when cortex or white matter makes room
 PROBE = 0.05  # log volume
+REACH = np.array([0.8, 0.22, 0.45, 0.16])  # log volumes by which an anatomy looks right when it is changed
+KNOTS = (-2.0, -1.0, -0.5, 0.0, 0.75, 1.5, 3.0)  # of `REACH`
 SMALLEST = 0.5  # ml: less of a part has no rate of its own
 
 
@@ -29,10 +32,12 @@ class Calibration(NamedTuple):
 
     Attributes:
         mixing: (4, 4) weights of the nominal fields, a column for each of `CHANGING`.
+        responses: (4, 7) changes of the log volumes at `KNOTS` times `REACH` of each mixed field.
         log_volumes: (5,) log millilitres of `CHANGING` and of all within the skull.
     """
 
     mixing: tuple[tuple[float, ...], ...]
+    responses: tuple[tuple[float, ...], ...]
     log_volumes: tuple[float, ...]
 
 
@@ -62,12 +67,31 @@ def calibrate(anatomy: Anatomy) -> Calibration:
         raise InputError(f"an anatomy has less than {SMALLEST} ml of {', '.join(absent)}: nothing can be changed there")
     fields, fractions = nominal_fields(anatomy), torch.from_numpy(anatomy.fractions)
     response = np.stack([_slopes(fractions, field) for field in fields], axis=1)
-    mixing = tuple(tuple(map(float, row)) for row in np.linalg.inv(response))
-    return Calibration(mixing, tuple(map(float, np.log([*totals[list(CHANGING)], totals.sum()]))))
+    mixing = torch.from_numpy(np.linalg.inv(response)).float()
+    mixed = torch.einsum("jk,jcxyz->kcxyz", mixing, fields)
+    table = [
+        [_log_ratio(fractions[[k]], x * r * v) for x in KNOTS] for k, r, v in zip(CHANGING, REACH, mixed, strict=True)
+    ]
+    volumes = np.log([*totals[list(CHANGING)], totals.sum()])
+    return Calibration(_rows(mixing.tolist()), _rows(table), tuple(map(float, volumes)))
+
+
+def amounts(calibration: Calibration, log_volumes: Matrix) -> Matrix:
+    """Return how much of every calibrated field (4,) gives the wanted changes of the log volumes (4,), each alone.
+
+    Growth needs more than its size, since tissue that has moved on grows no longer. What cannot be reached ends at the
+    last knot.
+    """
+    found = [
+        float(PchipInterpolator(response, KNOTS)(np.clip(wanted, response[0], response[-1])))
+        for wanted, response in zip(log_volumes, calibration.responses, strict=True)
+    ]
+    scaled: Matrix = np.array(found) * REACH
+    return scaled
 
 
 def calibrated_fields(anatomy: Anatomy, calibration: Calibration) -> Tensor:
-    """Return velocity fields (4, 3, n, n, n): x times the k-th changes the log volume of `CHANGING[k]` by x."""
+    """Return velocity fields (4, 3, n, n, n): a little x of the k-th changes the log volume of `CHANGING[k]` by x."""
     mixing = torch.tensor(calibration.mixing, dtype=torch.float32)
     return torch.einsum("jk,jcxyz->kcxyz", mixing, nominal_fields(anatomy))
 
@@ -86,6 +110,15 @@ def _slopes(fractions: Tensor, field: Tensor) -> Matrix:
     more, less = (warp(fractions[list(CHANGING)], exponential(-x * field)).sum((1, 2, 3)) for x in (PROBE, -PROBE))
     slopes: Matrix = ((more / less).log() / (2 * PROBE)).double().numpy()
     return slopes
+
+
+def _log_ratio(fraction: Tensor, velocity: Tensor) -> float:
+    """Return the change of the log volume of one tissue (1, n, n, n) along a flow."""
+    return float((warp(fraction, exponential(-velocity)).sum() / fraction.sum()).log())
+
+
+def _rows(table: list[list[float]]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in table)
 
 
 def _parts(anatomy: Anatomy) -> dict[str, Array]:

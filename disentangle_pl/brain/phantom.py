@@ -9,14 +9,16 @@ import numpy as np
 from torch import Tensor
 
 from disentangle_pl.brain.anatomy import Anatomy, Array, Matrix
-from disentangle_pl.brain.atrophy import Calibration, calibrate, calibrated_fields
+from disentangle_pl.brain.atrophy import REACH, Calibration, amounts, calibrate, calibrated_fields
 from disentangle_pl.brain.cohort_settings import Settings
 from disentangle_pl.brain.progression import Person, Visit, draw_person, plan_visits
 from disentangle_pl.brain.rendering import Change, Head, make_head, render
 from disentangle_pl.brain.scanner import acquire, make_scanner, scan
 from disentangle_pl.brain.seeds import Stream, draws
 
-REACH = np.array([0.8, 0.22, 0.45, 0.16])  # log volumes by which an anatomy looks right when it is changed
+TOWARDS_DISEASE = np.array([1, -1, -1, -1])
+ROOM = 0.5  # of `REACH` that is kept for what comes after the first visit
+STRETCH = 0.6  # of `REACH` by which the largest changes go beyond it
 AGEING, WORSENING = 0.03, 0.2  # load of hyperintensities a year, and a unit of severity
 
 
@@ -68,7 +70,8 @@ class Cohort:
 
     def base(self, person: Person) -> int:
         """Choose an anatomy that a person's volumes can be reached from: at random, or else the nearest."""
-        away = np.abs(person.log_volumes_at(0.0) - self._relative()) / REACH
+        away = (person.log_volumes_at(0.0) - self._relative()) * TOWARDS_DISEASE / REACH + (1 - ROOM) / 2
+        away = np.abs(away) / ((1 + ROOM) / 2)
         near = np.flatnonzero((away < 1).all(1))
         if not len(near):
             return int(np.argmin((away**2).sum(1)))
@@ -79,7 +82,7 @@ class Cohort:
         base = self.base(person)
         severity = person.severity_at(years) - person.severity
         return Change(
-            log_volumes=bounded(person.log_volumes_at(years) - self._relative()[base]),
+            amounts=amounts(self.calibrations[base], bounded(person.log_volumes_at(years) - self._relative()[base])),
             log_scale=(person.log_icv - float(self.calibrations[base].log_volumes[-1])) / 3,
             hyperintensity=person.hyperintensity + AGEING * years + WORSENING * severity,
             white=person.white,
@@ -127,9 +130,10 @@ class Cohort:
 
 
 def bounded(change: Matrix) -> Matrix:
-    """Keep log volumes (4,) within twice `REACH`, untouched up to once; more stays more."""
+    """Keep log volumes (4,) within 1.6 times `REACH`, untouched up to once; more stays more."""
     beyond = np.maximum(np.abs(change) - REACH, 0)
-    kept: Matrix = np.sign(change) * (np.minimum(np.abs(change), REACH) + REACH * np.tanh(beyond / REACH))
+    limit = STRETCH * REACH
+    kept: Matrix = np.sign(change) * (np.minimum(np.abs(change), REACH) + limit * np.tanh(beyond / limit))
     return kept
 
 

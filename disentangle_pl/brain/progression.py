@@ -26,6 +26,7 @@ from disentangle_pl.brain.seeds import Stream, draws
 # ventricles, cortex, hippocampus, white matter
 AGE_EFFECT = np.array([0.025, -0.004, -0.008, -0.003])  # a year from 73, at baseline
 SEVERITY_EFFECT = np.array([0.28, -0.055, -0.13, -0.02])
+TYPICAL = 0.95  # severity of somebody with the mean volumes of the anatomies
 SPREAD = np.array([0.33, 0.05, 0.08, 0.04])  # sd
 SLOPES = np.array([[0.035, -0.005, -0.012, -0.004], [0.065, -0.011, -0.03, -0.006], [0.10, -0.02, -0.048, -0.008]])
 SEVERITY_SLOPES = np.array([0.02, 0.15, 0.40])  # a year, for CN, MCI and AD
@@ -141,7 +142,7 @@ def draw_person(seed: int, index: int, variants: int) -> Person:
         e4=apoe4_copies(seed, index),
         severity=severity,
         severity_slope=float(SEVERITY_SLOPES[kind] * rate[0]),
-        log_volumes=AGE_EFFECT * (age - 73) + SEVERITY_EFFECT * severity + own,
+        log_volumes=AGE_EFFECT * (age - 73) + SEVERITY_EFFECT * (severity - TYPICAL) + own,
         slopes=SLOPES[kind] * rate[1],
         log_icv=float(np.log(ICV) + 3 * head),
         hyperintensity=float(-0.15 + 0.03 * (age - 73) + 0.2 * severity + rng.normal(0, 0.4)),

@@ -44,13 +44,13 @@ class Change(NamedTuple):
     """How a head differs from its anatomy at one visit.
 
     Attributes:
-        log_volumes: (4,) of ventricles, cortex, hippocampus and white matter.
+        amounts: (4,) of the fields of ventricles, cortex, hippocampus and white matter; near 0, changes of log volumes.
         log_scale: Of the lengths of the whole head.
         hyperintensity: Load of white-matter hyperintensities; about -1 is little, 1 much.
         white: Share by which white matter is brighter.
     """
 
-    log_volumes: Matrix
+    amounts: Matrix
     log_scale: float
     hyperintensity: float
     white: float
@@ -81,8 +81,8 @@ def make_head(anatomy: Anatomy, fields: Tensor, rng: np.random.Generator) -> Hea
 
 def pull_back(head: Head, change: Change, settings: Acquisition) -> Tensor:
     """Return the displacement (3, n, n, n) through which all maps are drawn, once."""
-    volumes = torch.from_numpy(change.log_volumes.astype(np.float32))
-    inner = exponential(-torch.einsum("k,kcxyz->cxyz", volumes, head.fields) - head.shape)
+    amounts = torch.from_numpy(change.amounts.astype(np.float32))
+    inner = exponential(-torch.einsum("k,kcxyz->cxyz", amounts, head.fields) - head.shape)
     pose = similarity(head.maps.shape[-1], change.log_scale, settings.turn, settings.shift / head.spacing)
     return compose(inner, pose)
 

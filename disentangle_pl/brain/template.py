@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from nilearn.datasets import (
     load_mni152_brain_mask,
     load_mni152_gm_template,
@@ -22,12 +23,15 @@ from scipy import ndimage
 
 from disentangle_pl.brain import anatomy as a
 from disentangle_pl.brain.anatomy import Anatomy, Array, Matrix
+from disentangle_pl.brain.atrophy import nominal_fields
+from disentangle_pl.brain.deformation import exponential, warp
 
 FIELD = 192.0  # mm along every axis
 CENTRE = (0.0, -18.0, 8.0)  # MNI mm
 FINE = 128  # voxels along every axis of the grid on which structures are told apart
 SHARPNESS, CSF_WEIGHT = 2.0, 8.0  # exponent of the probabilities; odds of fluid, which the average has blurred away
 RIM = 2.0  # mm of fluid around the brain
+WIDER, THINNER = 0.7, 0.1  # nominal log volumes of ventricles gained and cortex lost with age
 HORN = 0.8  # fraction of fluid in the middle of a carved horn
 
 Mask = npt.NDArray[np.bool_]
@@ -60,7 +64,15 @@ def mni_anatomy(size: int) -> Anatomy:
     fractions[a.HIPPOCAMPUS], fractions[a.CEREBELLAR_CORTEX] = grey * hippocampus, grey * below
     fractions[a.THALAMUS], fractions[a.CORTEX] = grey * deep, grey * (1 - hippocampus - below - deep)
     fractions[a.WHITE], fractions[a.CEREBELLAR_WHITE] = white * (1 - below), white * below
-    return _resized(fractions.clip(0), np.asarray(detail * (1 - horns), dtype=np.float32), affine, size)
+    return aged(_resized(fractions.clip(0), np.asarray(detail * (1 - horns), dtype=np.float32), affine, size))
+
+
+def aged(anatomy: Anatomy) -> Anatomy:
+    """Widen the ventricles and sulci of young people to those of old ones."""
+    fields = nominal_fields(anatomy)
+    displacement = exponential(-WIDER * fields[0] + THINNER * fields[1])
+    maps = warp(torch.from_numpy(np.stack([*anatomy.fractions, anatomy.detail])), displacement).numpy()
+    return Anatomy(maps[:-1], maps[-1], anatomy.affine)
 
 
 def _templates() -> list[Any]:

@@ -80,8 +80,8 @@ def _calibrations(settings: Settings, count: int, out: Path, jobs: int) -> tuple
     known = out / CALIBRATIONS
     if known.is_file():
         return tuple(
-            Calibration(tuple(tuple(row) for row in mixing), tuple(volumes))
-            for mixing, volumes in json.loads(known.read_text())
+            Calibration(tuple(map(tuple, mixing)), tuple(map(tuple, responses)), tuple(volumes))
+            for mixing, responses, volumes in json.loads(known.read_text())
         )
     work = Parallel(n_jobs=jobs, return_as="generator")(delayed(_calibrate)(settings, base) for base in range(count))
     found = tuple(track(work, "Calibrating anatomies", total=count, transient=True))

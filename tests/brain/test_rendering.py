@@ -43,7 +43,7 @@ def test_a_factor_moves_its_own_volume(head: Head, plain: Acquisition) -> None:
     for k, name in enumerate(("ventricles", "cortex", "hippocampus", "white_matter")):
         step = np.zeros(4)
         step[k] = -0.1
-        after = render(head, STILL._replace(log_volumes=step), plain).millilitres
+        after = render(head, STILL._replace(amounts=step), plain).millilitres
         ratio = {n: np.log(after[n] / before[n]) for n in ("ventricles", "cortex", "hippocampus", "white_matter")}
         assert ratio.pop(name) == pytest.approx(-0.1, rel=0.35)
         assert max(map(abs, ratio.values())) < 0.03
