@@ -1,6 +1,7 @@
 """A head as fractions of tissue in every voxel, the raw material of simulated scans."""
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -31,6 +32,7 @@ CORTEX, WHITE, VENTRICLES, CSF, HIPPOCAMPUS, THALAMUS, STRIATUM, CEREBELLAR_CORT
 MEANS = np.array([96, 160, 44, 44, 96, 132, 112, 88, 136, 116], dtype=np.float32) / 160
 """T1-weighted intensity of every tissue, white matter at 1."""
 _MEMBERS = {"frac.npy", "affine.npy"}
+_UNREADABLE = (OSError, EOFError, ValueError, NotImplementedError, zlib.error, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def read_anatomy(path: Path, index: int, size: int) -> Anatomy:
             for _ in range(index):
                 file.read(each)
             raw = np.frombuffer(file.read(each), dtype=np.uint8).reshape(shape[1:])
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise InputError(f"anatomy {index} of {path} cannot be read ({error}): the file may be cut off") from error
     times = shape[-1] // size
     blocks = raw.reshape(len(raw), size, times, size, times, size, times)
@@ -114,7 +116,7 @@ def _open(path: Path, size: int) -> tuple[tuple[int, ...], Matrix]:
                 shape, dtype, fortran = _header(file)
             with archive.open("affine.npy") as file:
                 affine = np.lib.format.read_array(file, allow_pickle=False).astype(np.float64)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{path} cannot be read as anatomies ({error}): give an .npz with frac and affine") from error
     cube = len(shape) == 5 and shape[1] == 1 + len(TISSUES) and len(set(shape[2:])) == 1
     if not cube or min(shape) < 1 or dtype != np.uint8 or fortran:

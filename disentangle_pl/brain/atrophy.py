@@ -82,9 +82,10 @@ def amounts(calibration: Calibration, log_volumes: Matrix) -> Matrix:
     Growth needs more than its size, since tissue that has moved on grows no longer. What cannot be reached ends at the
     last knot.
     """
+    rising = np.maximum.accumulate(calibration.responses, axis=1) + 1e-6 * np.arange(len(KNOTS))
     found = [
         float(PchipInterpolator(response, KNOTS)(np.clip(wanted, response[0], response[-1])))
-        for wanted, response in zip(log_volumes, calibration.responses, strict=True)
+        for wanted, response in zip(log_volumes, rising, strict=True)
     ]
     scaled: Matrix = np.array(found) * REACH
     return scaled
@@ -155,10 +156,10 @@ def _rates(volume: dict[str, float]) -> list[dict[str, float]]:
         return {"csf": -lost * sulci / (rim + sulci), "rim": -lost * rim / (rim + sulci)} if rim + sulci else {}
 
     fluid = sum(volume.get(name, 0.0) for name in ("ventricles", "temporal horns"))
-    white = volume["inner white"] + volume["outer white"]
+    white = sum(volume.get(name, 0.0) for name in ("inner white", "outer white"))
     by_hippocampus = shared(-volume["hippocampus"], "temporal horns", "csf by hippocampus")
     return [
-        {**shared(fluid, "ventricles", "temporal horns"), "inner white": -fluid},
+        {**shared(fluid, "ventricles", "temporal horns"), **shared(-fluid, "inner white")},
         {"cortex": volume["cortex"], **around(volume["cortex"])},
         {"hippocampus": volume["hippocampus"], **by_hippocampus},
         {**shared(white, "inner white", "outer white"), **around(white)},

@@ -9,7 +9,7 @@ from disentangle_pl.brain.anatomy import Anatomy, count_anatomies, read_anatomy
 from disentangle_pl.brain.template import mni_anatomy
 from disentangle_pl.errors import InputError
 
-MIN_SIZE, MAX_SIZE, MIN_GAP = 16, 192, 3  # voxels; months
+MIN_SIZE, MAX_SIZE, MIN_GAP = 24, 192, 3  # voxels; months
 
 
 @dataclass(frozen=True)

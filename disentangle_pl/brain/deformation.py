@@ -39,12 +39,13 @@ def warp(maps: Tensor, displacement: Tensor, padding: str = "zeros") -> Tensor:
 
 def compose(first: Tensor, then: Tensor) -> Tensor:
     """Return the displacement of drawing through `then` what was drawn through `first`."""
-    return then + warp(first, then, "border")
+    both: Tensor = then + warp(first, then, "border")
+    return both
 
 
 def exponential(velocity: Tensor) -> Tensor:
     """Integrate a stationary velocity field over one unit of time, by scaling and squaring."""
-    displacement = velocity / 2**STEPS
+    displacement: Tensor = velocity / 2**STEPS
     for _ in range(STEPS):
         displacement = compose(displacement, displacement)
     return displacement
@@ -53,7 +54,10 @@ def exponential(velocity: Tensor) -> Tensor:
 def jacobian(displacement: Tensor) -> Tensor:
     """Return the determinant (n, n, n) of the derivative of x + displacement(x); where it is positive nothing folds."""
     rows = [torch.stack(torch.gradient(part, dim=(0, 1, 2))) for part in displacement]
-    return torch.linalg.det((torch.stack(rows) + torch.eye(3)[:, :, None, None, None]).permute(2, 3, 4, 0, 1))
+    determinant: Tensor = torch.linalg.det(
+        (torch.stack(rows) + torch.eye(3)[:, :, None, None, None]).permute(2, 3, 4, 0, 1)
+    )
+    return determinant
 
 
 def flow_of(divergence: Matrix) -> Array:

@@ -31,7 +31,7 @@ CENTRE = (0.0, -18.0, 8.0)  # MNI mm
 FINE = 128  # voxels along every axis of the grid on which structures are told apart
 SHARPNESS, CSF_WEIGHT = 2.0, 8.0  # exponent of the probabilities; odds of fluid, which the average has blurred away
 RIM = 2.0  # mm of fluid around the brain
-WIDER, THINNER = 0.7, 0.1  # nominal log volumes of ventricles gained and cortex lost with age
+WIDER, THINNER = 0.5, 0.1  # nominal log volumes of ventricles gained and cortex lost with age
 HORN = 0.8  # fraction of fluid in the middle of a carved horn
 
 Mask = npt.NDArray[np.bool_]

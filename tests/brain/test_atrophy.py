@@ -6,9 +6,8 @@ import torch
 
 from disentangle_pl.brain import anatomy as a
 from disentangle_pl.brain.anatomy import Anatomy
-from disentangle_pl.brain.atrophy import CHANGING, calibrate, nearness
+from disentangle_pl.brain.atrophy import CHANGING, REACH, amounts, calibrate, nearness
 from disentangle_pl.brain.deformation import exponential, jacobian
-from disentangle_pl.brain.phantom import REACH
 from disentangle_pl.errors import InputError
 from tests.brain.heads import changed, prepared
 
@@ -28,9 +27,24 @@ def test_a_small_change_is_what_was_asked_for(factor: int) -> None:
     assert np.abs(np.delete(found, factor)).max() < 0.005
 
 
-def test_large_changes_have_the_right_sign_and_most_of_the_size() -> None:
-    wanted = np.array([0.7, -0.18, -0.4, -0.12])
-    assert (log_change(*wanted)[list(CHANGING)] / wanted > 0.6).all()
+@pytest.mark.parametrize("factor", range(4))
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_large_changes_are_what_was_asked_for(factor: int, sign: int) -> None:
+    wanted = 0.9 * sign * REACH * np.eye(4)[factor]
+    found = log_change(*amounts(prepared()[1], wanted))[list(CHANGING)]
+    assert found[factor] == pytest.approx(wanted[factor], rel=0.25 if CHANGING[factor] == a.HIPPOCAMPUS else 0.1)
+
+
+def test_a_joint_change_of_the_ill() -> None:
+    wanted = np.array([0.7, -0.18, -0.3, -0.12])
+    assert (log_change(*amounts(prepared()[1], wanted))[list(CHANGING)] / wanted > 0.6).all()
+
+
+def test_more_than_can_be_reached_ends_at_the_last_knot() -> None:
+    calibration = prepared()[1]
+    assert amounts(calibration, np.full(4, 9.0)) == pytest.approx(3 * REACH)
+    assert amounts(calibration, np.full(4, -9.0)) == pytest.approx(-2 * REACH)
+    assert amounts(calibration, np.zeros(4)) == pytest.approx(np.zeros(4), abs=1e-4)
 
 
 def test_other_tissues_and_the_skull_stay() -> None:

@@ -102,7 +102,9 @@ def test_scores_stay_in_their_ranges(severity: float) -> None:
 
 def test_scores_follow_severity() -> None:
     rng = np.random.default_rng(0)
-    means = np.array([np.mean([score(s, True, rng) for _ in range(200)], axis=0) for s in (0.2, 1.0, 2.0)])
+    means = np.array(
+        [np.mean(np.array([score(s, True, rng) for _ in range(200)], dtype=float), axis=0) for s in (0.2, 1.0, 2.0)]
+    )
     assert (np.diff(means[:, [0, 5]], axis=0) < 0).all()
     assert (np.diff(means[:, 1:5], axis=0) > 0).all()
 

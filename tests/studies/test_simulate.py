@@ -22,8 +22,8 @@ from disentangle_pl.brain.volumes import Preparation
 from tests.brain.heads import changed, prepared, write_anatomies
 from tests.command_line import refused, run
 
-HOW = ("--size=16", "--visits", "0", "6", "24", "--rescans=0.4", "--snps=60", "--seed=3")
-SETTINGS = Settings(6, seed=3, size=16, visits=(0, 6, 24), rescans=0.4, snps=60)
+HOW = ("--size=24", "--visits", "0", "6", "24", "--rescans=0.4", "--snps=60", "--seed=3")
+SETTINGS = Settings(6, seed=3, size=24, visits=(0, 6, 24), rescans=0.4, snps=60)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,8 @@ def test_the_folder_is_read_as_bids(root: Path, cohort: Cohort) -> None:
     assert set(zip(table["participant_id"], table["session_id"], strict=True)) == set(planned)
     for row in table.itertuples():
         age, years = planned[str(row.participant_id), str(row.session_id)]
-        assert (row.age, row.years) == (pytest.approx(age, abs=0.01), pytest.approx(years, abs=0.005))
+        assert row.age == pytest.approx(age, abs=0.01)
+        assert row.years == pytest.approx(years, abs=0.005)
     assert len(read_visits(root)) == len(table)
     assert Preparation((12, 12, 12), 12.0)(Path(table["path"][0])).max() == 1
 
@@ -84,8 +85,8 @@ def test_images(root: Path, cohort: Cohort) -> None:
             values, truth = np.asarray(image.dataobj), read_truth(path)
             assert values.dtype == np.int16
             assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
-            assert image.header.get_zooms() == (12, 12, 12)
-            assert (values > 0).sum() * 1.728 == pytest.approx(truth["ml_icv"], rel=0.12)
+            assert image.header.get_zooms() == (8, 8, 8)
+            assert (values > 0).sum() * 0.512 == pytest.approx(truth["ml_icv"], rel=0.12)
             assert 0.3 < np.quantile(values[values > 0], 0.9) / UNITS < 1.5
 
 
@@ -135,11 +136,11 @@ def test_adnimerge(root: Path, cohort: Cohort) -> None:
 
 
 def test_sessions_say_what_adnimerge_says(root: Path, cohort: Cohort) -> None:
-    table = read(root / "adnimerge.csv").set_index(["RID", "Month"])
+    table = {(row["RID"], row["Month"]): row for row in read(root / "adnimerge.csv").to_dict("records")}
     for person in everybody(cohort):
         sessions = read(root / person.label / f"{person.label}_sessions.tsv")
         for row in sessions.to_dict("records"):
-            other = table.loc[str(person.index + 1), str(int(row["session_id"][5:]))]
+            other = table[str(person.index + 1), str(int(row["session_id"][5:]))]
             for ours, theirs in (("diagnosis", "DX"), ("MMSE", "MMSE"), ("cdr_sb", "CDRSB"), ("adas13", "ADAS13")):
                 assert row[ours] == (other[theirs] or "n/a")
             apart = pd.Timestamp(str(other["EXAMDATE"])) - pd.Timestamp(row["acq_time"])
@@ -157,7 +158,8 @@ def test_genotypes(root: Path, cohort: Cohort) -> None:
     assert calls.shape == (6, 60)
     assert truth["factor"].value_counts()["n/a"] == 60 - 2 - 5 * 2
     row = truth[truth["snp"] == "rs429358"].iloc[0]
-    assert (row["factor"], float(row["effect"])) == ("severity", pytest.approx(0.55 * 0.85))
+    assert row["factor"] == "severity"
+    assert float(row["effect"]) == pytest.approx(0.55 * 0.85)
 
 
 def test_it_goes_on_where_it_was_killed(root: Path) -> None:
