@@ -8,6 +8,7 @@ from disentangle_pl.brain import anatomy as a
 from disentangle_pl.brain.anatomy import Anatomy
 from disentangle_pl.brain.atrophy import CHANGING, REACH, amounts, calibrate, nearness
 from disentangle_pl.brain.deformation import exponential, jacobian
+from disentangle_pl.brain.phantom import bounded
 from disentangle_pl.errors import InputError
 from tests.brain.heads import changed, prepared
 
@@ -65,6 +66,12 @@ def test_what_shrinks_makes_room_for_fluid() -> None:
 def test_nothing_folds(sign: float) -> None:
     velocity = torch.einsum("k,kcxyz->cxyz", torch.from_numpy(sign * REACH * [1, -1, -1, -1]).float(), prepared()[2])
     assert float(jacobian(exponential(velocity)).min()) > 0
+    assert float(jacobian(exponential(-velocity)).min()) > 0
+
+
+def test_the_furthest_changes_do_not_fold() -> None:
+    wanted = bounded(9 * REACH) * [1, -1, -1, -1]
+    velocity = torch.einsum("k,kcxyz->cxyz", torch.from_numpy(amounts(prepared()[1], wanted)).float(), prepared()[2])
     assert float(jacobian(exponential(-velocity)).min()) > 0
 
 

@@ -62,6 +62,14 @@ def test_a_constant_velocity_moves_everything_alike() -> None:
     assert torch.allclose(exponential(velocity), velocity, atol=1e-5)
 
 
+def test_a_linear_velocity_stretches_by_its_exponential() -> None:
+    rate, axis = 0.4, torch.arange(33) - 16.0
+    velocity = torch.zeros(3, 33, 33, 33)
+    velocity[1] = rate * axis[None, :, None]
+    found = exponential(velocity)[1, 16, 10:23, 16]
+    assert torch.allclose(found, (math.exp(rate) - 1) * axis[10:23], rtol=0.02, atol=1e-4)
+
+
 def test_the_jacobian_of_a_stretch() -> None:
     stretched = similarity(12, -0.1, np.zeros(3), np.zeros(3))
     assert torch.allclose(jacobian(stretched), torch.tensor(math.exp(0.3)), rtol=1e-4)

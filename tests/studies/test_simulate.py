@@ -87,6 +87,7 @@ def test_images(root: Path, cohort: Cohort) -> None:
             assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
             assert image.header.get_zooms() == (8, 8, 8)
             assert (values > 0).sum() * 0.512 == pytest.approx(truth["ml_icv"], rel=0.12)
+            assert np.log(truth["ml_icv"]) == pytest.approx(person.log_icv, abs=0.06)
             assert 0.3 < np.quantile(values[values > 0], 0.9) / UNITS < 1.5
 
 
