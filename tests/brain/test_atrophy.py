@@ -6,9 +6,10 @@ import torch
 
 from disentangle_pl.brain import anatomy as a
 from disentangle_pl.brain.anatomy import Anatomy
-from disentangle_pl.brain.atrophy import CHANGING, REACH, amounts, calibrate, nearness
+from disentangle_pl.brain.atrophy import CHANGING, REACH, amounts, calibrate, calibrated_fields, nearness
 from disentangle_pl.brain.deformation import exponential, jacobian
 from disentangle_pl.brain.phantom import bounded
+from disentangle_pl.brain.template import mni_anatomy
 from disentangle_pl.errors import InputError
 from tests.brain.heads import changed, prepared
 
@@ -69,9 +70,12 @@ def test_nothing_folds(sign: float) -> None:
     assert float(jacobian(exponential(-velocity)).min()) > 0
 
 
-def test_the_furthest_changes_do_not_fold() -> None:
-    wanted = bounded(9 * REACH) * [1, -1, -1, -1]
-    velocity = torch.einsum("k,kcxyz->cxyz", torch.from_numpy(amounts(prepared()[1], wanted)).float(), prepared()[2])
+def test_the_furthest_changes_do_not_fold_at_the_default_size() -> None:
+    head = mni_anatomy(64)
+    calibration = calibrate(head)
+    furthest = amounts(calibration, bounded(9 * REACH) * [1, -1, -1, -1])
+    fields = calibrated_fields(head, calibration)
+    velocity = torch.einsum("k,kcxyz->cxyz", torch.from_numpy(furthest).float(), fields)
     assert float(jacobian(exponential(-velocity)).min()) > 0
 
 
