@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
+from disentangle_pl.brain.cohort_settings import Settings
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - lets --data=LongitudinalData be short
 from disentangle_pl.brain.mapping import SHIPPED
 from disentangle_pl.brain.split import FRACTIONS
@@ -24,6 +25,7 @@ from disentangle_pl.studies.meta_transfer import meta_transfer
 from disentangle_pl.studies.run_report import report_runs
 from disentangle_pl.studies.run_table import Goal
 from disentangle_pl.studies.scans import ClinicalTables, SplitPlan, report_scans
+from disentangle_pl.studies.simulate import simulate
 from disentangle_pl.studies.sparsity import MAIN, report_sparsity
 from disentangle_pl.sweeps.local import sweep_here
 
@@ -211,12 +213,41 @@ def shrink(args: Sequence[str]) -> None:
     compact(checkpoint, out or checkpoint.with_name("compact.ckpt"), **given)
 
 
+def simulated_cohort(args: Sequence[str]) -> None:
+    """Write a simulated longitudinal brain cohort.
+
+    Examples:
+        disentangle-pl simulate --subjects 150 --out cohort
+        disentangle-pl simulate --subjects 2000 --out cohort --size 96 --jobs -1 --rescans 0.1
+        disentangle-pl simulate --subjects 150 --out cohort --anatomies heads.npz --visits 0 12 24
+    """
+    does = (
+        "Write a simulated longitudinal brain cohort: T1-weighted scans as BIDS, scores, genotypes, and what is true "
+        "of them. The same command goes on after a kill, and with more --subjects it adds to the cohort."
+    )
+    parser = _parser("simulate", does, simulated_cohort.__doc__)
+    parser.add_argument("--subjects", type=int, required=True, help="people")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the cohort, new or of an earlier call")
+    parser.add_argument("--seed", type=int, default=0, help="another seed is another cohort")
+    parser.add_argument("--size", type=int, default=64, help="voxels along every axis of 192 mm: 64 are 3 mm, 96 2 mm")
+    parser.add_argument("--visits", nargs="+", type=int, default=[0, 6, 12, 24, 36], help="planned months")
+    parser.add_argument("--anatomies", type=Path | None, help=".npz of tissue fractions (default: MNI152 template)")
+    parser.add_argument("--rescans", type=float, default=0.0, help="share of people with two scans on the first day")
+    parser.add_argument("--snps", type=int, default=500, help="variants; of every 25 one acts on each static factor")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core")
+    given = parser.parse_args(list(args)).as_dict()
+    out, jobs = given.pop("out"), given.pop("jobs")
+    made = simulate(Settings(**{**given, "visits": tuple(given["visits"])}), out, jobs)
+    print(f"{made} new scans of {given['subjects']} people in {out}: see {out / 'README'}")
+
+
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "compact": shrink,
     "evaluate": evaluate,
     "meta-transfer": study_meta_transfer,
     "runs": runs,
     "scans": scans,
+    "simulate": simulated_cohort,
     "sparsity": study_sparsity,
     "sweep": sweep,
 }
