@@ -5,140 +5,89 @@ specification 1.9.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
-from disentangle_pl.brain.tables import listing, natural, numbers, read_table, years_of_dates
-from disentangle_pl.errors import InputError
+from disentangle_pl.brain.bids_tables import describe
+from disentangle_pl.brain.fields import KEYS
+from disentangle_pl.brain.tables import listing, natural, read_table
 
 NO_SESSION = "n/a"
 
 
-def read_bids(root: Path) -> pd.DataFrame:
-    """Find one T1-weighted scan a participant and session, and read their ages.
+def is_bids(root: Path) -> bool:
+    """Tell whether there is a T1-weighted scan where BIDS puts it."""
+    return any(next(_scans(folder), None) for folder in _anat(root))
 
-    Scans are `sub-*/[ses-*/]anat/*_T1w.nii[.gz]`; of several in one session the lowest run is taken, and this
-    is said. `sub-*/sub-*_sessions.tsv` may give age, years or acq_time of a session. An age in
-    participants.tsv is one number a person, so it counts as the age at the first visit.
+
+def read_bids(root: Path) -> pd.DataFrame:
+    """Find one T1-weighted scan a participant and session, and what the tables know of it (see `describe`).
+
+    Scans are `sub-*/[ses-*/]anat/*_T1w.nii[.gz]`; of several in one session those that the session's scans.tsv lists
+    and of these the lowest run is taken, and this is said.
 
     Args:
         root: The directory that holds the sub-* folders.
 
     Returns:
-        Columns participant_id, session_id ("n/a" without a session level), path, age and years (float, NaN
-        unknown).
+        The columns of `read_visits`; session_id is "n/a" without a session level.
 
     Raises:
-        InputError: If there is no scan, or a table is wrong.
+        InputError: If a table is wrong.
     """
-    scans = _sorted(find_scans(root))
-    sessions = [read_sessions(path) for path in sorted(root.glob("sub-*/sub-*_sessions.tsv"))]
-    keys = ["participant_id", "session_id"]
-    if sessions:
-        scans = scans.merge(pd.concat(sessions), how="left", on=keys, validate="one_to_one")
-    else:
-        scans = scans.assign(age=float("nan"), years=float("nan"), time=float("nan"))
-    person = scans["participant_id"]
-    scans["years"] = scans["years"].fillna(since_first(scans["time"], person))
-    participants = root / "participants.tsv"
-    if participants.is_file():
-        first = person.map(read_ages(participants))
-        scans["age"] = scans["age"].fillna(first + scans["years"]).fillna(first.where(~person.duplicated()))
-    return scans.drop(columns="time")
+    return describe(in_order(find_scans(root)), root)
 
 
 def find_scans(root: Path) -> pd.DataFrame:
-    """Glob the tree for one scan a participant and session.
+    """Glob the tree for one scan a participant and session: columns participant_id, session_id, path."""
+    found = {folder: sorted(_scans(folder), key=_by_run) for folder in _anat(root)}
+    return one_each({_who(folder): _listed(folder.parent, paths) for folder, paths in found.items() if paths})
 
-    Raises:
-        InputError: If there is none.
+
+def one_each(found: dict[tuple[str, str], list[Path]]) -> pd.DataFrame:
+    """Take the first of the scans of every participant and session, and say where there were several.
+
+    Returns:
+        Columns participant_id, session_id, path (absolute).
     """
-    anat = [*root.glob("sub-*/anat"), *root.glob("sub-*/ses-*/anat")]
-    found = {folder: _scans_in(folder) for folder in anat}
-    rows = [(*_who(folder), str(paths[0].absolute())) for folder, paths in found.items() if paths]
-    if not rows:
-        raise InputError(
-            f"{root} has no sub-*/[ses-*/]anat/*_T1w.nii[.gz]: give the root of a BIDS directory, or a table"
-        )
     several = sorted(paths[0].name for paths in found.values() if len(paths) > 1)
     if several:
         rank_zero_info(f"{len(several)} sessions have several T1-weighted scans; taken: {listing(several)}")
-    return pd.DataFrame(rows, columns=["participant_id", "session_id", "path"])
+    return pd.DataFrame([(*who, str(paths[0].absolute())) for who, paths in found.items()], columns=[*KEYS, "path"])
 
 
-def read_sessions(path: Path) -> pd.DataFrame:
-    """Read a participant's sessions.tsv.
-
-    Returns:
-        Columns participant_id, session_id, age, years, and time in years since 1970; NaN unknown.
-
-    Raises:
-        InputError: If session_id is missing or not unique, or an age or time cannot be read.
-    """
-    table = read_table(path, ["session_id"])
-    session = _labelled(table["session_id"], "ses-")
-    _refuse_repeats(session, path)
-    return pd.DataFrame(
-        {
-            "participant_id": path.parent.name,
-            "session_id": session,
-            "age": numbers(table, "age", path),
-            "years": numbers(table, "years", path),
-            "time": years_of_dates(table, "acq_time", path),
-        }
-    )
+def in_order(scans: pd.DataFrame) -> pd.DataFrame:
+    """Sort scans by participant and session, ses-2 before ses-10, indexed 0..N-1."""
+    return scans.sort_values(KEYS, key=natural, ignore_index=True)
 
 
-def read_ages(path: Path) -> pd.Series:
-    """Read the ages of participants.tsv, indexed by participant_id.
-
-    Raises:
-        InputError: If participant_id is missing or not unique, or an age cannot be read.
-    """
-    table = read_table(path, ["participant_id"])
-    participant = _labelled(table["participant_id"], "sub-")
-    _refuse_repeats(participant, path)
-    return numbers(table, "age", path).set_axis(participant)
+def _anat(root: Path) -> Sequence[Path]:
+    return [*root.glob("sub-*/anat"), *root.glob("sub-*/ses-*/anat")]
 
 
-def since_first(clock: pd.Series, participant: pd.Series) -> pd.Series:
-    """Subtract from each visit's age or time that of the participant's first visit.
-
-    The first visit is the earliest one if all are dated, and otherwise the first in the order of the
-    sessions, since an undated visit may be earlier than all others.
-    """
-    groups = clock.groupby(participant, sort=False)
-    start = groups.transform("min").where(groups.transform("count") == groups.transform("size"))
-    in_order = clock.where(~participant.duplicated()).groupby(participant, sort=False).transform("max")
-    return clock - start.fillna(in_order)
+def _scans(folder: Path) -> "filter[Path]":
+    return filter(_is_scan, folder.glob("[!.]*_T1w.nii*"))
 
 
-def _sorted(scans: pd.DataFrame) -> pd.DataFrame:
-    return scans.sort_values(["participant_id", "session_id"], key=natural, ignore_index=True)
+def _is_scan(path: Path) -> bool:
+    return path.name.endswith(("_T1w.nii", "_T1w.nii.gz"))
 
 
-def _scans_in(folder: Path) -> list[Path]:
-    scans = [*folder.glob("[!.]*_T1w.nii"), *folder.glob("[!.]*_T1w.nii.gz")]
-    return sorted(scans, key=lambda path: (_run(path), path.name))
+def _listed(session: Path, paths: list[Path]) -> list[Path]:
+    """Keep the scans that scans.tsv lists, if there are several and it lists any of them."""
+    tables = sorted(session.glob("sub-*_scans.tsv")) if len(paths) > 1 else []
+    names = {Path(name).name for table in tables for name in read_table(table, ["filename"])["filename"].dropna()}
+    return [path for path in paths if path.name in names] or paths
 
 
-def _run(path: Path) -> int:
+def _by_run(path: Path) -> tuple[int, str]:
     run = re.search(r"_run-(\d+)_", path.name)
-    return int(run[1]) if run else 0
+    return (int(run[1]) if run else 0), path.name
 
 
 def _who(anat: Path) -> tuple[str, str]:
     above = anat.parent
     return (above.parent.name, above.name) if above.name.startswith("ses-") else (above.name, NO_SESSION)
-
-
-def _labelled(names: pd.Series, prefix: str) -> pd.Series:
-    return names.fillna("").map(lambda name: prefix + name.removeprefix(prefix))
-
-
-def _refuse_repeats(names: pd.Series, path: Path) -> None:
-    twice = names[names.duplicated()]
-    if len(twice):
-        raise InputError(f"{path} has more than one row of {listing(list(twice))}: keep one each")

@@ -8,9 +8,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from disentangle_pl.brain.cache import Volumes, prepare
+from disentangle_pl.brain.cache import Volumes, content_hashes, prepare
+from disentangle_pl.brain.pairing import Pairing
 from disentangle_pl.brain.sampling import SingleScans, rows_of, visit_pairs
 from disentangle_pl.brain.split import Split, split
+from disentangle_pl.brain.split_file import read_split, split_by
 from disentangle_pl.brain.visits import read_visits
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.data.draws import Draw, Draws, Shard
@@ -47,12 +49,12 @@ class ResidentVolumes:
 class LongitudinalData(ImageData):
     """Brain scans of people who came more than once.
 
-    Scans are prepared once and cached; participants are split by a hash of their id (see `split`), the same
-    for every seed. The loaders carry row numbers; the images appear on the training device after the
+    Scans are prepared once and cached; participants are split by a file, or else by a hash of their id (see
+    `split`), the same for every seed. The loaders carry row numbers; the images appear on the training device after the
     transfer.
 
     Args:
-        root: A BIDS directory, or a .tsv or .csv table of scans (see `read_visits`).
+        root: A folder of scans (BIDS, CAPS, OASIS-3), or a .tsv or .csv table of them (see `read_visits`).
         size: Voxels along left-right, posterior-anterior and inferior-superior.
         spacing: Edge of the cubic voxels in mm.
         batch_size: Examples (scans, or pairs) a process and step.
@@ -63,6 +65,8 @@ class LongitudinalData(ImageData):
         jobs: Processes that prepare scans; -1 for one a core.
         percentiles: Intensity percentiles that become 0 and 1.
         resident_mib: Keep the prepared scans on the device when they take at most so many MiB.
+        split_file: Who is for training, validation and test (see `read_split`); null splits by a hash.
+        pairing: Which two scans make a pair; null takes any two visits of one participant.
 
     Attributes:
         parts: The visits of training, validation and test participants, from `setup` on.
@@ -88,6 +92,8 @@ class LongitudinalData(ImageData):
         jobs: int = 1,
         percentiles: tuple[float, float] = (0.5, 99.5),
         resident_mib: int = 2048,
+        split_file: str | None = None,
+        pairing: Pairing | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1 or steps_per_epoch < 1:
@@ -101,6 +107,8 @@ class LongitudinalData(ImageData):
         self.seed = seed
         self.jobs = jobs
         self.resident_mib = resident_mib
+        self.split_file = Path(split_file) if split_file else None
+        self.pairing = pairing or visit_pairs
         self.volumes: ResidentVolumes | None = None
         self.draw: Draw | None = None
 
@@ -144,10 +152,10 @@ class LongitudinalData(ImageData):
             prepared = prepare(self.visits, self.preparation, self.cache, self.jobs)
             self.volumes = ResidentVolumes(prepared, self.resident_mib)
             self.factors = torch.from_numpy(self.visits[list(self.factor_names)].to_numpy(np.float32))
-            self.parts = split(self.visits)
+            self.parts = self._split(self.split_file) if self.split_file else split(self.visits)
         if stage == "fit" and self.draw is None:
             train = self.parts.train
-            self.draw = visit_pairs(train) if self.pairs else SingleScans(rows_of(train))
+            self.draw = self.pairing(train) if self.pairs else SingleScans(rows_of(train))
 
     def train_dataloader(self) -> Draws:
         """Endless draws, cut into epochs of `steps_per_epoch`."""
@@ -171,6 +179,10 @@ class LongitudinalData(ImageData):
         assert self.volumes is not None, "setup comes first"
         (index,) = batch
         return Batch(self.volumes.images(index), self.factors.to(index.device)[index])
+
+    def _split(self, path: Path) -> Split:
+        hashes = content_hashes([Path(scan) for scan in self.visits["path"]], self.cache / "contents.json")
+        return split_by(self.visits, read_split(path), pd.Series(hashes, index=self.visits.index))
 
     def _in_order(self, visits: pd.DataFrame) -> Shard:
         return Shard(rows_of(visits), self.batch_size, *self.place)

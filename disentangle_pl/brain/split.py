@@ -55,10 +55,19 @@ def split(visits: pd.DataFrame, fractions: tuple[float, float, float] = FRACTION
         Three parts, none empty unless `visits` is.
     """
     part = visits["participant_id"].map(lambda participant: split_of(participant, fractions, salt))
+    if visits["participant_id"].nunique() < FEWEST or not (part == "train").any():
+        part = part.map(lambda _: "train")
+    return in_parts(visits, part)
+
+
+def in_parts(visits: pd.DataFrame, part: pd.Series) -> Split:
+    """Cut a table of visits; validation or test without a participant gets those of train, said as a warning.
+
+    Args:
+        visits: Table with a participant_id column.
+        part: (N,) "train", "val" or "test" of every visit.
+    """
     train, val, test = (visits[part == name] for name in Split._fields)
-    if visits["participant_id"].nunique() < FEWEST or train.empty:
-        train = visits
-        val = test = visits.iloc[:0]
     empty = [name for name, rows in (("validation", val), ("test", test)) if rows.empty]
     if empty:
         _warn(

@@ -3,18 +3,21 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
+import numpy as np
 import pandas as pd
 
 from disentangle_pl.errors import InputError
 
 
-def read_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(path: Path, required: Sequence[str] = (), text: TextIO | None = None) -> pd.DataFrame:
     """Read a .csv file by commas, any other by tabs, every cell as text; `n/a` and the like are missing.
 
     Args:
         path: The file.
         required: Columns that must be there.
+        text: Its contents, if they are read already.
 
     Returns:
         One row a line; row i is line i + 2 of the file.
@@ -25,7 +28,7 @@ def read_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
     separator = "," if path.suffix.lower() == ".csv" else "\t"
     try:
         table = pd.read_csv(
-            path, sep=separator, dtype=str, encoding="utf-8-sig", index_col=False, skip_blank_lines=False
+            text or path, sep=separator, dtype=str, encoding="utf-8-sig", index_col=False, skip_blank_lines=False
         )
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a table ({error}): give a .csv or .tsv file") from error
@@ -46,7 +49,7 @@ def numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     """
     if column not in table.columns:
         return pd.Series(float("nan"), index=table.index)
-    values = pd.to_numeric(table[column], errors="coerce")
+    values = pd.to_numeric(table[column], errors="coerce").replace([np.inf, -np.inf], np.nan)
     wrong = table.index[values.isna() & table[column].notna()]
     if len(wrong):
         cell = table[column][wrong[0]]
@@ -65,7 +68,8 @@ def years_of_dates(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     try:
         times = pd.to_datetime(table[column], format="ISO8601", utc=True)
     except ValueError as error:
-        raise InputError(f"{path} has a {column} that is no ISO 8601 time ({error}): write one, or n/a") from error
+        said = str(error).split(". ")[0]
+        raise InputError(f"{path} has a {column} that is no ISO 8601 time ({said}): write one, or n/a") from error
     return (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=365.25)
 
 

@@ -1,74 +1,140 @@
 """The one table that everything about brain scans starts from: one row a scan."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
+from lightning.pytorch.utilities import rank_zero_info
+from rich.console import Console
+from rich.progress import track
 
-from disentangle_pl.brain.bids import read_bids, since_first
-from disentangle_pl.brain.tables import listing, natural, numbers, read_table
+from disentangle_pl.brain.bids import is_bids, read_bids
+from disentangle_pl.brain.caps import is_caps, read_caps
+from disentangle_pl.brain.clocks import entry_years, since_first
+from disentangle_pl.brain.fields import COLUMNS, KEYS, TRAITS
+from disentangle_pl.brain.oasis3 import is_oasis3, read_oasis3
+from disentangle_pl.brain.scan_tables import Skipped, read_scan_table
+from disentangle_pl.brain.soundness import problem
+from disentangle_pl.brain.tables import listing, natural
 from disentangle_pl.errors import InputError
 
-COLUMNS = ["participant_id", "session_id", "path", "age", "years"]
+
+class Layout(NamedTuple):
+    """A way to lay out scans in folders.
+
+    Attributes:
+        name: What users call it.
+        recognises: Tells from the contents of a folder whether it is one.
+        read: Finds the scans, with the columns of `read_visits`.
+    """
+
+    name: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path], pd.DataFrame]
+
+
+LAYOUTS = (
+    Layout("CAPS (Clinica)", is_caps, read_caps),
+    Layout("OASIS-3", is_oasis3, read_oasis3),
+    Layout("BIDS", is_bids, read_bids),
+)
+
+
+class Found(NamedTuple):
+    """What a source holds.
+
+    Attributes:
+        visits: The table of `read_visits`, of the scans that can be used.
+        skipped: Columns path and reason, of those that cannot.
+        layout: What kind of source it is.
+    """
+
+    visits: pd.DataFrame
+    skipped: pd.DataFrame
+    layout: str
 
 
 def read_visits(source: Path) -> pd.DataFrame:
-    """Read one row a scan from a BIDS directory or a table.
+    """Read one row a scan from a folder or a table, every scan of it.
 
     Args:
-        source: A BIDS directory (see `read_bids`), or a .tsv or .csv table with the columns participant_id,
-            session_id and path (absolute, or relative to the table's folder) and, where known, age and years.
+        source: A BIDS directory, a CAPS folder of Clinica, OASIS-3 as downloaded (which it is shows from the contents),
+            or a .tsv or .csv table (see `read_scan_table`).
 
     Returns:
-        Columns participant_id, session_id, path (absolute), age in years, and years since the participant's
-        first visit in `source` (float, NaN unknown), sorted by participant and session with numbers in their
-        order (ses-2 before ses-10), indexed 0..N-1.
+        Columns participant_id, session_id, path (absolute), age at the scan in years, years since the participant's
+        first visit in `source`, entry_years since entry into the study (float, NaN unknown), sex (M, F), site,
+        diagnosis (text, missing unknown), and one float column a score; sorted by participant and session with
+        numbers in their order (ses-2 before ses-10), indexed 0..N-1.
 
     Raises:
         InputError: If the source is missing, empty or unreadable, lacks a column, repeats a visit, or lists
             files that are not there.
     """
-    if not source.exists():
-        raise InputError(f"{source} does not exist: give a BIDS directory, or a .tsv or .csv table of scans")
-    visits = read_bids(source) if source.is_dir() else read_scan_table(source)
-    visits = visits.sort_values(["participant_id", "session_id"], key=natural, ignore_index=True)
-    absent = [path for path in visits["path"] if not Path(path).is_file()]
-    if absent:
-        raise InputError(f"{len(absent)} scans of {source} are links to nothing: {listing(absent)}")
-    visits["years"] = visits["years"].fillna(since_first(visits["age"], visits["participant_id"]))
-    return visits[COLUMNS]
+    found = find_visits(source)
+    if len(found.skipped):
+        raise InputError(f"{len(found.skipped)} scans of {source} cannot be used: {listing(reasons(found.skipped))}")
+    return found.visits
 
 
-def read_scan_table(path: Path) -> pd.DataFrame:
-    """Read a table of scans, checked row by row.
+def find_visits(source: Path, check: bool = False, strict: bool = False) -> Found:
+    """Read one row for each scan that can be used, and tell what is left out.
 
-    Returns:
-        The columns of `read_visits`, in the order of the file; years as far as the table gives them.
+    Args:
+        source: As in `read_visits`.
+        check: Also open every scan: is it readable and whole?
+        strict: Stop at the first scan that cannot be used.
 
     Raises:
-        InputError: As `read_visits`; the message has the lines of the file.
+        InputError: If the source is missing or unreadable, lacks a column, or has no usable scan; in strict mode, if
+            one is not usable.
     """
-    table = read_table(path, COLUMNS[:3])
-    table = table.dropna(how="all")
-    if table.empty:
-        raise InputError(f"{path} lists no scan: add one row a scan")
-    _refuse(path, table, table[COLUMNS[:3]].isna().any(axis=1), "lacks participant_id, session_id or path")
-    _refuse(path, table, table.duplicated(COLUMNS[:2], keep=False), "repeats a visit")
-    folder = path.absolute().parent
-    visits = table[COLUMNS[:3]].assign(
-        path=[str(folder / name) for name in table["path"]],
-        age=numbers(table, "age", path),
-        years=numbers(table, "years", path),
-    )
-    gone = [not Path(name).is_file() for name in visits["path"]]
-    _refuse(path, visits, pd.Series(gone, index=table.index), "lists a file that does not exist")
-    return visits
+    if not source.exists():
+        raise InputError(f"{source} does not exist: give a folder of scans, or a .tsv or .csv table of scans")
+    visits, skipped, layout = _read_folder(source) if source.is_dir() else (*read_scan_table(source), "table")
+    visits = _dated(visits.sort_values(KEYS, key=natural, ignore_index=True))
+    usable = []
+    for path in track(visits["path"], "Opening scans", console=Console(stderr=True), disable=not check, transient=True):
+        fault = _fault(path, check)
+        usable.append(not fault)
+        skipped += [(path, fault)] if fault else []
+        if strict and skipped:
+            raise InputError(": ".join(skipped[0]))
+    left_out = pd.DataFrame(skipped, columns=["path", "reason"])
+    if not any(usable):
+        raise InputError(f"{source} has no scan that can be used: {listing(reasons(left_out))}")
+    return Found(visits[usable].reset_index(drop=True), left_out, layout)
 
 
-def _refuse(path: Path, table: pd.DataFrame, wrong: "pd.Series[bool]", what: str) -> None:
-    if wrong.any():
-        rows = table[wrong]
-        lines = [
-            f"line {i + 2} ({row.participant_id}, {row.session_id}, {row.path})"
-            for i, row in zip(rows.index, rows.itertuples(), strict=True)
-        ]
-        raise InputError(f"{path} {what}: {listing(lines)}")
+def reasons(skipped: pd.DataFrame) -> list[str]:
+    """Write the rows of `Found.skipped` as text."""
+    return [f"{path}: {reason}" for path, reason in skipped.itertuples(index=False)]
+
+
+def _read_folder(root: Path) -> tuple[pd.DataFrame, Skipped, str]:
+    fitting = [layout for layout in LAYOUTS if layout.recognises(root)]
+    if not fitting:
+        raise InputError(
+            f"{root} has no sub-*/[ses-*/]anat/*_T1w.nii[.gz] (BIDS), no [subjects/]sub-*/ses-*/t1_linear (CAPS) and "
+            "no OAS3*_MR_d* (OASIS-3): give the root of such a folder, or a table"
+        )
+    others = "".join(f", and its {layout.name} scans are left alone" for layout in fitting[1:])
+    rank_zero_info(f"{root} is read as {fitting[0].name}{others}")
+    return fitting[0].read(root), [], fitting[0].name
+
+
+def _dated(visits: pd.DataFrame) -> pd.DataFrame:
+    person = visits["participant_id"]
+    age, years = visits["age"].astype("float64"), visits["years"].astype("float64")
+    entry = visits["entry_years"].astype("float64").fillna(entry_years(visits["session_id"]))
+    known = years.fillna(since_first(age, person)).fillna(since_first(entry, person))
+    others = [name for name in visits.columns if name not in COLUMNS]
+    texts = {name: visits[name].astype(object).where(visits[name].notna(), None) for name in TRAITS}
+    return visits.assign(age=age, years=known, entry_years=entry, **texts)[[*COLUMNS, *others]]
+
+
+def _fault(path: str, check: bool) -> str:
+    if not Path(path).is_file():
+        return "links to nothing"
+    return (check and problem(Path(path))) or ""

@@ -40,3 +40,16 @@ def table(rows: list[tuple[str, str, Path]]) -> pd.DataFrame:
         [(who, session, str(path)) for who, session, path in rows],
         columns=["participant_id", "session_id", "path"],
     )
+
+
+def touch(root: Path, *names: str) -> Path:
+    """Make empty files."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def keys(visits: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(visits["participant_id"], visits["session_id"], strict=True))

@@ -10,7 +10,9 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.brain.pairing import IntervalPairs
 from disentangle_pl.brain.sampling import visit_pairs
+from disentangle_pl.brain.split_file import write_split
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.errors import InputError
 from tests.brain.scans import REAL, bids
@@ -186,3 +188,29 @@ def test_real_scans_train(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
     assert model.level > 0
     assert "1 of 2 training participants have one visit" in caplog.text
     assert "NOT held-out" in caplog.text
+
+
+def test_a_split_file_says_who_is_where(root: Path, tmp_path: Path) -> None:
+    part = pd.Series({f"{i:03d}": ("train", "val", "test")[i // 10] for i in range(30)})
+    write_split(tmp_path / "split.tsv", part, "by hand")
+    module = data(root, split_file=str(tmp_path / "split.tsv"))
+    assert sorted(set(module.parts.val["participant_id"])) == [f"sub-{i:03d}" for i in range(10, 20)]
+    assert {"sub-029"} <= set(module.parts.test["participant_id"])
+
+
+def test_a_copied_scan_on_two_sides_is_refused(tmp_path: Path) -> None:
+    root = bids(tmp_path, {"1": 2, "2": 1, "3": 1})
+    write_split(tmp_path / "split.tsv", pd.Series({"1": "train", "2": "val", "3": "test"}), "by hand")
+    settings = {"split_file": str(tmp_path / "split.tsv")}
+    assert len(data(root, **settings).parts.train) == 2
+    copied = (root / "sub-1/ses-2/anat/sub-1_ses-2_T1w.nii.gz").read_bytes()
+    (root / "sub-3/ses-1/anat/sub-3_ses-1_T1w.nii.gz").write_bytes(copied)
+    with pytest.raises(InputError, match=r"same image is on two sides of the split: \S+sub-1_ses-2\S+; \S+sub-3_ses-1"):
+        data(root, **settings)
+
+
+def test_pairs_are_those_of_the_pairing_and_their_interval_is_in_the_batch(root: Path) -> None:
+    module = data(root, pairing=IntervalPairs(min_years=1.5))
+    for rows in module.train_dataloader():
+        years = whole(module, rows).factors[:, :, module.factor_names.index("years")]
+        assert (years[:, 1] - years[:, 0]).tolist() == [2, 2, 2, 2]

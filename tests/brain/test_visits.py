@@ -1,24 +1,12 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from disentangle_pl.brain.visits import read_visits
+from disentangle_pl.brain.fields import COLUMNS
+from disentangle_pl.brain.visits import find_visits, read_visits
 from disentangle_pl.errors import InputError
-from tests.brain.scans import REAL
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
-
-
-def keys(visits: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(zip(visits["participant_id"], visits["session_id"], strict=True))
+from tests.brain.scans import REAL, keys, touch
 
 
 def test_bids_with_sessions_is_sorted_with_numbers_in_their_order(tmp_path: Path) -> None:
@@ -31,9 +19,9 @@ def test_bids_with_sessions_is_sorted_with_numbers_in_their_order(tmp_path: Path
     )
     visits = read_visits(tmp_path)
     assert keys(visits) == [("sub-2", "ses-1"), ("sub-10", "ses-2"), ("sub-10", "ses-10")]
-    assert list(visits.columns) == ["participant_id", "session_id", "path", "age", "years"]
+    assert list(visits.columns) == COLUMNS
     assert all(Path(path).is_absolute() for path in visits["path"])
-    assert visits[["age", "years"]].isna().all(axis=None)
+    assert visits[COLUMNS[3:]].isna().all(axis=None)
 
 
 def test_bids_without_a_session_level(tmp_path: Path) -> None:
@@ -81,10 +69,13 @@ def test_years_stay_unknown_where_the_first_visit_is_undated(tmp_path: Path) -> 
         ("participants.tsv", "participant_id\nsub-01\n01\n", "more than one row of sub-01"),
         ("sub-01/sub-01_sessions.tsv", "session_id\tacq_time\nses-1\tyesterday\n", "no ISO 8601 time"),
         ("sub-01/sub-01_sessions.tsv", "", "cannot be read as a table"),
+        ("sub-01/sub-01_sessions.tsv", "session_id\nses-1\n1\n", "more than one row of ses-1: keep one each"),
+        ("sub-02/sub-02_sessions.tsv", "session_id\tage\nses-1\t?\n", r"'\?' as age in line 2"),
     ],
 )
 def test_wrong_bids_tables_are_named(tmp_path: Path, name: str, text: str, what: str) -> None:
-    touch(tmp_path, "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz")
+    touch(tmp_path, "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz", "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz")
+    (tmp_path / "sub-01" / "sub-01_sessions.tsv").write_text("session_id\tage\nses-1\t70\n")
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=what) as error:
         read_visits(tmp_path)
@@ -98,7 +89,7 @@ def test_missing_empty_and_dangling_sources(tmp_path: Path) -> None:
         read_visits(tmp_path)
     (tmp_path / "sub-01" / "anat").mkdir(parents=True)
     (tmp_path / "sub-01" / "anat" / "sub-01_T1w.nii.gz").symlink_to(tmp_path / "annex")
-    with pytest.raises(InputError, match=r"links to nothing.*sub-01_T1w"):
+    with pytest.raises(InputError, match=r"no scan that can be used: .*sub-01_T1w.nii.gz: links to nothing"):
         read_visits(tmp_path)
 
 
@@ -130,15 +121,17 @@ def test_tables(tmp_path: Path, suffix: str, separator: str) -> None:
         ("participant_id\tage\n1\t2\n", "lacks the columns session_id, path: it has participant_id, age"),
         ("participant_id,session_id,path\n", "lacks the columns .* tabs"),
         ("participant_id\tsession_id\tpath\n", "lists no scan"),
-        ("participant_id\tsession_id\tpath\n1\t1\ta.nii\n1\t1\ta.nii\n", "repeats a visit: line 2 .* line 3"),
+        (
+            "participant_id\tsession_id\tpath\n1\t1\ta.nii\n1\t1\ta.nii\n",
+            "a.nii: line 3 .* repeats a visit: 1, 1 of line 2$",
+        ),
         (
             "participant_id\tsession_id\tpath\n1\t1\ta.nii\n1\t2\tb.nii\n",
-            r"not exist: line 3 \(1, 2, .*b.nii",
+            r"b.nii: line 3 of scans.tsv \(1, 2\) lists a file that does not exist",
         ),
-        (
-            "participant_id\tsession_id\tpath\n1\tn/a\ta.nii\n",
-            "lacks participant_id, session_id or path: line 2",
-        ),
+        ("participant_id\tsession_id\tpath\n1\t1\ta.nii\n1\t2\tn/a\n", "line 3 .* lacks participant_id or path"),
+        ("participant_id\tsession_id\tpath\n1\tn/a\ta.nii\n1\tn/a\ta.nii\n", "line 3 .* repeats a visit: 1, n/a"),
+        ("participant_id\tsession_id\tpath\tage\n1\t1\ta.nii\tinf\n", "'inf' as age in line 2"),
         ("participant_id\tsession_id\tpath\tyears\n1\t1\ta.nii\tsoon\n", "'soon' as years in line 2"),
         ("participant_id\tsession_id\tpath\n1\t1\ta\tb\tc\n1\t1\ta\tb\tc\td\n", "cannot be read as a table"),
         ("\x00\xff\xfe", "scans.tsv"),
@@ -150,6 +143,22 @@ def test_wrong_tables_are_refused(tmp_path: Path, text: str, what: str) -> None:
     with pytest.raises(InputError, match=what) as error:
         read_visits(tmp_path / "scans.tsv")
     assert "scans.tsv" in str(error.value)
+
+
+def test_what_cannot_be_used_is_named_and_the_rest_stays(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii", "b.nii")
+    lines = ["participant_id,session_id,path", "1,1,a.nii", "1,1,b.nii", "1,2,gone.nii", ",3,a.nii", "2,n/a,b.nii"]
+    (tmp_path / "scans.csv").write_text("\n".join(lines))
+    visits, skipped, layout = find_visits(tmp_path / "scans.csv")
+    assert keys(visits) == [("1", "1"), ("2", "n/a")]
+    assert visits.index.tolist() == [0, 1]
+    assert layout == "table"
+    assert [Path(path).name for path in skipped["path"]] == ["b.nii", "gone.nii", "a.nii"]
+    assert [reason.split(" of scans.csv ")[0] for reason in skipped["reason"]] == ["line 3", "line 4", "line 5"]
+    with pytest.raises(InputError, match=r"^\S+b.nii: line 3 of scans.csv repeats a visit: 1, 1 of line 2$"):
+        find_visits(tmp_path / "scans.csv", strict=True)
+    with pytest.raises(InputError, match=r"3 scans of \S+ cannot be used: \S+b.nii: .*gone.nii.*; \S+a.nii: line 5"):
+        read_visits(tmp_path / "scans.csv")
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real scans of ../shared/data/brain are not here")

@@ -1,0 +1,166 @@
+"""What the columns of a clinical table mean, written by the user or shipped, in YAML."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from disentangle_pl.brain.fields import COLUMNS, TRAITS, tidy
+from disentangle_pl.errors import InputError, one_line
+
+SHIPPED = {
+    file.name.removesuffix(".yaml"): file
+    for file in sorted((resources.files("disentangle_pl.brain") / "mappings").iterdir(), key=lambda file: file.name)
+    if file.name.endswith(".yaml")
+}
+
+
+@dataclass(frozen=True)
+class Participant:
+    r"""How the table writes a participant, and how the scans do.
+
+    Args:
+        column: Where it is; sub-* session tables of a folder have the name of their participant as participant_id.
+        pattern: Regular expression of the whole cell.
+        template: The participant_id of the scans, with \1 for the first group of the pattern.
+    """
+
+    column: str
+    pattern: str = r"(?:sub-)?(.+)"
+    template: str = r"sub-\1"
+
+
+@dataclass(frozen=True)
+class Time:
+    """When a row was taken.
+
+    Args:
+        column: Where it is.
+        unit: years, months or days since study entry; the label of a visit such as bl, m06, ses-M006, d0757; or a date,
+            counted from the participant's first date in the table.
+        format: Of dates, as in `datetime.strptime`; ISO 8601 by default.
+    """
+
+    column: str
+    unit: Literal["years", "months", "days", "label", "date"] = "years"
+    format: str = "ISO8601"
+
+
+@dataclass(frozen=True)
+class Age:
+    """Which age the table has.
+
+    Args:
+        column: Where it is, in years.
+        at: At the row's own visit, or at study entry, to which the time since then is added.
+    """
+
+    column: str
+    at: Literal["visit", "entry"] = "visit"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column and what its cells mean.
+
+    Args:
+        column: Its name in the table.
+        values: Regular expressions of whole cells, upper and lower case alike, and what to write instead; null is
+            missing. Other cells stay as they are.
+    """
+
+    column: str
+    values: dict[str, str | float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """What the columns of a clinical table mean.
+
+    Args:
+        table: Short name; the distance to the visit becomes `<table>_gap_years`.
+        participant: Who.
+        time: When; without it the table has one row a participant, true at every visit.
+        age: How old.
+        traits: Text columns by our names: sex, site, diagnosis.
+        scores: Columns of numbers, by our names.
+        missing: Cells that mean missing, beside empty ones, NA, n/a, NaN, null and the like.
+
+    Raises:
+        InputError: If a name is not a trait of ours or no name for a score, or a pattern is no regular expression.
+    """
+
+    table: str
+    participant: Participant
+    time: Time | None = None
+    age: Age | None = None
+    traits: dict[str, Column] = field(default_factory=dict)
+    scores: dict[str, Column] = field(default_factory=dict)
+    missing: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        strange = [name for name in self.traits if name not in TRAITS]
+        strange += [name for name in (self.table, *self.scores) if name in COLUMNS or name != tidy(name)]
+        if strange:
+            raise InputError(
+                f"{strange[0]!r} cannot be used: traits are {', '.join(TRAITS)}; the table and its scores have names "
+                f"of small letters, digits and _, other than {', '.join(COLUMNS)}"
+            )
+        told = [pattern for column in (*self.traits.values(), *self.scores.values()) for pattern in column.values]
+        for pattern in (self.participant.pattern, *told):
+            _compile(str(pattern))
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the table must have."""
+        told = (self.participant, self.time, self.age, *self.traits.values(), *self.scores.values())
+        return list(dict.fromkeys(each.column for each in told if each))
+
+
+def load_mapping(name: str) -> Mapping:
+    """Read a mapping.
+
+    Args:
+        name: One of `SHIPPED`, or a YAML file with the arguments of `Mapping`; a trait or score may be just the name of
+            its column.
+
+    Raises:
+        InputError: If there is no such mapping, or it is wrong.
+    """
+    source = SHIPPED.get(name) or Path(name)
+    if not source.is_file():
+        raise InputError(f"there is no mapping {name}: give a YAML file, or one of {', '.join(SHIPPED)}")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Mapping)
+    try:
+        made = parser.instantiate(parser.parse_object(_spelt_out(yaml.safe_load(source.read_text("utf-8")))))
+    except (ArgumentError, yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(f"the mapping {source} is wrong: {one_line(str(error))}") from error
+    try:
+        return Mapping(**made.as_dict())
+    except InputError as error:
+        raise InputError(f"the mapping {source} is wrong: {error}") from error
+
+
+def _compile(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"{pattern!r} is no regular expression ({error})") from error
+
+
+def _spelt_out(given: object) -> dict[str, object]:
+    """Write `mmse: MMSE` as `mmse: {column: MMSE}`."""
+    if not isinstance(given, dict):
+        raise TypeError("it must have the keys table and participant")
+    sections = {name: given[name] for name in ("traits", "scores") if isinstance(given.get(name), dict)}
+    return {**given, **{name: {key: _column(of) for key, of in dict(told).items()} for name, told in sections.items()}}
+
+
+def _column(told: object) -> object:
+    return {"column": told} if isinstance(told, str) else told

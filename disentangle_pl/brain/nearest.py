@@ -1,0 +1,123 @@
+"""Clinical visits joined to scans: the nearest in time, within a window."""
+
+import pandas as pd
+
+from disentangle_pl.brain.clinical import Clinical
+from disentangle_pl.brain.fields import GAP, fill, holds_for_life
+from disentangle_pl.brain.mapping import Mapping
+from disentangle_pl.brain.tables import listing
+from disentangle_pl.errors import InputError
+
+_ROUNDING = 1e-9
+_FAR = 1.0
+
+
+def join_clinical(
+    visits: pd.DataFrame, clinical: Clinical, mapping: Mapping, window: float = 0.5
+) -> tuple[pd.DataFrame, list[str]]:
+    """Fill what is not known of each scan from the nearest clinical visit of the same participant.
+
+    Time runs from study entry: `entry_years` of a scan against `time` of a row. Where one of them is unknown the two
+    ages are compared, and where these are unknown too, `years` of the scan, as if the first scan were at entry; this is
+    said. Of two rows equally near the earlier one is taken. A table without time has one row a participant, which holds
+    for all scans. What the scans' own tables say is kept.
+
+    Sex, education and genes hold at every visit, and so need none near. The age at the scan is that of the nearest row
+    which has one, however far, moved by the time between.
+
+    Args:
+        visits: Table of `read_visits`.
+        clinical: Table of `read_clinical`.
+        mapping: The mapping it was read with.
+        window: Largest distance in years, either way.
+
+    Returns:
+        The table with more columns, among them `<table>_gap_years` (float, NaN where no row is near), which is positive
+        where the clinical visit came first; and what happened, in sentences.
+
+    Raises:
+        InputError: If the window is negative, nobody in the table has a scan, or a table without time repeats a
+            participant.
+    """
+    if not window >= 0:
+        raise InputError(f"window {window} must be 0 years or more")
+    clinical = clinical._replace(rows=_as_scans_write(clinical.rows, visits, mapping))
+    if not mapping.time:
+        return _join_people(visits, clinical, mapping)
+    gap = mapping.table + GAP
+    pairs = _pairs(visits, clinical.rows)
+    within = pairs[pairs["shift"].abs() <= window + _ROUNDING]
+    near = within.drop_duplicates("scan")
+    found = near.drop(columns=["participant_id", "time", "age", "row", "by_years"]).rename(columns={"shift": gap})
+    aged = pairs.dropna(subset="age").drop_duplicates("scan").set_index("scan")
+    ages = (aged["age"] + aged["shift"]).reindex(visits.index)
+    unused = len(clinical.rows) - within["row"].nunique()
+    remarks = [
+        *clinical.remarks,
+        f"{mapping.table}: {len(near)} of {len(visits)} scans have a visit within {window:g} years"
+        + (f", {near['shift'].abs().median():.2f} years away in the median" if len(near) else ""),
+        f"{mapping.table}: {unused} of {len(clinical.rows)} rows have no scan within {window:g} years",
+        *_assumed(near["by_years"], mapping),
+        *_ages_apart(visits["age"], ages, mapping),
+    ]
+    always = ["participant_id", *filter(holds_for_life, clinical.rows.columns)]
+    people = clinical.rows[always].groupby("participant_id", as_index=False).first()
+    filled = fill(visits.assign(scan=visits.index, age=visits["age"].fillna(ages)), found, ["scan"])
+    return fill(filled.drop(columns="scan"), people, ["participant_id"]), remarks
+
+
+def _as_scans_write(rows: pd.DataFrame, visits: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
+    """Write participants as the scans do, with or without the sub- of BIDS."""
+    scanned = {name.removeprefix("sub-"): name for name in visits["participant_id"]}
+    people = rows["participant_id"].map(lambda name: scanned.get(name.removeprefix("sub-"), name))
+    if not people.isin(visits["participant_id"]).any():
+        raise InputError(
+            f"{mapping.table} has nobody with a scan: it has {listing(people.unique().tolist(), 3)}, the scans are of "
+            f"{listing(list(scanned.values()), 3)}; check the pattern and template of participant in the mapping"
+        )
+    return rows.assign(participant_id=people)
+
+
+def _pairs(visits: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return every scan (column scan) with every row of its participant and the time between (shift), nearest first."""
+    scans = visits[["participant_id", "entry_years", "years"]].assign(scan_age=visits["age"], scan=visits.index)
+    both = scans.merge(rows.assign(row=rows.index), on="participant_id")
+    shift = (both["entry_years"] - both["time"]).fillna(both["scan_age"] - both["age"])
+    both["by_years"] = shift.isna()
+    both["shift"] = shift.fillna(both["years"] - both["time"])
+    timed = both.dropna(subset="shift").assign(distance=both["shift"].abs()).sort_values(["scan", "distance", "time"])
+    return timed.drop(columns=["entry_years", "years", "scan_age", "distance"])
+
+
+def _join_people(visits: pd.DataFrame, clinical: Clinical, mapping: Mapping) -> tuple[pd.DataFrame, list[str]]:
+    rows = clinical.rows.drop(columns="time")
+    twice = rows.loc[rows["participant_id"].duplicated(), "participant_id"].unique().tolist()
+    if twice:
+        raise InputError(
+            f"{mapping.table} has several rows of {listing(twice)}: name the column of time in the mapping, or keep one"
+        )
+    people = visits["participant_id"]
+    remarks = [
+        *clinical.remarks,
+        f"{mapping.table}: {people.isin(rows['participant_id']).sum()} of {len(visits)} scans are of people in it",
+        f"{mapping.table}: {(~rows['participant_id'].isin(people)).sum()} of {len(rows)} people have no scan",
+    ]
+    age = people.map(rows.set_index("participant_id")["age"])
+    if mapping.age and mapping.age.at == "entry":
+        age = age + visits["entry_years"].fillna(visits["years"])
+        remarks += _assumed(visits["age"].isna() & age.notna() & visits["entry_years"].isna(), mapping)
+    remarks += _ages_apart(visits["age"], age, mapping)
+    aged = visits.assign(age=visits["age"].fillna(age))
+    return fill(aged, rows.drop(columns="age"), ["participant_id"]), remarks
+
+
+def _assumed(by_years: "pd.Series[bool]", mapping: Mapping) -> list[str]:
+    count = int(by_years.sum())
+    said = f"{count} scans have neither an age nor a time since study entry: the first scan counts as entry"
+    return [f"{mapping.table}: {said}"] if count else []
+
+
+def _ages_apart(given: pd.Series, found: pd.Series, mapping: Mapping) -> list[str]:
+    apart = int(((given - found).abs() > _FAR).sum())
+    said = f"{apart} scans have an age more than {_FAR:g} year off that of their own tables, which is kept"
+    return [f"{mapping.table}: {said}"] if apart else []
