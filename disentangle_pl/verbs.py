@@ -2,46 +2,27 @@
 
 import json
 import sys
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from textwrap import dedent
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
+from jsonargparse import Namespace
 
-from disentangle_pl.brain.cohort_settings import Settings
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - lets --data=LongitudinalData be short
-from disentangle_pl.brain.mapping import SHIPPED
-from disentangle_pl.brain.split import FRACTIONS
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
-from disentangle_pl.errors import InputError, leave, one_line
+from disentangle_pl.errors import InputError
 from disentangle_pl.fit import check_arguments
 from disentangle_pl.studies.compact import compact
 from disentangle_pl.studies.evaluate import evaluate_file, evaluate_models
 from disentangle_pl.studies.meta_transfer import meta_transfer
 from disentangle_pl.studies.run_report import report_runs
 from disentangle_pl.studies.run_table import Goal
-from disentangle_pl.studies.scans import ClinicalTables, SplitPlan, report_scans
-from disentangle_pl.studies.simulate import simulate
 from disentangle_pl.studies.sparsity import MAIN, report_sparsity
 from disentangle_pl.sweeps.local import sweep_here
-
-
-class VerbHelp(RawDescriptionHelpFormatter, DefaultHelpFormatter):
-    """Help that leaves the lines of examples as they are."""
-
-
-class VerbParser(ArgumentParser):
-    """A parser whose errors are one sentence."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print what is wrong and leave with exit code 2; a parser inside another one raises instead."""
-        if not self.exit_on_error:
-            super().error(message, ex)
-        leave(f"{one_line(message)} (see {self.prog} --help)")
+from disentangle_pl.verb_parser import verb_parser
+from disentangle_pl.verbs_brain import scans, simulated_cohort
 
 
 def evaluate(args: Sequence[str]) -> None:
@@ -53,7 +34,7 @@ def evaluate(args: Sequence[str]) -> None:
         disentangle-pl evaluate --codes codes.npz
     """
     does = "Score checkpoints, or codes from any other program, on all scores at once."
-    parser = _parser("evaluate", does, evaluate.__doc__)
+    parser = verb_parser("evaluate", does, evaluate.__doc__)
     parser.add_argument("checkpoints", nargs="*", type=Path, help="checkpoints; several are compared and ranked")
     parser.add_argument("--codes", type=Path | None, help="an .npz with codes (N, d) and factors (N, k) instead")
     parser.add_argument("--out", type=Path, default=Path("evaluation"), help="where the results go")
@@ -79,7 +60,7 @@ def evaluate(args: Sequence[str]) -> None:
 
 def study_meta_transfer(args: Sequence[str]) -> None:
     """Learn a causal direction and a rotation from how fast models adapt."""
-    parser = _parser("meta-transfer", "Learn a causal direction and a rotation from how fast models adapt.")
+    parser = verb_parser("meta-transfer", "Learn a causal direction and a rotation from how fast models adapt.")
     parser.add_function_arguments(meta_transfer)
     meta_transfer(**parser.parse_args(list(args)).as_dict())
 
@@ -91,7 +72,7 @@ def sweep(args: Sequence[str]) -> None:
         disentangle-pl sweep sweeps/sprites_beta.yaml --parallel 2
         disentangle-pl sweep sweeps/sprites_beta.yaml --dry_run=true
     """
-    parser = _parser(
+    parser = verb_parser(
         "sweep",
         "Run a W&B sweep file on this machine: no account, no network. The same command goes on after any kill.",
         sweep.__doc__,
@@ -114,7 +95,9 @@ def runs(args: Sequence[str]) -> None:
         disentangle-pl runs export.csv --metric val/nll --goal minimize
         disentangle-pl runs runs/zoo --by model model.aggregation --udr=true --plots=true
     """
-    parser = _parser("runs", "Gather runs, wherever they lie, into one table: settings, states, scores.", runs.__doc__)
+    parser = verb_parser(
+        "runs", "Gather runs, wherever they lie, into one table: settings, states, scores.", runs.__doc__
+    )
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, folders of them, exports of W&B (CSV, JSON)")
     parser.add_argument("--metric", type=str, default="disentanglement/mig", help="rank by this; best/NAME: best value")
     parser.add_argument("--goal", type=Goal, default="maximize", help="what a better score is")
@@ -136,7 +119,7 @@ def study_sparsity(args: Sequence[str]) -> None:
         disentangle-pl sparsity runs/sparsity_small --control study/control
     """
     does = "Does sparsity disentangle? Scores of masked runs against strength, achieved density and reconstruction."
-    parser = _parser("sparsity", does, study_sparsity.__doc__)
+    parser = verb_parser("sparsity", does, study_sparsity.__doc__)
     parser.add_argument(
         "runs", nargs="+", type=Path, help="run folders, folders of them, exports: masked, dense, random"
     )
@@ -149,50 +132,6 @@ def study_sparsity(args: Sequence[str]) -> None:
     report_sparsity(given.runs, given.out, given.scores, given.control)
 
 
-def scans(args: Sequence[str]) -> None:
-    """Say what is in a folder of brain scans, and write it as one table.
-
-    Examples:
-        disentangle-pl scans /data/bids --out scans.tsv
-        disentangle-pl scans /data/caps --clinical ADNIMERGE.csv --mapping adnimerge --window 0.25 --split split.tsv
-        disentangle-pl scans /data/oasis3 --clinical UDSb4.csv people.csv --mapping oasis3_udsb4 oasis3_demographics
-        disentangle-pl scans scans.tsv --out again.tsv --split sites.tsv --group site
-        disentangle-pl fit --config configs/brain_ada_gvae.yaml --data.root=scans.tsv --data.split_file=split.tsv
-    """
-    does = (
-        "Find T1-weighted scans (BIDS, CAPS of Clinica, OASIS-3, or a table), leave out what cannot be used and say "
-        "why, join clinical tables by the nearest visit, and split participants."
-    )
-    parser = _parser("scans", does, scans.__doc__)
-    parser.add_argument("source", type=Path, help="a folder of scans, or a table: participant_id, session_id, path")
-    parser.add_argument("--out", type=Path, default=Path("scans.tsv"), help="the table to write, .tsv or .csv")
-    parser.add_argument(
-        "--clinical", nargs="+", type=Path, default=[], help="clinical tables (Clinica: the BIDS folder)"
-    )
-    parser.add_argument(
-        "--mapping",
-        nargs="+",
-        type=str,
-        default=[],
-        help=f"what their columns mean: {', '.join(SHIPPED)}, or YAML files",
-    )
-    parser.add_argument("--window", type=float, default=0.5, help="most years between a scan and its clinical visit")
-    parser.add_argument("--bounds", type=bool, default=False, help="take cells such as >1700 as 1700, not as missing")
-    parser.add_argument("--split", type=Path | None, help="also write who is for train, val and test, in this file")
-    parser.add_argument("--seed", type=int, default=0, help="of the split")
-    parser.add_argument("--fractions", type=tuple[float, float, float], default=FRACTIONS, help="shares of the split")
-    parser.add_argument("--group", type=str | None, help="split by whole groups of this column, such as site")
-    parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
-    given = parser.parse_args(list(args))
-    report_scans(
-        given.source,
-        given.out,
-        ClinicalTables(given.clinical, given.mapping, given.window, given.bounds),
-        SplitPlan(given.split, given.seed, given.fractions, given.group) if given.split else None,
-        given.strict,
-    )
-
-
 def shrink(args: Sequence[str]) -> None:
     """Remove what cannot act from a sparse model.
 
@@ -201,7 +140,7 @@ def shrink(args: Sequence[str]) -> None:
         disentangle-pl compact runs/sparse/checkpoints/last.ckpt --out small.ckpt --batch_size 1
     """
     does = "Write a smaller checkpoint that computes what a sparse one computes, and report what it saves."
-    parser = _parser("compact", does, shrink.__doc__)
+    parser = verb_parser("compact", does, shrink.__doc__)
     parser.add_argument("checkpoint", type=Path, help="of a masked model")
     parser.add_argument("--out", type=Path | None, help="the new checkpoint (default: compact.ckpt beside the old one)")
     parser.add_argument("--batch_size", type=int, default=64, help="images of a timed batch")
@@ -211,34 +150,6 @@ def shrink(args: Sequence[str]) -> None:
     given = parser.parse_args(list(args)).as_dict()
     checkpoint, out = given.pop("checkpoint"), given.pop("out")
     compact(checkpoint, out or checkpoint.with_name("compact.ckpt"), **given)
-
-
-def simulated_cohort(args: Sequence[str]) -> None:
-    """Write a simulated longitudinal brain cohort.
-
-    Examples:
-        disentangle-pl simulate --subjects 150 --out cohort
-        disentangle-pl simulate --subjects 2000 --out cohort --size 96 --jobs -1 --rescans 0.1
-        disentangle-pl simulate --subjects 150 --out cohort --anatomies heads.npz --visits 0 12 24
-    """
-    does = (
-        "Write a simulated longitudinal brain cohort: T1-weighted scans as BIDS, scores, genotypes, and what is true "
-        "of them. The same command goes on after a kill, and with more --subjects it adds to the cohort."
-    )
-    parser = _parser("simulate", does, simulated_cohort.__doc__)
-    parser.add_argument("--subjects", type=int, required=True, help="people")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the cohort, new or of an earlier call")
-    parser.add_argument("--seed", type=int, default=0, help="another seed is another cohort")
-    parser.add_argument("--size", type=int, default=64, help="voxels along every axis of 192 mm: 64 are 3 mm, 96 2 mm")
-    parser.add_argument("--visits", nargs="+", type=int, default=[0, 6, 12, 24, 36], help="planned months")
-    parser.add_argument("--anatomies", type=Path | None, help=".npz of tissue fractions (default: MNI152 template)")
-    parser.add_argument("--rescans", type=float, default=0.0, help="share of people with two scans on the first day")
-    parser.add_argument("--snps", type=int, default=500, help="variants; of every 25 one acts on each static factor")
-    parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core")
-    given = parser.parse_args(list(args)).as_dict()
-    out, jobs = given.pop("out"), given.pop("jobs")
-    made = simulate(Settings(**{**given, "visits": tuple(given["visits"])}), out, jobs)
-    print(f"{made} new scans of {given['subjects']} people in {out}: see {out / 'README'}")
 
 
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -251,14 +162,6 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "sparsity": study_sparsity,
     "sweep": sweep,
 }
-
-
-def _parser(verb: str, description: str, doc: str | None = None) -> VerbParser:
-    """Make the parser of a verb; the examples in its docstring end its help."""
-    examples = dedent((doc or "").partition("\n\n")[2])
-    return VerbParser(
-        prog=f"disentangle-pl {verb}", description=description, epilog=examples or None, formatter_class=VerbHelp
-    )
 
 
 def _data_of_run(args: Sequence[str]) -> list[str]:

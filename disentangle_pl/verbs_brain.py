@@ -1,0 +1,83 @@
+"""The verbs of the command line that make data of brain scans ready."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from disentangle_pl.brain.cohort_settings import Settings
+from disentangle_pl.brain.mapping import SHIPPED
+from disentangle_pl.brain.split import FRACTIONS
+from disentangle_pl.studies.scans import ClinicalTables, SplitPlan, report_scans
+from disentangle_pl.studies.simulate import simulate
+from disentangle_pl.verb_parser import verb_parser
+
+
+def scans(args: Sequence[str]) -> None:
+    """Say what is in a folder of brain scans, and write it as one table.
+
+    Examples:
+        disentangle-pl scans /data/bids --out scans.tsv
+        disentangle-pl scans /data/caps --clinical ADNIMERGE.csv --mapping adnimerge --window 0.25 --split split.tsv
+        disentangle-pl scans /data/oasis3 --clinical UDSb4.csv people.csv --mapping oasis3_udsb4 oasis3_demographics
+        disentangle-pl scans scans.tsv --out again.tsv --split sites.tsv --group site
+        disentangle-pl fit --config configs/brain_ada_gvae.yaml --data.root=scans.tsv --data.split_file=split.tsv
+    """
+    does = (
+        "Find T1-weighted scans (BIDS, CAPS of Clinica, OASIS-3, or a table), leave out what cannot be used and say "
+        "why, join clinical tables by the nearest visit, and split participants."
+    )
+    parser = verb_parser("scans", does, scans.__doc__)
+    parser.add_argument("source", type=Path, help="a folder of scans, or a table: participant_id, session_id, path")
+    parser.add_argument("--out", type=Path, default=Path("scans.tsv"), help="the table to write, .tsv or .csv")
+    parser.add_argument(
+        "--clinical", nargs="+", type=Path, default=[], help="clinical tables (Clinica: the BIDS folder)"
+    )
+    parser.add_argument(
+        "--mapping",
+        nargs="+",
+        type=str,
+        default=[],
+        help=f"what their columns mean: {', '.join(SHIPPED)}, or YAML files",
+    )
+    parser.add_argument("--window", type=float, default=0.5, help="most years between a scan and its clinical visit")
+    parser.add_argument("--bounds", type=bool, default=False, help="take cells such as >1700 as 1700, not as missing")
+    parser.add_argument("--split", type=Path | None, help="also write who is for train, val and test, in this file")
+    parser.add_argument("--seed", type=int, default=0, help="of the split")
+    parser.add_argument("--fractions", type=tuple[float, float, float], default=FRACTIONS, help="shares of the split")
+    parser.add_argument("--group", type=str | None, help="split by whole groups of this column, such as site")
+    parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
+    given = parser.parse_args(list(args))
+    report_scans(
+        given.source,
+        given.out,
+        ClinicalTables(given.clinical, given.mapping, given.window, given.bounds),
+        SplitPlan(given.split, given.seed, given.fractions, given.group) if given.split else None,
+        given.strict,
+    )
+
+
+def simulated_cohort(args: Sequence[str]) -> None:
+    """Write a simulated longitudinal brain cohort.
+
+    Examples:
+        disentangle-pl simulate --subjects 150 --out cohort
+        disentangle-pl simulate --subjects 2000 --out cohort --size 96 --jobs -1 --rescans 0.1
+        disentangle-pl simulate --subjects 150 --out cohort --anatomies heads.npz --visits 0 12 24
+    """
+    does = (
+        "Write a simulated longitudinal brain cohort: T1-weighted scans as BIDS, scores, genotypes, and what is true "
+        "of them. The same command goes on after a kill, and with more --subjects it adds to the cohort."
+    )
+    parser = verb_parser("simulate", does, simulated_cohort.__doc__)
+    parser.add_argument("--subjects", type=int, required=True, help="people")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the cohort, new or of an earlier call")
+    parser.add_argument("--seed", type=int, default=0, help="another seed is another cohort")
+    parser.add_argument("--size", type=int, default=64, help="voxels along every axis of 192 mm: 64 are 3 mm, 96 2 mm")
+    parser.add_argument("--visits", nargs="+", type=int, default=[0, 6, 12, 24, 36], help="planned months")
+    parser.add_argument("--anatomies", type=Path | None, help=".npz of tissue fractions (default: MNI152 template)")
+    parser.add_argument("--rescans", type=float, default=0.0, help="share of people with two scans on the first day")
+    parser.add_argument("--snps", type=int, default=500, help="variants; of every 25 one acts on each static factor")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core")
+    given = parser.parse_args(list(args)).as_dict()
+    out, jobs = given.pop("out"), given.pop("jobs")
+    made = simulate(Settings(**{**given, "visits": tuple(given["visits"])}), out, jobs)
+    print(f"{made} new scans of {given['subjects']} people in {out}: see {out / 'README'}")
