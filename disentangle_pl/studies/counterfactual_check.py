@@ -1,0 +1,81 @@
+"""How far counterfactual ageing can be trusted: the rules it must keep, and the follow-ups of people it never saw."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.errors import InputError
+from disentangle_pl.models.vae import VAE
+from disentangle_pl.studies.counterfactual import WARNING
+from disentangle_pl.studies.follow_ups import against_no_change, follow_ups, mean_change, predict
+from disentangle_pl.studies.scan_codes import encode_scans, group_slopes, images_of
+from disentangle_pl.studies.soundness import soundness
+
+MOST_CHECKED = 64
+PER_DECADE = 10.0
+
+
+def check(
+    model: VAE, data: LongitudinalData, out: Path, *, group: str = "CN", level: float = 0.05, seed: int = 0
+) -> pd.DataFrame:
+    """Say how far ageing by this model can be trusted: soundness, and follow-ups of people it has never seen.
+
+    Args:
+        model: The model.
+        data: Its scans.
+        out: Folder of the results.
+        group: Diagnosis of the training scans whose ageing is used; everybody where nobody has it.
+        level: False discovery rate up to which a latent ages.
+        seed: Of the resampling.
+
+    Returns:
+        The table of `against_no_change`.
+
+    Raises:
+        InputError: If slopes cannot be fitted, or no person, trained on or held out, has two scans.
+    """
+    scans = encode_scans(model, data)
+    slopes, whose = group_slopes(scans, group, seed)
+    seen, unseen = (follow_ups(scans.visits, rows) for rows in (scans.train, scans.held_out))
+    if not len(seen.years) or not len(unseen.years):
+        raise InputError("a check needs people with two scans at known times, both trained on and held out")
+
+    def images(rows: NDArray[np.int64]) -> Tensor:
+        return images_of(data, rows, model.device)
+
+    found = predict(model, images, scans.mean, unseen, slopes, mean_change(seen, images))
+    people = scans.people(unseen.first)
+    table = against_no_change(found, people, seed=seed)
+    first = unseen.first[np.unique(people, return_index=True)[1]][:MOST_CHECKED]
+    moves = torch.from_numpy(np.where(slopes.q < level, slopes.per_year, 0.0)).float() * PER_DECADE
+    out.mkdir(parents=True, exist_ok=True)
+    found.to_csv(out / "follow_ups.tsv", sep="\t", index=False)
+    table.to_csv(out / "follow_ups_summary.tsv", sep="\t", index=False)
+    console = Console()
+    console.print(f"ageing of {whose}: {int((slopes.q < level).sum())} of {len(slopes.q)} latents move (FDR {level:g})")
+    if moves.any() and len(first) > 1:
+        found_sound = soundness(model, images(first), moves.to(model.device))
+        (out / "soundness.json").write_text(json.dumps(found_sound._asdict(), indent=1) + "\n")
+        for name, value in found_sound._asdict().items():
+            console.print(f"  {name:15} {value:.4g}")
+    console.print(_summary(table, len(unseen.years), len(np.unique(people))))
+    console.print(WARNING, soft_wrap=True)
+    return table
+
+
+def _summary(table: pd.DataFrame, pairs: int, people: int) -> Table:
+    shown = Table(title=f"later scans predicted from the first, {pairs} pairs of {people} held-out people")
+    for name in ("way", "measure", "mean", "less no change", "95 % interval"):
+        shown.add_column(name)
+    for row in table.itertuples(index=False):
+        interval = f"[{row.low:+.5f}, {row.high:+.5f}]"
+        shown.add_row(str(row.way), str(row.measure), f"{row.mean:.5f}", f"{row.difference:+.5f}", interval)
+    return shown
