@@ -22,7 +22,7 @@ from disentangle_pl.studies.run_table import Goal
 from disentangle_pl.studies.sparsity import MAIN, report_sparsity
 from disentangle_pl.sweeps.local import sweep_here
 from disentangle_pl.verb_parser import verb_parser
-from disentangle_pl.verbs_brain import scans, simulated_cohort
+from disentangle_pl.verbs_brain import prepare, scans, simulated_cohort
 
 
 def evaluate(args: Sequence[str]) -> None:
@@ -156,6 +156,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "compact": shrink,
     "evaluate": evaluate,
     "meta-transfer": study_meta_transfer,
+    "prepare": prepare,
     "runs": runs,
     "scans": scans,
     "simulate": simulated_cohort,

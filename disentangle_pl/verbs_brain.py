@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
+from disentangle_pl.brain.alignment import Affine, Rigid
 from disentangle_pl.brain.cohort_settings import Settings
+from disentangle_pl.brain.correction import N4, Correction
+from disentangle_pl.brain.intensity import Percentiles, ZScore
 from disentangle_pl.brain.mapping import SHIPPED
 from disentangle_pl.brain.split import FRACTIONS
+from disentangle_pl.brain.volumes import Preparation
+from disentangle_pl.studies.prepare import report_prepared
 from disentangle_pl.studies.scans import ClinicalTables, SplitPlan, report_scans
 from disentangle_pl.studies.simulate import simulate
 from disentangle_pl.verb_parser import verb_parser
@@ -53,6 +59,51 @@ def scans(args: Sequence[str]) -> None:
         SplitPlan(given.split, given.seed, given.fractions, given.group) if given.split else None,
         given.strict,
     )
+
+
+def prepare(args: Sequence[str]) -> None:
+    """Prepare brain scans once, as one file that trains fast.
+
+    Examples:
+        disentangle-pl prepare /data/bids --out prepared --jobs -1
+        disentangle-pl prepare scans.tsv --out prepared --size 96 112 96 --spacing 2 --n4=true
+        disentangle-pl prepare stripped.tsv --out aligned --align 12 --zscore=true
+        disentangle-pl fit --config brain.yaml --data.root=prepared --data.size=null --data.spacing=null
+    """
+    does = (
+        "Check, correct, resample, crop and rescale scans into one array, with a table, measures of quality and "
+        "pictures of every scan. The same command goes on after a kill, and with more scans it prepares only those."
+    )
+    parser = verb_parser("prepare", does, prepare.__doc__)
+    parser.add_argument("source", type=Path, help="a folder of scans (BIDS, CAPS, OASIS-3), or a table of `scans`")
+    parser.add_argument("--out", type=Path, required=True, help="folder of prepared scans, new or of an earlier call")
+    parser.add_argument("--size", nargs=3, type=int, default=[64, 64, 64], help="voxels to the right, front and top")
+    parser.add_argument("--spacing", type=float, default=3.0, help="edge of the cubic voxels in mm")
+    parser.add_argument(
+        "--percentiles", nargs=2, type=float, default=[0.5, 99.5], help="those of intensity that become 0 and 1"
+    )
+    parser.add_argument(
+        "--zscore", type=bool, default=False, help="instead: mean 0 and deviation 1 over what is not background"
+    )
+    parser.add_argument(
+        "--n4", type=bool, default=False, help="first remove the coil's slow changes of brightness (N4)"
+    )
+    parser.add_argument(
+        "--align",
+        type=Literal[6, 12] | None,
+        help="align stripped brains to MNI152: 6 keeps head size in the image, 12 only in the table (scale)",
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core; the result is the same")
+    parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be prepared")
+    given = parser.parse_args(list(args))
+    corrections: dict[int | None, tuple[Correction, ...]] = {None: (), 6: (Rigid(),), 12: (Affine(),)}
+    preparation = Preparation(
+        tuple(given.size),
+        given.spacing,
+        ZScore() if given.zscore else Percentiles(*given.percentiles),
+        (*((N4(),) if given.n4 else ()), *corrections[given.align]),
+    )
+    report_prepared(given.source, given.out, preparation, given.jobs, given.strict)
 
 
 def simulated_cohort(args: Sequence[str]) -> None:

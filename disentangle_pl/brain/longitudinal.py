@@ -8,8 +8,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from disentangle_pl.brain.cache import Volumes, content_hashes, prepare
+from disentangle_pl.brain.augmentation import Augmentation
+from disentangle_pl.brain.cache import prepare
+from disentangle_pl.brain.intensity import Percentiles
 from disentangle_pl.brain.pairing import Pairing
+from disentangle_pl.brain.prepared import PreparedScans, Volumes, agreed_geometry, is_prepared, open_prepared
 from disentangle_pl.brain.sampling import SingleScans, rows_of, visit_pairs
 from disentangle_pl.brain.split import Split, split
 from disentangle_pl.brain.split_file import read_split, split_by
@@ -54,19 +57,21 @@ class LongitudinalData(ImageData):
     transfer.
 
     Args:
-        root: A folder of scans (BIDS, CAPS, OASIS-3), or a .tsv or .csv table of them (see `read_visits`).
-        size: Voxels along left-right, posterior-anterior and inferior-superior.
-        spacing: Edge of the cubic voxels in mm.
+        root: A folder of scans (BIDS, CAPS, OASIS-3), a .tsv or .csv table of them (see `read_visits`), or a folder of
+            `disentangle-pl prepare`, whose volumes are taken as they are.
+        size: Voxels along left-right, posterior-anterior and inferior-superior; null only for prepared scans.
+        spacing: Edge of the cubic voxels in mm; null only for prepared scans.
         batch_size: Examples (scans, or pairs) a process and step.
         steps_per_epoch: Steps between two validations.
         pairs: Train on two visits of one participant; false trains on single scans of everybody.
         cache: Folder for the prepared scans; null takes `disentangle_pl` in the user's cache folder.
         seed: Seed of the training draws.
         jobs: Processes that prepare scans; -1 for one a core.
-        percentiles: Intensity percentiles that become 0 and 1.
+        percentiles: Intensity percentiles that become 0 and 1, unless the scans are prepared.
         resident_mib: Keep the prepared scans on the device when they take at most so many MiB.
         split_file: Who is for training, validation and test (see `read_split`); null splits by a hash.
         pairing: Which two scans make a pair; null takes any two visits of one participant.
+        augmentation: Random changes of intensity of the training images; null for none.
 
     Attributes:
         parts: The visits of training, validation and test participants, from `setup` on.
@@ -82,9 +87,9 @@ class LongitudinalData(ImageData):
     def __init__(
         self,
         root: str,
-        size: tuple[int, int, int],
-        spacing: float,
-        batch_size: int,
+        size: tuple[int, int, int] | None = None,
+        spacing: float | None = None,
+        batch_size: int = 8,
         steps_per_epoch: int = 100,
         pairs: bool = True,
         cache: str | None = None,
@@ -94,12 +99,19 @@ class LongitudinalData(ImageData):
         resident_mib: int = 2048,
         split_file: str | None = None,
         pairing: Pairing | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1 or steps_per_epoch < 1:
             raise InputError(f"batch_size {batch_size} and steps_per_epoch {steps_per_epoch} must be at least 1")
         self.root = Path(root)
-        self.preparation = Preparation(size, spacing, percentiles)
+        if is_prepared(self.root):
+            size, spacing = agreed_geometry(self.root, size, spacing)
+        if size is None or spacing is None:
+            raise InputError(
+                f"{root} is no folder of prepared scans: give size and spacing, or run disentangle-pl prepare"
+            )
+        self.preparation = Preparation(size, spacing, Percentiles(*percentiles))
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.pairs = pairs
@@ -109,6 +121,7 @@ class LongitudinalData(ImageData):
         self.resident_mib = resident_mib
         self.split_file = Path(split_file) if split_file else None
         self.pairing = pairing or visit_pairs
+        self.augmentation = augmentation
         self.volumes: ResidentVolumes | None = None
         self.draw: Draw | None = None
 
@@ -143,19 +156,20 @@ class LongitudinalData(ImageData):
         return read_visits(self.root)
 
     def prepare_data(self) -> None:
-        """Prepare the scans on one process, unless they are cached."""
-        prepare(self.visits, self.preparation, self.cache, self.jobs)
+        """Prepare the scans on one process, unless they are prepared or cached."""
+        self._prepared()
 
     def setup(self, stage: str) -> None:
         """Open the prepared scans, split the participants, and refuse impossible pairs before training."""
         if self.volumes is None:
-            prepared = prepare(self.visits, self.preparation, self.cache, self.jobs)
-            self.volumes = ResidentVolumes(prepared, self.resident_mib)
+            prepared = self._prepared()
+            self.volumes = ResidentVolumes(prepared.volumes, self.resident_mib)
             self.factors = torch.from_numpy(self.visits[list(self.factor_names)].to_numpy(np.float32))
-            self.parts = self._split(self.split_file) if self.split_file else split(self.visits)
+            self.parts = self._split(self.split_file, prepared.hashes) if self.split_file else split(self.visits)
         if stage == "fit" and self.draw is None:
             train = self.parts.train
-            self.draw = self.pairing(train) if self.pairs else SingleScans(rows_of(train))
+            draw = self.pairing(train) if self.pairs else SingleScans(rows_of(train))
+            self.draw = self.augmentation.drawn_with(draw) if self.augmentation else draw
 
     def train_dataloader(self) -> Draws:
         """Endless draws, cut into epochs of `steps_per_epoch`."""
@@ -174,15 +188,22 @@ class LongitudinalData(ImageData):
         """All scans in the order of `visits`."""
         return self._in_order(self.visits)
 
-    def on_after_batch_transfer(self, batch: tuple[Tensor], dataloader_idx: int) -> Batch:
-        """Turn row numbers (B,) or (B, 2) into images and covariates on their device."""
+    def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> Batch:
+        """Turn row numbers (B,) or (B, 2) into images and covariates on their device; training images are augmented."""
         assert self.volumes is not None, "setup comes first"
-        (index,) = batch
-        return Batch(self.volumes.images(index), self.factors.to(index.device)[index])
+        index, *chance = batch
+        image = self.volumes.images(index)
+        if self.augmentation and chance:
+            image = self.augmentation(image, *chance)
+        return Batch(image, self.factors.to(index.device)[index])
 
-    def _split(self, path: Path) -> Split:
-        hashes = content_hashes([Path(scan) for scan in self.visits["path"]], self.cache / "contents.json")
-        return split_by(self.visits, read_split(path), pd.Series(hashes, index=self.visits.index))
+    def _prepared(self) -> PreparedScans:
+        if is_prepared(self.root):
+            return open_prepared(self.root)
+        return prepare(self.visits, self.preparation, self.cache, self.jobs)
+
+    def _split(self, path: Path, hashes: pd.Series) -> Split:
+        return split_by(self.visits, read_split(path), hashes)
 
     def _in_order(self, visits: pd.DataFrame) -> Shard:
         return Shard(rows_of(visits), self.batch_size, *self.place)

@@ -6,7 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from disentangle_pl.brain.volumes import check_scan, read_scan
+from disentangle_pl.brain.nifti import check_scan, read_scan
 from disentangle_pl.errors import InputError
 
 _GZIP_SIZES = 2**32

@@ -14,6 +14,7 @@ from disentangle_pl.brain.caps import is_caps, read_caps
 from disentangle_pl.brain.clocks import entry_years, since_first
 from disentangle_pl.brain.fields import COLUMNS, KEYS, TRAITS
 from disentangle_pl.brain.oasis3 import is_oasis3, read_oasis3
+from disentangle_pl.brain.prepared import is_prepared, read_prepared_visits
 from disentangle_pl.brain.scan_tables import Skipped, read_scan_table
 from disentangle_pl.brain.soundness import problem
 from disentangle_pl.brain.tables import listing, natural
@@ -59,8 +60,8 @@ def read_visits(source: Path) -> pd.DataFrame:
     """Read one row a scan from a folder or a table, every scan of it.
 
     Args:
-        source: A BIDS directory, a CAPS folder of Clinica, OASIS-3 as downloaded (which it is shows from the contents),
-            or a .tsv or .csv table (see `read_scan_table`).
+        source: A BIDS directory, a CAPS folder of Clinica, OASIS-3 as downloaded, a folder of `disentangle-pl prepare`
+            (which it is shows from the contents), or a .tsv or .csv table (see `read_scan_table`).
 
     Returns:
         Columns participant_id, session_id, path (absolute), age at the scan in years, years since the participant's
@@ -92,6 +93,9 @@ def find_visits(source: Path, check: bool = False, strict: bool = False) -> Foun
     """
     if not source.exists():
         raise InputError(f"{source} does not exist: give a folder of scans, or a .tsv or .csv table of scans")
+    if is_prepared(source):
+        visits = read_prepared_visits(source)  # the scans themselves may be elsewhere by now
+        return Found(visits, pd.DataFrame(columns=["path", "reason"]), "a folder of prepared scans")
     visits, skipped, layout = _read_folder(source) if source.is_dir() else (*read_scan_table(source), "table")
     visits = _dated(visits.sort_values(KEYS, key=natural, ignore_index=True))
     usable = []

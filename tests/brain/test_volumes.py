@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import torchio as tio
 
-from disentangle_pl.brain.volumes import Preparation, check_scan
+from disentangle_pl.brain.correction import N4
+from disentangle_pl.brain.intensity import Percentiles, ZScore
+from disentangle_pl.brain.nifti import check_scan
+from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.errors import InputError
 from tests.brain.scans import REAL, anatomy, write
 
@@ -81,6 +84,12 @@ def negative_zoom(path: Path) -> None:
     patched_zoom(path, -1)
 
 
+def nowhere(path: Path) -> None:
+    image = nib.Nifti1Image(anatomy(), None)
+    assert image.header["qform_code"] == image.header["sform_code"] == 0
+    nib.save(image, path)
+
+
 def metres(path: Path) -> None:
     write(path, anatomy(), np.diag([1000.0, 1000, 1000, 1]))
 
@@ -103,6 +112,7 @@ def metres(path: Path) -> None:
         (zero_zoom, "voxel sizes"),
         (negative_zoom, "voxel sizes"),
         (metres, "voxel sizes"),
+        (nowhere, "does not say how it is oriented"),
     ],
 )
 def test_what_cannot_be_prepared_is_named(tmp_path: Path, make: Callable[[Path], None], what: str, suffix: str) -> None:
@@ -156,7 +166,7 @@ def test_size_and_spacing(tmp_path: Path) -> None:
 def test_percentiles_become_zero_and_one(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(1e6, 1e5, (12, 12, 12))
     path = write(tmp_path / "scan.nii.gz", values)
-    preparation = Preparation((12, 12, 12), 1.0, (5, 90))
+    preparation = Preparation((12, 12, 12), 1.0, Percentiles(5, 90))
     volume = preparation(path)
     assert volume.min() == 0
     assert volume.max() == 1
@@ -181,14 +191,55 @@ def test_no_warning_and_the_same_twice(tmp_path: Path) -> None:
 def test_the_key_follows_the_settings_and_not_their_type() -> None:
     key = Preparation((8, 8, 8), 2.0).key
     assert Preparation((8, 8, 8), 2).key == key
-    others = [Preparation((8, 8, 9), 2), Preparation((8, 8, 8), 3), Preparation((8, 8, 8), 2, (1, 99))]
-    assert len({key, *(other.key for other in others)}) == 4
+    others = [Preparation((8, 8, 9), 2), Preparation((8, 8, 8), 3), Preparation((8, 8, 8), 2, Percentiles(1, 99))]
+    others += [Preparation((8, 8, 8), 2, ZScore()), Preparation((8, 8, 8), 2, corrections=(N4(),))]
+    assert len({key, *(other.key for other in others)}) == 6
+    assert Preparation((8, 8, 8), 2, Percentiles(1, 99)).key == Preparation((8, 8, 8), 2, Percentiles(1.0, 99.0)).key
 
 
-@pytest.mark.parametrize("settings", [((0, 8, 8), 1.0), ((8, 8, 8), 0.0), ((8, 8, 8), 1.0, (99.0, 1.0))])
+@pytest.mark.parametrize("settings", [((0, 8, 8), 1.0), ((8, 8, 8), 0.0)])
 def test_settings_that_make_no_sense(settings: tuple[tuple[int, int, int], float]) -> None:
     with pytest.raises(InputError):
         Preparation(*settings)
+    with pytest.raises(InputError, match="in order"):
+        Percentiles(99.0, 1.0)
+
+
+@pytest.mark.parametrize("codes", ["RPS", "LIA", "LAS", "LPS", "PIR"])
+def test_every_orientation_is_the_same_volume(tmp_path: Path, codes: str) -> None:
+    ras = nib.Nifti1Image(anatomy(), np.diag([1.0, 2.0, 3.0, 1.0]))
+    to = nib.orientations.ornt_transform(nib.io_orientation(ras.affine), nib.orientations.axcodes2ornt(codes))
+    turned = ras.as_reoriented(to)
+    assert "".join(nib.aff2axcodes(turned.affine)) == codes
+    nib.save(ras, tmp_path / "ras.nii.gz")
+    nib.save(turned, tmp_path / "turned.nii.gz")
+    preparation = Preparation((8, 16, 20), 1.5)
+    np.testing.assert_array_equal(preparation(tmp_path / "turned.nii.gz"), preparation(tmp_path / "ras.nii.gz"))
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1.7e6, 0.0), (1.0, -500.0), (-0.5, 0.0)])
+def test_the_units_of_the_scanner_do_not_matter(tmp_path: Path, gain: float, offset: float) -> None:
+    usual = PLAIN(write(tmp_path / "usual.nii.gz", anatomy())).astype(np.float32)
+    other = PLAIN(write(tmp_path / "other.nii.gz", anatomy() * np.float32(gain) + np.float32(offset)))
+    np.testing.assert_allclose(other, usual if gain > 0 else 1 - usual, atol=2e-3)
+
+
+@pytest.mark.parametrize("place", [0.35, 0.5, 0.65, 0.8])
+def test_a_flipped_byte_of_a_compressed_scan_is_seen(tmp_path: Path, place: float) -> None:
+    path = write(tmp_path / "scan.nii.gz", anatomy())
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 0x10
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"scan\.nii\.gz cannot be read as NIfTI"):
+        PLAIN(path)
+
+
+def test_a_z_score_is_that_of_the_foreground(tmp_path: Path) -> None:
+    volume = Preparation((12, 12, 12), 1.0, ZScore())(write(tmp_path / "scan.nii", anatomy())).astype(np.float64)
+    plain = anatomy() > 10
+    assert volume[plain].mean() == pytest.approx(0, abs=0.01)
+    assert volume[plain].std() == pytest.approx(1, abs=0.01)
+    assert volume[0].max() < -3, "the background is one dark value"
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real scans of ../shared/data/brain are not here")

@@ -1,0 +1,101 @@
+"""All prepared scans at a glance: pages of middle slices, the least like the others first."""
+
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from disentangle_pl.brain.volumes import Volume
+
+PAGE, ACROSS = 60, 5
+FIRST_PAGE, _PAGES = "quality.png", "quality*.png"
+_LETTERS = ((0, "L", "R", "A", "P"), (1, "L", "R", "S", "I"), (2, "P", "A", "S", "I"))
+_INCHES = 3.3
+
+Picture = npt.NDArray[np.float32]
+
+
+def draw_sheets(folder: Path, quality: pd.DataFrame, volumes: Iterable[Volume]) -> list[Path]:
+    """Draw `quality.png`, `quality-02.png` and so on, at most 60 scans a page.
+
+    Args:
+        folder: Where they go; pages of earlier calls are removed.
+        quality: Of `quality_table`, N rows.
+        volumes: N volumes (D, H, W) in the same order; three slices of each are kept.
+
+    Returns:
+        The pages.
+    """
+    for old in folder.glob(_PAGES):
+        old.unlink()
+    slices = [middle_planes(volume) for volume in volumes]
+    order = np.argsort(quality["z"].to_numpy(), kind="stable")
+    pages = [order[start : start + PAGE] for start in range(0, len(order), PAGE)]
+    paths = [folder / (FIRST_PAGE if i == 0 else f"quality-{i + 1:02d}.png") for i in range(len(pages))]
+    for number, (path, page) in enumerate(zip(paths, pages, strict=True), start=1):
+        title = f"page {number} of {len(pages)}, {len(quality)} scans, those least like the mean first"
+        figure = draw_page(quality.iloc[page], [slices[i] for i in page], title)
+        figure.savefig(path, dpi=110, metadata={"Software": None})
+    return paths
+
+
+def middle_planes(volume: Volume) -> Picture:
+    """Lay the middle axial, coronal and sagittal slice of a volume (D, H, W) side by side, upright (h, 2 D + H)."""
+    x, y, z = (side // 2 for side in volume.shape)
+    planes = [volume[:, :, z].T[::-1], volume[:, y].T[::-1], volume[x].T[::-1]]
+    height = max(plane.shape[0] for plane in planes)
+    above = [(height - plane.shape[0]) // 2 for plane in planes]
+    pads = [((top, height - plane.shape[0] - top), (0, 0)) for top, plane in zip(above, planes, strict=True)]
+    padded = [np.pad(p, pad, constant_values=volume.min()) for p, pad in zip(planes, pads, strict=True)]
+    return np.concatenate(padded, axis=1).astype(np.float32)
+
+
+def draw_page(quality: pd.DataFrame, slices: list[Picture], title: str) -> Figure:
+    """Draw scans in rows of five, all with the same grey levels; the names of outliers are red.
+
+    Args:
+        quality: n rows of `quality_table`.
+        slices: n pictures of `middle_planes`.
+        title: What stands above.
+
+    Returns:
+        The figure. L and R are the left and right of the person, A and P front and back, S and I up and down.
+    """
+    rows, columns = -(-len(slices) // ACROSS), min(ACROSS, len(slices))
+    tall = _INCHES * slices[0].shape[0] / slices[0].shape[1] + 0.22
+    figure = Figure(figsize=(max(columns * _INCHES, 5.0), rows * tall + 0.35), facecolor="black")
+    low, high = np.percentile(np.stack(slices), (1, 99.5))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, picture, row in zip(axes, slices, quality.to_dict("records"), strict=False):
+        axis.imshow(picture, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest", aspect="equal")
+        colour = "red" if row["outlier"] else "white"
+        axis.set_title(_label(row), color=colour, fontsize=6.5, pad=2)
+        _letter(axis, picture)
+    figure.suptitle(title, color="white", fontsize=9, y=1 - 0.08 / figure.get_figheight(), va="top")
+    top = 1 - 0.4 / figure.get_figheight()
+    figure.subplots_adjust(left=0.005, right=0.995, bottom=0.003, top=top, wspace=0.03, hspace=0.16)
+    return figure
+
+
+def _label(row: dict[Hashable, Any]) -> str:
+    session = "" if row["session_id"] == "n/a" else f" {row['session_id']}"
+    lost = f"  cut {row['cut_off']:.0%}" if row["cut_off"] >= 0.005 else ""
+    return f"{row['participant_id']}{session}  r {row['correlation']:.2f}  z {row['z']:.1f}{lost}"
+
+
+def _letter(axis: Axes, picture: Picture) -> None:
+    width = picture.shape[1] / 3
+    for plane, left, right, top, bottom in _LETTERS:
+        start, end, middle = plane * width, (plane + 1) * width, (plane + 0.5) * width
+        style: dict[str, Any] = {"color": "#ffcc33", "fontsize": 4.5}
+        axis.text(start + 1, picture.shape[0] / 2, left, va="center", ha="left", **style)
+        axis.text(end - 2, picture.shape[0] / 2, right, va="center", ha="right", **style)
+        axis.text(middle, 0, top, va="top", ha="center", **style)
+        axis.text(middle, picture.shape[0] - 1, bottom, va="bottom", ha="center", **style)

@@ -1,0 +1,118 @@
+"""A folder of prepared scans: one array and one table, and how they were made."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from disentangle_pl.errors import InputError
+
+VOLUMES, INDEX, ABOUT, JOURNAL = "volumes.npy", "index.parquet", "prepared.json", "journal.jsonl"
+_OURS = ["sha256", "row"]
+
+Volumes = np.memmap[tuple[int, ...], np.dtype[np.float16]]
+
+
+class PreparedScans(NamedTuple):
+    """Scans that are ready.
+
+    Attributes:
+        volumes: (N, D, H, W) float16, read-only.
+        visits: N rows, the table of `read_visits` that they were made from; row i is volume i.
+        hashes: (N,) sha256 of the scans' files.
+    """
+
+    volumes: Volumes
+    visits: pd.DataFrame
+    hashes: pd.Series
+
+
+def is_prepared(folder: Path) -> bool:
+    """Tell whether a folder is one of prepared scans, finished or not."""
+    return any((folder / name).is_file() for name in (ABOUT, JOURNAL))
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Read how the scans of a folder were prepared.
+
+    Raises:
+        InputError: If the preparation is not finished, or the file is damaged.
+    """
+    if not (folder / ABOUT).is_file():
+        raise InputError(f"{folder} holds a preparation that is not finished: give disentangle-pl prepare once more")
+    try:
+        about: dict[str, Any] = dict(json.loads((folder / ABOUT).read_text()))
+        about["shape"], about["settings"]["size"], about["settings"]["spacing"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise _damaged(folder, error) from error
+    return about
+
+
+def read_index(folder: Path) -> pd.DataFrame:
+    """Read the table of visits that a folder was prepared from, with the columns sha256 and row.
+
+    Raises:
+        InputError: As `read_about`.
+    """
+    read_about(folder)
+    try:
+        index = pd.read_parquet(folder / INDEX)
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, error) from error
+    texts = index.select_dtypes(exclude="number").columns
+    return index.assign(**{name: index[name].astype(object).where(index[name].notna(), None) for name in texts})
+
+
+def read_prepared_visits(folder: Path) -> pd.DataFrame:
+    """Read the table of visits that a folder was prepared from; row i is volume i. The scans need not be there.
+
+    Raises:
+        InputError: As `read_about`.
+    """
+    return read_index(folder).drop(columns=_OURS)
+
+
+def open_prepared(folder: Path) -> PreparedScans:
+    """Open prepared scans.
+
+    Raises:
+        InputError: As `read_about`; also if array and table do not belong together.
+    """
+    shape = tuple(read_about(folder)["shape"])
+    index = read_index(folder)
+    try:
+        volumes: Volumes = np.lib.format.open_memmap(folder / VOLUMES, mode="r")
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, error) from error
+    if volumes.shape != shape or len(index) != shape[0] or volumes.dtype != np.float16:
+        raise _damaged(folder, f"an array {volumes.shape}, a table of {len(index)} rows, and {shape} in {ABOUT}")
+    return PreparedScans(volumes, index.drop(columns=_OURS), index["sha256"])
+
+
+def agreed_geometry(
+    folder: Path, size: tuple[int, int, int] | None, spacing: float | None
+) -> tuple[tuple[int, int, int], float]:
+    """Return size and spacing of prepared scans.
+
+    Args:
+        folder: Of prepared scans.
+        size: Expected voxels, None for any.
+        spacing: Expected edge in mm, None for any.
+
+    Raises:
+        InputError: If they are others than expected; also as `read_about`.
+    """
+    settings = read_about(folder)["settings"]
+    theirs = tuple(settings["size"]), settings["spacing"]
+    if (tuple(size) if size else theirs[0], spacing or theirs[1]) != theirs:
+        raise InputError(
+            f"{folder} holds scans of {list(theirs[0])} voxels of {theirs[1]} mm, not {list(size or theirs[0])} of "
+            f"{spacing or theirs[1]} mm: give null for size and spacing to take them as they are, or prepare anew"
+        )
+    return theirs
+
+
+def _damaged(folder: Path, why: object) -> InputError:
+    return InputError(f"the prepared scans in {folder} are damaged ({why}): give disentangle-pl prepare once more")

@@ -1,0 +1,187 @@
+"""Fill a folder of prepared scans, scan by scan, so that a kill at any moment loses the scan in hand and no more."""
+
+import errno
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from filelock import FileLock, Timeout
+from joblib import Parallel, delayed
+from rich.console import Console
+from rich.progress import track
+
+from disentangle_pl.brain.contact_sheet import draw_sheets
+from disentangle_pl.brain.journal import Journal
+from disentangle_pl.brain.prepared import ABOUT, INDEX, JOURNAL
+from disentangle_pl.brain.quality import likeness, quality_table
+from disentangle_pl.brain.scan_files import write_bytes
+from disentangle_pl.brain.store import Store
+from disentangle_pl.brain.volumes import RECIPE, Preparation, attempt
+from disentangle_pl.errors import InputError
+
+QUALITY, LOCK, HASHES = "quality.tsv", ".lock", "contents.json"
+PACKAGES = ("disentangle_pl", "nibabel", "nilearn", "numpy", "scipy", "SimpleITK", "torchio")
+
+log = logging.getLogger(__name__)
+
+
+class Made(NamedTuple):
+    """What became of the scans of a table.
+
+    Attributes:
+        reused: How many were there.
+        skipped: Columns path and reason, of those that cannot be prepared.
+        ready: The others, rows of the table.
+    """
+
+    reused: int
+    skipped: pd.DataFrame
+    ready: pd.DataFrame
+
+
+def open_store(folder: Path, preparation: Preparation) -> Store:
+    """Open a folder for writing; the caller holds its lock.
+
+    Raises:
+        InputError: If it holds volumes of other settings, or something else.
+    """
+    store = Store(folder, preparation)
+    ours, theirs = {"recipe": RECIPE, **preparation.settings}, store.journal.settings
+    other = [name for name in ours if theirs and theirs.get(name) != ours[name]]
+    if other:
+        said = ", ".join(f"{name} {theirs.get(name)}, not {ours[name]}" for name in other)
+        raise InputError(f"{folder} holds scans prepared with {said}: give another folder, or the same settings")
+    if not theirs:
+        known = {LOCK, HASHES}
+        if any(path.name not in known and path.name != JOURNAL for path in folder.iterdir()):
+            raise InputError(f"{folder} holds other files: give a new folder, or one of prepared scans")
+        store.journal.write(settings=ours)
+    return store
+
+
+def make(
+    store: Store,
+    visits: pd.DataFrame,
+    preparation: Preparation,
+    jobs: int = 1,
+    strict: bool = False,
+    others: Iterable[Path] = (),
+) -> Made:
+    """Prepare what is missing of a table of scans.
+
+    Args:
+        store: Of `open_store`.
+        visits: Table of `read_visits` and the column sha256.
+        preparation: What to do with each scan.
+        jobs: Processes; -1 for one a core.
+        strict: Stop at the first scan that cannot be prepared.
+        others: Further folders whose volumes may be copied.
+
+    Raises:
+        InputError: In strict mode, if a scan cannot be prepared.
+    """
+    wanted = visits.drop_duplicates("sha256").set_index("sha256")["path"]
+    _copy(store, _absent(store, wanted), others, preparation)
+    reused = int(visits["sha256"].isin(list(store.places)).sum())
+    reasons = _work(store, _absent(store, wanted), preparation, jobs, strict)
+    given = visits["sha256"].map(reasons)
+    skipped = pd.DataFrame({"path": visits["path"], "reason": given})[given.notna()].reset_index(drop=True)
+    return Made(reused, skipped, visits[given.isna()].reset_index(drop=True))
+
+
+def finish(store: Store, visits: pd.DataFrame, preparation: Preparation) -> pd.DataFrame:
+    """Write the files that readers take; `prepared.json` goes first and comes last.
+
+    Args:
+        store: Holds a volume for every row of `visits`.
+        visits: At least one row, in the order that the volumes shall have.
+        preparation: What made the volumes.
+
+    Returns:
+        Table of `quality_table` with participant_id and session_id.
+    """
+    folder, order = store.folder, visits["sha256"].tolist()
+    (folder / ABOUT).unlink(missing_ok=True)
+    rows = store.arrange(order)
+    facts = pd.DataFrame([store.facts(sha256) for sha256 in order])
+    quality = quality_table(visits[["participant_id", "session_id"]].join(facts), likeness(rows.volumes))
+    write_bytes(folder / INDEX, visits.assign(row=range(len(visits))).to_parquet(index=False))
+    write_table(folder / QUALITY, quality)
+    draw_sheets(folder, quality, rows.volumes())
+    about = {
+        "recipe": RECIPE,
+        "key": preparation.key,
+        "shape": [len(order), *preparation.size],
+        "dtype": "float16",
+        "axes": "scan, left to right, posterior to anterior, inferior to superior",
+        "settings": preparation.settings,
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+    write_bytes(folder / ABOUT, (json.dumps(about, indent=1) + "\n").encode())
+    return quality
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make a folder, and wait until no other process prepares it; what goes wrong in writing is one sentence.
+
+    Raises:
+        InputError: If the folder cannot be written to.
+        OSError: If the disk is full; it names the folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.warning("another process prepares %s: waiting for it", folder)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        raise InputError(f"{folder} cannot be written to ({error.strerror or error}): what is done stays") from error
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a .tsv file in one step, `n/a` where a value is missing."""
+    write_bytes(path, table.to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.6g").encode())
+
+
+def _absent(store: Store, wanted: pd.Series) -> pd.Series:
+    return wanted[[sha256 not in store.places for sha256 in wanted.index]]
+
+
+def _copy(store: Store, missing: pd.Series, others: Iterable[Path], preparation: Preparation) -> None:
+    for other in others if len(missing) else ():
+        if Journal(other / JOURNAL).settings == store.journal.settings:
+            theirs = Store(other, preparation)
+            for sha256 in _absent(store, missing).index.intersection(list(theirs.places)):
+                store.add(sha256, theirs.content(sha256), theirs.facts(sha256))
+
+
+def _work(store: Store, missing: pd.Series, preparation: Preparation, jobs: int, strict: bool) -> dict[str, str]:
+    """Prepare in the order of the table, whatever the number of processes, and return what is wrong by sha256."""
+    results = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(attempt)(Path(path), preparation) for path in missing
+    )
+    shown = track(results, "Preparing scans", total=len(missing), console=Console(stderr=True), disable=missing.empty)
+    reasons = {}
+    for (sha256, path), result in zip(missing.items(), shown, strict=True):
+        if not isinstance(result, str):
+            store.add(str(sha256), result.volume.tobytes(), result.facts)
+            continue
+        log.warning("%s %s", path, result)
+        reasons[str(sha256)] = result
+        if strict:
+            break
+    return reasons

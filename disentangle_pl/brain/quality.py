@@ -1,0 +1,110 @@
+"""Is a scan what it should be? Numbers of each, and how each resembles the others."""
+
+from collections.abc import Callable, Iterator
+from functools import reduce
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from nibabel.affines import voxel_sizes
+
+from disentangle_pl.brain.foreground import Mask, thinned, voxel_millilitres
+from disentangle_pl.brain.nifti import Matrix, Scan
+
+Facts = dict[str, str | float]
+Numbers = npt.NDArray[np.float64]
+
+FAR = 3.5
+"""Robust z below which a scan resembles the others too little to be of the same kind.
+
+Source: Iglewicz and Hoaglin 1993, How to detect and handle outliers, ASQC.
+"""
+FEWEST = 5
+"""Scans without which nobody is an outlier."""
+
+
+def facts_of(scan: Scan, inside: Mask) -> Facts:
+    """Describe a scan as it is stored.
+
+    Args:
+        scan: As read.
+        inside: (X, Y, Z) its foreground.
+
+    Returns:
+        shape, zooms (mm), orientation (from the affine: towards where the axes of the file run), dtype, min, max, p1,
+        p50 and p99 of all voxels, nan (share of voxels), foreground (voxels) and foreground_ml.
+    """
+    voxels = scan.voxels
+    p1, p50, p99 = np.nanpercentile(thinned(voxels), (1, 50, 99)).tolist()
+    count = int(inside.sum())
+    return {
+        "shape": "x".join(map(str, voxels.shape)),
+        "zooms": "x".join(f"{edge:.4g}" for edge in voxel_sizes(scan.affine)),
+        "orientation": "".join(nib.aff2axcodes(scan.affine)),
+        "dtype": scan.stored_as,
+        "min": float(np.nanmin(voxels)),
+        "max": float(np.nanmax(voxels)),
+        "p1": p1,
+        "p50": p50,
+        "p99": p99,
+        "nan": float(np.isnan(voxels).mean()),
+        "foreground": count,
+        "foreground_ml": count * voxel_millilitres(scan),
+    }
+
+
+def share_outside(inside: Mask, to_volume: Matrix, size: tuple[int, int, int]) -> float:
+    """Return the share of the foreground that a volume does not hold.
+
+    Args:
+        inside: (X, Y, Z) foreground of a scan; of a large one every k-th voxel is looked at.
+        to_volume: (4, 4) from voxels of the scan to those of the volume.
+        size: Voxels of the volume.
+    """
+    flat = thinned(np.flatnonzero(inside))
+    if not len(flat):
+        return 0.0
+    at = np.stack(np.unravel_index(flat, inside.shape)).astype(np.float64)
+    there = to_volume[:3, :3] @ at + to_volume[:3, 3:]
+    lost = (there < -0.5) | (there > np.array(size)[:, None] - 0.5)
+    return float(lost.any(0).mean())
+
+
+def likeness(volumes: Callable[[], Iterator[npt.NDArray[np.float16]]]) -> Numbers:
+    """Correlate every volume with the mean of all.
+
+    Args:
+        volumes: Gives N >= 1 volumes (D, H, W) one by one, as often as it is called.
+
+    Returns:
+        (N,) Pearson correlations over voxels; 0 for a volume that is constant, or if the mean is.
+    """
+    mean = _standard(reduce(np.add, (volume.astype(np.float64) for volume in volumes())))
+    return np.array([float((_standard(volume.astype(np.float64)) * mean).mean()) for volume in volumes()])
+
+
+def robust_z(values: Numbers) -> Numbers:
+    """Return how far each of (N,) values is from their median, in standard deviations estimated by the median distance.
+
+    With fewer than five values, or if more than half are equal, all are 0.
+    """
+    distance = values - np.median(values) if len(values) else values
+    spread = np.median(np.abs(distance)) / 0.6745 if len(values) else 0.0
+    return distance / spread if len(values) >= FEWEST and spread > 0 else np.zeros(len(values))
+
+
+def quality_table(facts: pd.DataFrame, correlations: Numbers) -> pd.DataFrame:
+    """Add to the facts of N scans how each resembles the others.
+
+    Returns:
+        The facts, and the columns correlation (with the mean of all), z (robust, of Fisher's transform of the
+        correlation) and outlier (bool): z below -3.5.
+    """
+    z = robust_z(np.arctanh(correlations.clip(-1 + 1e-7, 1 - 1e-7)))
+    return facts.assign(correlation=correlations, z=z, outlier=z < -FAR)
+
+
+def _standard(volume: Numbers) -> Numbers:
+    spread = volume.std()
+    return (volume - volume.mean()) / spread if spread > 0 else np.zeros_like(volume)

@@ -1,0 +1,88 @@
+"""`disentangle-pl prepare`: a folder of scans as one file that trains fast, and how good the scans are."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from disentangle_pl.brain.cache import content_hashes
+from disentangle_pl.brain.contact_sheet import FIRST_PAGE
+from disentangle_pl.brain.preparing import HASHES, alone, finish, make, open_store, write_table
+from disentangle_pl.brain.visits import find_visits, reasons
+from disentangle_pl.brain.volumes import Preparation
+from disentangle_pl.errors import InputError
+from disentangle_pl.studies.scan_summary import most
+
+LEFT_OUT = "left_out.tsv"
+CUT = 0.02
+"""Share of a scan's foreground that may be lost by the crop without a word."""
+
+
+def report_prepared(
+    source: Path, out: Path, preparation: Preparation, jobs: int = 1, strict: bool = False
+) -> pd.DataFrame:
+    """Prepare scans into a folder, and say what became of them.
+
+    What is done stays, whatever happens: the same call goes on, and one with more scans prepares only those.
+
+    Args:
+        source: A folder of scans, or a table of them (see `read_visits`).
+        out: The folder, new or of an earlier call with the same settings.
+        preparation: What to do with each scan.
+        jobs: Processes; -1 for one a core.
+        strict: Stop at the first scan that cannot be prepared, instead of leaving it out.
+
+    Returns:
+        The table of `quality_table`, with participant_id and session_id.
+
+    Raises:
+        InputError: If the source is wrong or has no scan that can be prepared, or `out` cannot be used; in strict mode,
+            if a scan cannot be prepared.
+    """
+    if jobs == 0 or jobs < -1:
+        raise InputError(f"jobs is {jobs}: give the number of processes, or -1 for one a core")
+    found = find_visits(source, check=True, strict=strict)
+    print(f"{source} is read as {found.layout}")
+    with alone(out):
+        store = open_store(out, preparation)
+        hashes = content_hashes([Path(path) for path in found.visits["path"]], out / HASHES)
+        made = make(store, found.visits.assign(sha256=hashes), preparation, jobs, strict)
+        left_out = pd.concat([found.skipped, made.skipped], ignore_index=True)
+        if made.ready.empty:
+            raise InputError(f"{source} has no scan that can be prepared: {reasons(left_out)[0]}")
+        quality = finish(store, made.ready, preparation)
+        _write_left_out(left_out, out)
+    people = made.ready["participant_id"].nunique()
+    print(f"{len(made.ready)} scans of {people} people, {made.reused} of them from earlier calls")
+    for line in _remarks(quality, left_out):
+        print(line)
+    size = "x".join(map(str, preparation.size))
+    print(f"written: {out}, volumes of {size} voxels of {preparation.spacing:g} mm; look at {out / FIRST_PAGE}")
+    return quality
+
+
+def _write_left_out(left_out: pd.DataFrame, out: Path) -> None:
+    if len(left_out):
+        write_table(out / LEFT_OUT, left_out)
+    else:
+        (out / LEFT_OUT).unlink(missing_ok=True)
+
+
+def _remarks(quality: pd.DataFrame, left_out: pd.DataFrame) -> list[str]:
+    scans = quality.to_dict("records")
+    odd = [f"{_name(row)}: r {row['correlation']:.2f}, z {row['z']:.1f}" for row in scans if row["outlier"]]
+    cut = [f"{_name(row)}: {row['cut_off']:.0%}" for row in scans if row["cut_off"] > CUT]
+    return [
+        *_section(f"left out, {len(left_out)} scans:", reasons(left_out)),
+        *_section(f"unlike the mean of all, {len(odd)} scans, which stay in:", odd),
+        *_section(f"cut by the crop, {len(cut)} scans (share of what is not background):", cut),
+    ]
+
+
+def _name(row: dict[Hashable, Any]) -> str:
+    return f"{row['participant_id']} {row['session_id']}"
+
+
+def _section(head: str, lines: list[str]) -> list[str]:
+    return [head, *(f"  {line}" for line in most(lines))] if lines else []
