@@ -1,9 +1,13 @@
 """The parser that all verbs of the command line share."""
 
+import json
 from argparse import RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from pathlib import Path
 from textwrap import dedent
 from typing import NoReturn
 
+import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from disentangle_pl.errors import leave, one_line
@@ -29,3 +33,13 @@ def verb_parser(verb: str, description: str, doc: str | None = None) -> VerbPars
     return VerbParser(
         prog=f"disentangle-pl {verb}", description=description, epilog=examples or None, formatter_class=VerbHelp
     )
+
+
+def data_of_run(args: Sequence[str]) -> list[str]:
+    """Return a configuration with the data of the run of the first checkpoint, to merge under what the user gives."""
+    named = next((Path(arg) for arg in args if not arg.startswith("-") and arg.endswith(".ckpt")), None)
+    config = named.absolute().parent.parent / "config.yaml" if named else None
+    if config is None or not config.is_file() or any(arg.split("=")[0] in ("--data", "--config") for arg in args):
+        return []
+    data = (yaml.safe_load(config.read_text()) or {}).get("data")
+    return [f"--config={json.dumps({'data': data})}"] if data else []

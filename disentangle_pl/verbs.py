@@ -1,12 +1,10 @@
 """The verbs of the command line that work on trained models, beside fit, validate, test and predict."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import Namespace
 
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - lets --data=LongitudinalData be short
@@ -21,8 +19,9 @@ from disentangle_pl.studies.run_report import report_runs
 from disentangle_pl.studies.run_table import Goal
 from disentangle_pl.studies.sparsity import MAIN, report_sparsity
 from disentangle_pl.sweeps.local import sweep_here
-from disentangle_pl.verb_parser import verb_parser
+from disentangle_pl.verb_parser import data_of_run, verb_parser
 from disentangle_pl.verbs_brain import prepare, scans, simulated_cohort
+from disentangle_pl.verbs_latents import latents, traversals
 
 
 def evaluate(args: Sequence[str]) -> None:
@@ -42,7 +41,7 @@ def evaluate(args: Sequence[str]) -> None:
     parser.add_argument("--references", type=bool, default=True, help="floor, rotation and ceiling of every score")
     parser.add_argument("--config", action="config", help="a YAML file with `data`")
     parser.add_subclass_arguments(ImageData, "data", required=False, help="data to encode (default: those of the run)")
-    given = parser.parse_args([*_data_of_run(args), *args])
+    given = parser.parse_args([*data_of_run(args), *args])
     if bool(given.checkpoints) == (given.codes is not None):
         raise InputError("give evaluate either checkpoints or --codes FILE, not both")
     how: dict[str, Any] = {"quick": given.quick, "references": given.references}
@@ -155,6 +154,7 @@ def shrink(args: Sequence[str]) -> None:
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "compact": shrink,
     "evaluate": evaluate,
+    "latents": latents,
     "meta-transfer": study_meta_transfer,
     "prepare": prepare,
     "runs": runs,
@@ -162,14 +162,5 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "simulate": simulated_cohort,
     "sparsity": study_sparsity,
     "sweep": sweep,
+    "traverse": traversals,
 }
-
-
-def _data_of_run(args: Sequence[str]) -> list[str]:
-    """Return a configuration with the data of the run of the first checkpoint, to merge under what the user gives."""
-    named = next((Path(arg) for arg in args if not arg.startswith("-") and arg.endswith(".ckpt")), None)
-    config = named.absolute().parent.parent / "config.yaml" if named else None
-    if config is None or not config.is_file() or any(arg.split("=")[0] in ("--data", "--config") for arg in args):
-        return []
-    data = (yaml.safe_load(config.read_text()) or {}).get("data")
-    return [f"--config={json.dumps({'data': data})}"] if data else []

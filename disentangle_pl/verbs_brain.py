@@ -51,6 +51,7 @@ def scans(args: Sequence[str]) -> None:
     parser.add_argument("--fractions", type=tuple[float, float, float], default=FRACTIONS, help="shares of the split")
     parser.add_argument("--group", type=str | None, help="split by whole groups of this column, such as site")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
+    parser.add_argument("--rescans", action="store_true", help="list every run of a visit: ses-M000, ses-M000_run-2")
     given = parser.parse_args(list(args))
     report_scans(
         given.source,
@@ -58,6 +59,7 @@ def scans(args: Sequence[str]) -> None:
         ClinicalTables(given.clinical, given.mapping, given.window, given.bounds),
         SplitPlan(given.split, given.seed, given.fractions, given.group) if given.split else None,
         given.strict,
+        given.rescans,
     )
 
 

@@ -4,6 +4,8 @@ import re
 
 import pandas as pd
 
+from disentangle_pl.brain.fields import without_run
+
 DAYS_A_YEAR = 365.25
 
 _LABEL = re.compile(r"(?:ses-)?(?:(?P<baseline>bl|sc|scmri)|(?:M|m)(?P<months>\d{1,3})|d(?P<days>-?\d{1,5}))")
@@ -36,8 +38,9 @@ def entry_years(session: pd.Series) -> pd.Series:
     Returns:
         float64, NaN for any other label: ses-1 or m12 may count anything.
     """
-    clear = session.str.fullmatch(r"ses-(M\d{2,3}|d\d{4,5})").astype(bool)
-    return label_years(session.where(clear))
+    visit = without_run(session)
+    clear = visit.str.fullmatch(r"ses-(M\d{2,3}|d\d{4,5})").astype(bool)
+    return label_years(visit.where(clear))
 
 
 def _years(label: str) -> float:

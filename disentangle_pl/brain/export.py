@@ -1,22 +1,113 @@
-"""Volumes of the prepared grid as NIfTI files, to open in any viewer."""
+"""Volumes of a prepared grid as NIfTI files, and where that grid lies in the world."""
 
+import gzip
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from disentangle_pl.brain.scan_files import write_bytes
 
-def write_nifti(path: Path, voxels: NDArray[np.float32], spacing: float) -> None:
-    """Write a volume (D, H, W) or a series (D, H, W, T) with axes towards right, anterior and superior.
+Affine = NDArray[np.float64]
+MNI_CENTRE = np.array([0.0, -18.0, 8.0])
+NEAR = 20.0  # mm between the middles of a brain and of MNI152's that still make it aligned
+LOW, HIGH = np.array([-72.0, -107.0, -72.0]), np.array([72.0, 73.0, 82.0])  # where the brain of MNI152 ends
+ASKED = 16  # scans whose headers are read
+TISSUE = 0.15  # share of the largest value above which the mean image counts as brain
+
+
+class Grid(NamedTuple):
+    """Where a prepared grid lies.
+
+    Attributes:
+        affine: (4, 4) from voxels to millimetres, RAS.
+        aligned: Whether these are about the coordinates of MNI152; otherwise they only count from some middle.
+    """
+
+    affine: Affine
+    aligned: bool
+
+
+class Cut(NamedTuple):
+    """A plane through a volume.
+
+    Attributes:
+        axis: 0 sagittal, 1 coronal, 2 axial.
+        index: The voxel along it.
+        words: Where that is.
+    """
+
+    axis: int
+    index: int
+    words: str
+
+
+def grid_of(scans: Sequence[Path], mean: NDArray[np.floating], spacing: float) -> Grid:
+    """Locate the grid that scans were prepared to, to half a voxel: its middle is the middle of each scan.
 
     Args:
-        path: A .nii.gz file, replaced in one step if it is there.
-        voxels: The values.
-        spacing: Edge of the voxels in mm. The middle of the grid is the origin.
+        scans: NIfTI files; if their middles differ the world's origin is put in the middle of the grid.
+        mean: (X, Y, Z) the mean of the prepared scans.
+        spacing: Edge of the voxels in mm.
     """
+    middles = np.stack([_middle(path) for path in scans[:ASKED]])
+    agree = bool((np.ptp(middles, axis=0) <= spacing).all())
     affine = np.diag([spacing, spacing, spacing, 1.0])
-    affine[:3, 3] = -spacing * (np.array(voxels.shape[:3]) - 1) / 2
-    partial = path.with_name(f".{path.name}")
-    nib.save(nib.Nifti1Image(voxels.astype(np.float32), affine), partial)
-    partial.replace(path)
+    affine[:3, 3] = (middles.mean(axis=0) if agree else 0.0) - spacing * (np.array(mean.shape) - 1) / 2
+    low, high = _extent(mean)
+    middle = affine[:3, :3] @ ((low + high) / 2) + affine[:3, 3]
+    return Grid(affine, agree and bool((np.abs(middle - MNI_CENTRE) <= NEAR).all()))
+
+
+def cut_at(grid: Grid, mean: NDArray[np.floating], axis: int, millimetres: float) -> Cut:
+    """Choose the plane nearest to a coordinate of MNI152.
+
+    Where the grid is not aligned it is the plane that lies at the same fraction of the brain's extent.
+
+    Args:
+        grid: Of the volumes.
+        mean: (X, Y, Z) their mean, which tells where the brain is.
+        axis: Across the plane.
+        millimetres: The coordinate along it.
+    """
+    name = "xyz"[axis]
+    if grid.aligned:
+        at = (millimetres - grid.affine[axis, 3]) / grid.affine[axis, axis]
+        index = int(np.clip(np.rint(at), 0, mean.shape[axis] - 1))
+        return Cut(axis, index, f"{name} = {grid.affine[axis, axis] * index + grid.affine[axis, 3]:+.0f} mm")
+    low, high = _extent(mean)
+    share = (millimetres - LOW[axis]) / (HIGH[axis] - LOW[axis])
+    return Cut(axis, int(np.rint(low[axis] + share * (high[axis] - low[axis]))), f"{name} at {share:.0%} of the brain")
+
+
+def write_volume(path: Path, values: NDArray[np.floating], affine: Affine) -> None:
+    """Write float32 volumes (X, Y, Z) or (X, Y, Z, T) as .nii.gz, in one step.
+
+    Args:
+        path: The file.
+        values: The volumes.
+        affine: (4, 4) from voxels to millimetres.
+    """
+    image = nib.Nifti1Image(values.astype(np.float32), affine)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(affine, code="aligned")
+    plain = image.to_bytes()
+    write_bytes(path, gzip.compress(plain, compresslevel=4, mtime=0))
+
+
+def _middle(path: Path) -> NDArray[np.float64]:
+    image = nib.load(path)
+    middle: NDArray[np.float64] = image.affine[:3, :3] @ ((np.array(image.shape[:3]) - 1) / 2) + image.affine[:3, 3]
+    return middle
+
+
+def _extent(mean: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first and last voxel of the brain along every axis; the whole grid where there is none."""
+    inside = mean > TISSUE * mean.max()
+    if not inside.any():
+        return np.zeros(3, dtype=np.intp), np.array(mean.shape) - 1
+    places = np.argwhere(inside)
+    return places.min(axis=0), places.max(axis=0)

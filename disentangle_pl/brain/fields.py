@@ -63,6 +63,11 @@ def fields(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     return pd.DataFrame(known, index=table.index).join(renamed.loc[:, ~renamed.columns.duplicated()])
 
 
+def without_run(sessions: pd.Series) -> pd.Series:
+    """Name the visits of sessions: ses-M000_run-2, a further scan of the same day, becomes ses-M000."""
+    return sessions.str.replace(r"_run-\d+$", "", regex=True)
+
+
 def holds_for_life(name: str) -> bool:
     """Tell whether a column says the same at every visit: sex, education, genes."""
     return _FOR_LIFE.fullmatch(name) is not None

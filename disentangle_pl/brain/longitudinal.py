@@ -16,6 +16,7 @@ from disentangle_pl.brain.prepared import PreparedScans, Volumes, agreed_geometr
 from disentangle_pl.brain.sampling import SingleScans, rows_of, visit_pairs
 from disentangle_pl.brain.split import Split, split
 from disentangle_pl.brain.split_file import read_split, split_by
+from disentangle_pl.brain.truth import DEFAULT, scan_factors
 from disentangle_pl.brain.visits import read_visits
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.data.draws import Draw, Draws, Shard
@@ -72,10 +73,13 @@ class LongitudinalData(ImageData):
         split_file: Who is for training, validation and test (see `read_split`); null splits by a hash.
         pairing: Which two scans make a pair; null takes any two visits of one participant.
         augmentation: Random changes of intensity of the training images; null for none.
+        truth: A table of more numbers a scan, such as measured volumes (see `scan_factors`).
+        factors: Columns of the table of truth, or of that of the scans, that are the factors; null takes age, years
+            and all numbers of the table of truth.
 
     Attributes:
         parts: The visits of training, validation and test participants, from `setup` on.
-        factors: (N, 2) float32 age and years of every scan, from `setup` on.
+        factors: (N, k) float32 factors of every scan, from `setup` on.
 
     Raises:
         InputError: If a setting makes no sense; in `prepare_data` and `setup` if the scans do not.
@@ -100,6 +104,8 @@ class LongitudinalData(ImageData):
         split_file: str | None = None,
         pairing: Pairing | None = None,
         augmentation: Augmentation | None = None,
+        truth: str | None = None,
+        factors: list[str] | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1 or steps_per_epoch < 1:
@@ -122,6 +128,8 @@ class LongitudinalData(ImageData):
         self.split_file = Path(split_file) if split_file else None
         self.pairing = pairing or visit_pairs
         self.augmentation = augmentation
+        self.truth = Path(truth) if truth else None
+        self.chosen = factors
         self.volumes: ResidentVolumes | None = None
         self.draw: Draw | None = None
 
@@ -142,8 +150,15 @@ class LongitudinalData(ImageData):
 
     @property
     def factor_names(self) -> tuple[str, ...]:
-        """Age at the scan, and time since the participant's first visit, both in years; NaN where unknown."""
-        return ("age", "years")
+        """The factors asked for, NaN where unknown; else age, and time since the first visit, both in years."""
+        if self.chosen is None and self.truth is not None:
+            return tuple(self.known.columns)
+        return DEFAULT if self.chosen is None else tuple(self.chosen)
+
+    @property
+    def scores_quantities(self) -> bool:
+        """True if factors were asked for."""
+        return self.truth is not None or self.chosen is not None
 
     @property
     def nuisance(self) -> tuple[str, ...]:
@@ -155,8 +170,14 @@ class LongitudinalData(ImageData):
         """The table of all scans (see `read_visits`); row i is image i."""
         return read_visits(self.root)
 
+    @cached_property
+    def known(self) -> pd.DataFrame:
+        """The factors of all scans (see `scan_factors`)."""
+        return scan_factors(self.visits, self.truth, self.chosen)
+
     def prepare_data(self) -> None:
-        """Prepare the scans on one process, unless they are prepared or cached."""
+        """Prepare the scans on one process, unless they are prepared or cached; refuse wrong factors before."""
+        _ = self.known
         self._prepared()
 
     def setup(self, stage: str) -> None:
@@ -164,7 +185,7 @@ class LongitudinalData(ImageData):
         if self.volumes is None:
             prepared = self._prepared()
             self.volumes = ResidentVolumes(prepared.volumes, self.resident_mib)
-            self.factors = torch.from_numpy(self.visits[list(self.factor_names)].to_numpy(np.float32))
+            self.factors = torch.from_numpy(self.known.to_numpy(np.float32))
             self.parts = self._split(self.split_file, prepared.hashes) if self.split_file else split(self.visits)
         if stage == "fit" and self.draw is None:
             train = self.parts.train

@@ -15,6 +15,7 @@ from disentangle_pl.brain.clocks import entry_years, since_first
 from disentangle_pl.brain.fields import COLUMNS, KEYS, TRAITS
 from disentangle_pl.brain.oasis3 import is_oasis3, read_oasis3
 from disentangle_pl.brain.prepared import is_prepared, read_prepared_visits
+from disentangle_pl.brain.rescans import with_rescans
 from disentangle_pl.brain.scan_tables import Skipped, read_scan_table
 from disentangle_pl.brain.soundness import problem
 from disentangle_pl.brain.tables import listing, natural
@@ -79,13 +80,14 @@ def read_visits(source: Path) -> pd.DataFrame:
     return found.visits
 
 
-def find_visits(source: Path, check: bool = False, strict: bool = False) -> Found:
+def find_visits(source: Path, check: bool = False, strict: bool = False, rescans: bool = False) -> Found:
     """Read one row for each scan that can be used, and tell what is left out.
 
     Args:
         source: As in `read_visits`.
         check: Also open every scan: is it readable and whole?
         strict: Stop at the first scan that cannot be used.
+        rescans: Of a folder, take the further runs of a visit too (see `with_rescans`); a table has what it lists.
 
     Raises:
         InputError: If the source is missing or unreadable, lacks a column, or has no usable scan; in strict mode, if
@@ -98,6 +100,8 @@ def find_visits(source: Path, check: bool = False, strict: bool = False) -> Foun
         return Found(visits, pd.DataFrame(columns=["path", "reason"]), "a folder of prepared scans")
     visits, skipped, layout = _read_folder(source) if source.is_dir() else (*read_scan_table(source), "table")
     visits = _dated(visits.sort_values(KEYS, key=natural, ignore_index=True))
+    if rescans and source.is_dir():
+        visits = with_rescans(visits).sort_values(KEYS, key=natural, ignore_index=True)
     usable = []
     for path in track(visits["path"], "Opening scans", console=Console(stderr=True), disable=not check, transient=True):
         fault = _fault(path, check)

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.callbacks import score_table
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.metrics.collection import CodesAndFactors
 from disentangle_pl.metrics.mig import mig_per_factor
 from disentangle_pl.metrics.references import ENDS, full_sheet
-from disentangle_pl.metrics.score import Codes, GroundTruth, Score, ground_truth
+from disentangle_pl.metrics.score import FEWEST, Codes, GroundTruth, Score, ground_truth
 from disentangle_pl.metrics.sheet import ALL, QUICK, Entry, Line, alone, chosen, score_codes
 
 
@@ -22,7 +23,8 @@ class LogDisentanglement(Callback):
 
     The end is `disentangle-pl validate`, which `fit` runs last: it computes the whole sheet, with the floor, a rotation
     and the ceiling of every score, prints it and writes `scores.tsv` and `scores.json`. Data without ground-truth
-    factors are left alone.
+    factors are left alone, and so are quantities unless the data ask for them (see `ImageData.scores_quantities`), and
+    validation sets in which too few images have factors that vary.
 
     Args:
         scores: Scores of your own by name, functions of codes (N, d) and factors (N, k), beside those of the sheet.
@@ -67,7 +69,9 @@ class LogDisentanglement(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the posterior means that the model has computed anyway."""
-        if not batch.factors.is_floating_point():
+        data = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.fit
+        asked = isinstance(data, ImageData) and data.scores_quantities
+        if asked or not batch.factors.is_floating_point():
             self._known = True
             self._metric.update(outputs["mean"], batch.factors)
 
@@ -93,6 +97,10 @@ class LogDisentanglement(Callback):
         names = np.array(data.factor_names if data else range(factors.shape[1]))
         scored_factors = factors.varying & ~np.isin(names, data.nuisance if data else ())
         names, factors = names[scored_factors], factors.columns(scored_factors)
+        if len(codes) < FEWEST or not len(names):
+            if final:
+                rank_zero_info(f"no scores: {len(codes)} images of validation, {len(names)} factors vary among them")
+            return {}
         rows = len(codes) - len(codes) // 3
         gaps = zip(names, mig_per_factor(codes[:rows], factors[:rows]), strict=True)
         logged = {f"mig_{name}": float(gap) for name, gap in gaps if np.isfinite(gap)}

@@ -1,5 +1,6 @@
 """Latent traversals with difference images: what does every latent change?"""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,15 @@ class Traversal(NamedTuple):
 
 
 @torch.no_grad()
-def traverse(model: VAE, q: DiagonalGaussian, columns: int = 7, rows: int = 10, span: float = 2.0) -> Traversal:
+def traverse(
+    model: VAE,
+    q: DiagonalGaussian,
+    columns: int = 7,
+    rows: int = 10,
+    span: float = 2.0,
+    start: Tensor | None = None,
+    chosen: Sequence[int] = (),
+) -> Traversal:
     """Move one latent at a time through the aggregate posterior, the others staying at a typical image.
 
     Args:
@@ -41,17 +50,19 @@ def traverse(model: VAE, q: DiagonalGaussian, columns: int = 7, rows: int = 10, 
         columns: Values a latent, evenly spaced; odd, so that there is a middle image.
         rows: Latents shown at most.
         span: Distance of the outer columns from the mean, in standard deviations of the aggregate posterior.
+        start: (d,) codes to start from instead of the typical image; its own value is then the middle of a row.
+        chosen: Latents to show, in this order; none for those of the largest KL.
 
     Returns:
         The traversal, on the device of the model.
     """
     kl = q.kl().mean(0)
-    latents = kl.argsort(descending=True)[:rows]
+    latents = torch.tensor(chosen, device=kl.device) if chosen else kl.argsort(descending=True)[:rows]
     mean = q.mean.mean(0)
     spread = (q.mean.var(0, unbiased=False) + q.logvar.exp().mean(0)).sqrt()
-    typical = q.mean[((q.mean - mean) / spread).square().sum(1).argmin()]
+    typical = q.mean[((q.mean - mean) / spread).square().sum(1).argmin()] if start is None else start
     steps = torch.linspace(-span, span, columns, device=mean.device)
-    values = mean[latents, None] + spread[latents, None] * steps
+    values = (mean if start is None else start)[latents, None] + spread[latents, None] * steps
     z = typical.repeat(len(latents), columns, 1)
     z[torch.arange(len(latents)), :, latents] = values
     images = torch.cat([model.decode(row) for row in z])

@@ -49,6 +49,11 @@ class ImageData(LightningDataModule, ABC):
         """The names of factors that are not scored."""
 
     @property
+    def scores_quantities(self) -> bool:
+        """Whether the end of a fit scores factors that are quantities; classes are scored always."""
+        return False
+
+    @property
     def place(self) -> tuple[int, int]:
         """This process and the number of processes; (0, 1) without a trainer."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

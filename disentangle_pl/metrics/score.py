@@ -14,6 +14,7 @@ Labels: TypeAlias = NDArray[np.integer[Any]]
 Values: TypeAlias = NDArray[np.float64]
 MISSING = -1
 LARGEST = 1e30  # beyond it squares leave single precision
+FEWEST = 6  # rows of which a third can be held out
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,8 +164,10 @@ def train_test(codes: Codes, factors: Factors, test: Split | None) -> tuple[Chec
     """
     truth = check(codes, factors)
     if test is None:
-        if len(codes) < 6:
-            raise InputError(f"holding out a third needs at least 6 rows, got {len(codes)}: give more, or a test set")
+        if len(codes) < FEWEST:
+            raise InputError(
+                f"holding out a third needs at least {FEWEST} rows, got {len(codes)}: give more, or a test set"
+            )
         cut = len(codes) - len(codes) // 3
         return (codes[:cut], truth[:cut]), (codes[cut:], truth[cut:])
     held_out = check(*test)

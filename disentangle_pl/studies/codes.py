@@ -1,6 +1,7 @@
 """Tables of codes and factors: encoded once from a model, or read from a file that any program can write."""
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +42,42 @@ class CodeTable(NamedTuple):
     kl: Values | None = None
 
 
+def check_fits(model: VAE, data: ImageData) -> None:
+    """Refuse data whose images have another shape than the model's.
+
+    Raises:
+        InputError: If they have.
+    """
+    if data.shape != model.backbone.shape:
+        raise InputError(f"the model takes images of shape {model.backbone.shape}, but the data have {data.shape}")
+
+
 @torch.no_grad()
+def posteriors(
+    model: VAE, data: ImageData, loader: Iterable[Any], words: str = "encoding"
+) -> tuple[DiagonalGaussian, Codes, NDArray[Any]]:
+    """Encode the images of a loader, on the device of the model.
+
+    Args:
+        model: The model.
+        data: Data of its shape, set up.
+        loader: One of its loaders.
+        words: Beside the progress bar.
+
+    Returns:
+        The posteriors (N, d) on the CPU, their means as an array, and the factors (N, k).
+    """
+    gathered, parts = CodesAndFactors(), []
+    model.eval()
+    for batch in track(loader, words, console=Console(stderr=True), transient=True):
+        moved = tuple(tensor.to(model.device) for tensor in batch)
+        images = data.on_after_batch_transfer(moved, 0)
+        q = model.encode(images.image)
+        gathered.update(q.mean.cpu(), images.factors.cpu())
+        parts.append(DiagonalGaussian(q.mean.cpu(), q.logvar.cpu()))
+    return DiagonalGaussian(*map(torch.cat, zip(*parts, strict=True))), *gathered.compute()
+
+
 def encode(model: VAE, data: ImageData, words: str = "encoding") -> CodeTable:
     """Encode the validation sample of a data module, on the device of the model.
 
@@ -53,25 +89,16 @@ def encode(model: VAE, data: ImageData, words: str = "encoding") -> CodeTable:
     Raises:
         InputError: If the images have another shape than the model's, or the factors are not known.
     """
-    if data.shape != model.backbone.shape:
-        raise InputError(f"the model takes images of shape {model.backbone.shape}, but the data have {data.shape}")
+    check_fits(model, data)
     data.prepare_data()
     data.setup("validate")
-    gathered, moments = CodesAndFactors(), []
-    model.eval()
-    for batch in track(data.val_dataloader(), words, console=Console(stderr=True), transient=True):
-        moved = tuple(tensor.to(model.device) for tensor in batch)
-        images = data.on_after_batch_transfer(moved, 0)
-        q = model.encode(images.image)
-        gathered.update(q.mean.cpu(), images.factors.cpu())
-        moments.append(DiagonalGaussian(q.mean.cpu(), q.logvar.cpu()).kl().double().sum(0))
-    codes, factors = gathered.compute()
+    q, codes, factors = posteriors(model, data, data.val_dataloader(), words)
     truth = ground_truth(factors)
     names = np.array(data.factor_names)
     scored = truth.varying & ~np.isin(names, data.nuisance)
     if not scored.any():
         raise InputError(f"none of the factors {names.tolist()} varies in the validation sample: give other data")
-    kl = torch.stack(moments).sum(0).numpy() / len(codes)
+    kl = q.kl().double().mean(0).numpy()
     return CodeTable(codes, truth.columns(scored), tuple(names[scored].tolist()), kl=kl)
 
 

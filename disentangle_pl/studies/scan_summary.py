@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from disentangle_pl.brain.fields import GAP, scores_of
+from disentangle_pl.brain.rescans import visit_rows
 
 _MOST = 10
 
@@ -23,7 +24,7 @@ def summary(visits: pd.DataFrame, same: pd.Series) -> list[str]:
     first = visits.groupby("participant_id", sort=False)[["sex", "site", "diagnosis"]].first()
     lines = [
         ("people", f"{people.nunique()} with {len(visits)} scans"),
-        ("visits a person", _counted(people.value_counts().astype(str), by_name=True)),
+        ("visits a person", _counted(people[visit_rows(visits)].value_counts().astype(str), by_name=True)),
         ("age", _range(visits["age"])),
         ("years of follow-up", _range(visits.groupby("participant_id")["years"].max()[people.value_counts() > 1])),
         *[(name, _counted(first[name], by_name=False)) for name in first.columns],

@@ -68,6 +68,7 @@ def report_scans(
     clinical: ClinicalTables | None = None,
     split: SplitPlan | None = None,
     strict: bool = False,
+    rescans: bool = False,
 ) -> pd.DataFrame:
     """Print what is in a folder or table of scans, and write it as one table.
 
@@ -77,6 +78,7 @@ def report_scans(
         clinical: Tables to join.
         split: Also deal out the participants, once for everything that follows.
         strict: Stop at the first scan that cannot be used, instead of leaving it out.
+        rescans: List further runs of a visit too, as rows of their own (see `with_rescans`).
 
     Returns:
         The table as written.
@@ -86,7 +88,7 @@ def report_scans(
     """
     if out.absolute() == source.absolute():
         raise InputError(f"{out} is the table that is read: write to another one by --out")
-    found = find_visits(source, check=True, strict=strict)
+    found = find_visits(source, check=True, strict=strict, rescans=rescans)
     visits, remarks = _joined(found.visits, clinical or ClinicalTables())
     same = twins(visits["path"])
     print(f"{source} is read as {found.layout}", *summary(visits, same), *remarks, sep="\n")

@@ -1,0 +1,89 @@
+"""What is known of every scan as numbers: age and years, scores of the visits, and the columns of a table of truth."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from lightning.pytorch.utilities import rank_zero_info
+
+from disentangle_pl.brain.fields import KEYS, is_score, numeric, scores_of
+from disentangle_pl.brain.tables import listing, read_table
+from disentangle_pl.errors import InputError
+
+DEFAULT = ("age", "years")
+SCAN = "scan"
+
+
+def scan_factors(visits: pd.DataFrame, truth: Path | None = None, names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the factors of every scan.
+
+    Args:
+        visits: Table of `read_visits`, N rows.
+        truth: A .tsv or .csv table of more numbers. Its rows are matched to scans exactly: by a column `scan` (a path,
+            absolute or relative to the table's folder) if it has one, else by participant_id and session_id, with or
+            without sub- and ses-.
+        names: Columns wanted, of the table of truth or of `visits`; where both have a column, that of truth is taken.
+            None takes age and years, and beside them every column of numbers of the table of truth.
+
+    Returns:
+        (N, k) float64 under the rows of `visits`, NaN where a number is not known; that scans have no row in the table
+        of truth is said.
+
+    Raises:
+        InputError: If a name is unknown or repeated, or the table cannot be read, lacks its keys, repeats a scan, or
+            has none of the scans.
+    """
+    known = visits[[*DEFAULT, *scores_of(visits)]].astype("float64")
+    more = pd.DataFrame(index=visits.index) if truth is None else _matched(visits, truth)
+    known = known.assign(**{name: more[name] for name in more.columns})
+    chosen = [*DEFAULT, *(name for name in more.columns if name not in DEFAULT)] if names is None else list(names)
+    unknown = [name for name in chosen if name not in known.columns]
+    if unknown or len(set(chosen)) < len(chosen) or not chosen:
+        raise InputError(
+            f"factors {listing(unknown or chosen)} cannot be taken: name each once, of {', '.join(known.columns)}"
+        )
+    return known[chosen]
+
+
+def _matched(visits: pd.DataFrame, path: Path) -> pd.DataFrame:
+    table = read_table(path)
+    keys = _keys_of_truth(table, path)
+    wanted = _paths(visits["path"]) if SCAN in table.columns else _visit_keys(visits)
+    twice = keys[keys.duplicated() & keys.notna()]
+    if len(twice):
+        raise InputError(f"{path} has more than one row of {listing(twice.tolist(), 3)}: keep one a scan")
+    texts = [str(name) for name in table.columns if name not in (*KEYS, SCAN)]
+    scores = [name for name in texts if table[name].notna().any() and is_score(name, table[name])]
+    values = table[scores].apply(numeric).set_axis(pd.Index(keys)).loc[keys.notna().to_numpy()]
+    lacking = int((~wanted.isin(values.index)).sum())
+    if lacking == len(visits):
+        raise InputError(
+            f"{path} has no row of any scan: it has {listing(values.index[:2].tolist())}, the scans are "
+            f"{listing(wanted[:2].tolist())}"
+        )
+    if lacking:
+        rank_zero_info(f"{lacking} of {len(visits)} scans have no row in {path}: their factors are not known")
+    return values.reindex(wanted).set_axis(visits.index)
+
+
+def _keys_of_truth(table: pd.DataFrame, path: Path) -> pd.Series:
+    if SCAN in table.columns:
+        folder = path.absolute().parent
+        return _paths(table[SCAN].map(lambda name: str(folder / name), na_action="ignore"))
+    if not set(KEYS) <= set(table.columns):
+        raise InputError(f"{path} needs a column {SCAN}, or {' and '.join(KEYS)}: it has {', '.join(table.columns)}")
+    return _visit_keys(table)
+
+
+def _visit_keys(table: pd.DataFrame) -> pd.Series:
+    people = table[KEYS[0]].str.removeprefix("sub-")
+    return people + " " + table[KEYS[1]].str.removeprefix("ses-")
+
+
+def _paths(paths: pd.Series) -> pd.Series:
+    """Write paths without detours; links of folders are followed, a linked scan keeps its own name."""
+    folders = {folder: os.path.realpath(folder) for folder in {os.path.dirname(path) for path in paths.dropna()}}
+    return paths.map(
+        lambda path: os.path.join(folders[os.path.dirname(path)], os.path.basename(path)), na_action="ignore"
+    )
