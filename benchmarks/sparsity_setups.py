@@ -72,6 +72,7 @@ class Setup(NamedTuple):
 BRAIN = partial(ConvBackbone, channels=(16, 32, 64), hidden=256)
 SETUPS = (
     Setup("2-D", (1, 64, 64), 64, 10, ConvBackbone, 2000, 10, 0.10),
+    Setup("2-D, whole channels", (1, 64, 64), 64, 10, ConvBackbone, 2000, 10, 0.10, Placement(whole_channels=True)),
     Setup("3-D", (1, 64, 64, 64), 16, 16, BRAIN, 60, 2, 0.05),
     Setup("3-D, whole channels", (1, 64, 64, 64), 16, 16, BRAIN, 60, 2, 0.05, Placement(whole_channels=True)),
     Setup("sprites_beta_vae.yaml", (1, 32, 32), 64, 10, ConvBackbone, 2000),

@@ -6,14 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 
-from disentangle_pl.metrics.layerwise import LayerScores
+from disentangle_pl.metrics.layerwise import TITLES, LayerScores
 
 LOOKS = {  # of the fields of metrics.layerwise.Axes
     "value": {"color": "tab:blue", "marker": "o", "label": "units of the layer"},
     "rotated": {"color": "tab:orange", "marker": "s", "linestyle": "--", "label": "random rotation of the layer"},
     "floor": {"color": "tab:gray", "marker": ".", "linestyle": ":", "label": "floor: rows permuted"},
 }
-TITLES = {"dci_disentanglement": "DCI disentanglement", "infom": "InfoM"}
 
 
 def draw_layers(found: Mapping[str, LayerScores]) -> Figure:

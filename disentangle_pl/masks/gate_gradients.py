@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from disentangle_pl.masks.channel_mask import kernel_norms, over_kernel
+
+TINY = 1e-12
 EDGE = 1e-6  # keeps logarithms of uniform noise finite
 aten = torch.ops.aten
 
@@ -39,6 +42,51 @@ def stretched_sigmoid(logits: Tensor, temperature: float, low: float, high: floa
     Source: Louizos et al. 2018 (arXiv:1712.01312), eq. 10-12.
     """
     return cast(Tensor, _StretchedSigmoid.apply(logits, temperature, low, high, noisy))  # type: ignore[no-untyped-call]
+
+
+def resized(weight: Tensor, sizes: Tensor) -> Tensor:
+    """Scale every kernel of a weight to a given size, and turn it round where that is negative.
+
+    Args:
+        weight: (m, n, *kernel). A kernel of zeros stays one.
+        sizes: (m, n).
+
+    Returns:
+        K_ij sizes_ij / |K_ij|. The gradient of a kernel is at right angles to it, so that of a single number is 0.
+
+    Source: Salimans & Kingma 2016 (arXiv:1602.07868), eq. 3.
+    """
+    return cast(Tensor, (_Signs if weight[0, 0].numel() == 1 else _Resized).apply(weight, sizes))  # type: ignore[no-untyped-call]
+
+
+class _Signs(Function):
+    """A kernel of one number has no direction but a sign: what else its gradient held would be rounding."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, sizes: Tensor) -> Tensor:
+        signs = weight.sgn()
+        ctx.save_for_backward(signs)
+        return signs * over_kernel(sizes, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        (signs,) = ctx.saved_tensors
+        return torch.zeros_like(signs), gradients[0].mul(signs).view(signs.shape[:2])
+
+
+class _Resized(Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, sizes: Tensor) -> Tensor:
+        norms = kernel_norms(weight).clamp_min_(TINY)
+        ctx.save_for_backward(weight, sizes, norms)
+        return weight * over_kernel(sizes / norms, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        weight, sizes, norms = ctx.saved_tensors
+        along = torch.linalg.vecdot(gradients[0].flatten(2), weight.flatten(2)).div_(norms)
+        across = gradients[0].addcmul(weight, over_kernel(along / norms, weight), value=-1)
+        return across.mul_(over_kernel(sizes / norms, weight)), along
 
 
 class _StraightThrough(Function):

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from disentangle_pl.masks.channel_mask import ChannelMask, kernel_norms, over_kernel
-
-TINY = 1e-12
+from disentangle_pl.masks.gate_gradients import TINY, resized
 
 
 class L1Mask(ChannelMask):
@@ -69,10 +68,7 @@ class ProximalL1Mask(ChannelMask):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Scale every kernel to the size of its mask entry."""
-        if weight[0, 0].numel() == 1:
-            # the norm is the number itself: all that is left of its gradient is rounding, which Adam would blow up
-            return over_kernel(self.mask, weight) * weight.sign()
-        return weight * over_kernel(self.mask / kernel_norms(weight).clamp_min(TINY), weight)
+        return resized(weight, self.mask)
 
     def gates(self) -> Tensor:
         """Return M, whose sizes are the norms of the masked kernels."""

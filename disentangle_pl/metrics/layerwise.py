@@ -13,6 +13,7 @@ from disentangle_pl.metrics.score import Codes, Factors, GroundTruth, check, var
 
 UNITS, CLASSES, DCI_ROWS = 64, 8, 300  # what keeps a network of 12 layers at half a minute on one core
 FEW, DRAWS = 16, 3  # controls of few axes scatter, and cost little
+TITLES = {"dci_disentanglement": "DCI disentanglement", "infom": "InfoM"}
 ROUNDING = 1e-5  # a constant channel may differ in its last bits between batches
 
 

@@ -34,7 +34,6 @@ def write_controls(runs: pd.DataFrame, folder: Path) -> Iterator[Path]:
     Raises:
         InputError: If the folder of a run is not known or its configuration is gone.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for data_set, mine in runs.groupby("data_set", sort=False):
         learned = mine[mine["kind"].map(is_learned)]
         wanted = (layer_densities(found) for _, found in learned.groupby(["kind", "rank"]))
@@ -43,7 +42,9 @@ def write_controls(runs: pd.DataFrame, folder: Path) -> Iterator[Path]:
             continue
         name = re.sub(r"\W+", "_", str(data_set)).strip("_").lower()
         recipe, path = folder / f"{name}.yaml", folder / f"sweep_{name}.yaml"
-        recipe.write_text(yaml.safe_dump(_recipe(learned.iloc[0]), sort_keys=False))
+        config = yaml.safe_dump(_recipe(learned.iloc[0]), sort_keys=False)
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe.write_text(config)
         kind = f"{RandomMask.__module__}.{RandomMask.__qualname__}"
         masks = [f"{{class_path: {kind}, init_args: {{density: {shares}}}}}" for shares in lists]
         sweep = {

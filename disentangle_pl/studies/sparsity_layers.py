@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from disentangle_pl.metrics.intervals import bootstrap_interval
+from disentangle_pl.metrics.layerwise import TITLES
 from disentangle_pl.studies.sparsity_table import DENSE, RANDOM
 
 LAYER = re.compile(r"layers/(?P<score>.+?)_(?P<layer>(?:encoder|decoder)_\d+|latents)(?P<end>_floor|_rotated)?")
 PARTS = ("encoder", "latents", "decoder")
 RESAMPLES = 2000
-TITLES = {"dci_disentanglement": "DCI disentanglement", "infom": "InfoM"}
 
 
 def over_rotation(runs: pd.DataFrame) -> pd.DataFrame:

@@ -46,7 +46,8 @@ def findings(found: pd.DataFrame, together: pd.DataFrame, along: pd.DataFrame) -
 def unfinished(table: pd.DataFrame, metric: str) -> list[str]:
     """Say which runs of a tidy table are left out, and why: that a network is cut in two is a result too."""
     rest = table.drop(index=finished(table, metric).index)
-    causes = [f"{row['state']}: {row['message'] or f'no {metric}'}" for row in rest.to_dict("records")]
+    said = [str(message or f"no {metric}").partition(";")[0] for message in rest["message"]]  # without the advice
+    causes = [f"{state}: {why}" for state, why in zip(rest["state"], said, strict=True)]
     masks = [short_value(value) for value in rest[MASK]] if MASK in rest else [DENSE] * len(rest)
     shares = [f" ({value:g})" if isinstance(value, float) else "" for value in rest.get(f"{MASK}.density", causes)]
     counts = Counter(

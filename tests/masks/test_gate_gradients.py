@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from disentangle_pl.masks.channel_mask import kernel_norms
-from disentangle_pl.masks.gate_gradients import EDGE, straight_through, stretched_sigmoid
+from disentangle_pl.masks.gate_gradients import EDGE, resized, straight_through, stretched_sigmoid
 
 LOW, HIGH = -0.1, 1.1
 
@@ -71,3 +71,32 @@ def test_norms_of_kernels_do_not_depend_on_the_layout(shape: tuple[int, ...]) ->
     assert found[0, 0].abs().max() == 0
     assert torch.isfinite(found).all()
     assert turned.is_contiguous(memory_format=last)
+
+
+@pytest.mark.parametrize("kernel", [(3, 2), (2, 3, 2)])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_resized_kernel_has_its_size_and_the_gradients_of_the_formula(kernel: tuple[int, ...], last: bool) -> None:
+    draws = torch.Generator().manual_seed(0)
+    weight = torch.randn(5, 4, *kernel, dtype=torch.float64, generator=draws)
+    memory = torch.channels_last if weight.dim() == 4 else torch.channels_last_3d
+    weight = (weight.contiguous(memory_format=memory) if last else weight).requires_grad_()
+    sizes = torch.randn(5, 4, dtype=torch.float64, generator=draws).requires_grad_()
+    found = resized(weight, sizes)
+    torch.testing.assert_close(kernel_norms(found), sizes.abs())
+    assert torch.autograd.gradcheck(resized, (weight, sizes))
+
+
+@pytest.mark.parametrize("kernel", [(), (1, 1)])
+def test_a_single_number_keeps_its_sign_and_gets_no_gradient(kernel: tuple[int, ...]) -> None:
+    weight = torch.tensor([[2.0, -3.0], [0.0, 1e-30]]).view(2, 2, *kernel).requires_grad_()
+    sizes = torch.tensor([[5.0, 7.0], [1.0, -4.0]]).requires_grad_()
+    found = resized(weight, sizes)
+    assert found.flatten().tolist() == [5, -7, 0, -4]
+    of_weight, of_sizes = torch.autograd.grad(found.sum(), (weight, sizes))
+    assert not of_weight.any()
+    assert of_sizes.tolist() == [[1, -1], [0, 1]]
+
+
+def test_a_kernel_of_zeros_stays_one() -> None:
+    weight = torch.zeros(1, 1, 2, 2, requires_grad=True)
+    assert not resized(weight, torch.ones(1, 1)).any()

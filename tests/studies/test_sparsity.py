@@ -204,7 +204,8 @@ def test_a_control_sweep_holds_every_learned_setting_once(tmp_path: Path) -> Non
     recipe = yaml.safe_load((tmp_path / "control" / "sprites.yaml").read_text())
     assert recipe["model"]["init_args"] == {"beta": 4}
     with pytest.raises(InputError, match="needs the folder"):
-        list(write_controls(arrange(study(), MIG), tmp_path / "control"))
+        list(write_controls(arrange(study(), MIG), tmp_path / "refused"))
+    assert not (tmp_path / "refused").exists()
 
 
 def test_runs_without_masks_or_scores_are_refused(tmp_path: Path) -> None:
