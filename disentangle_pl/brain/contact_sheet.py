@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from disentangle_pl.brain.volumes import Volume
 
 PAGE, ACROSS = 60, 5
+OUTLIER = "#ff5555"
 FIRST_PAGE, _PAGES = "quality.png", "quality*.png"
 _LETTERS = ((0, "L", "R", "A", "P"), (1, "L", "R", "S", "I"), (2, "P", "A", "S", "I"))
 _INCHES, _LABEL, _TITLE = 3.2, 0.16, 0.25
@@ -80,7 +81,7 @@ def draw_page(quality: pd.DataFrame, slices: list[Picture], title: str) -> Figur
         x, y = i % columns * (width + _GAP), (i // columns + 1) * tall - height
         extent = (x, x + width, y + height, y)
         axis.imshow(picture, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest", extent=extent)
-        colour = "red" if row["outlier"] else "white"
+        colour = OUTLIER if row["outlier"] else "white"
         axis.text(x + width / 2, y, _label(row), color=colour, fontsize=6.5, ha="center", va="bottom")
         if i < columns:
             _letter(axis, x, y, height, width / 3)

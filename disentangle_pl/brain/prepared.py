@@ -62,9 +62,8 @@ def read_index(folder: Path) -> pd.DataFrame:
         index = pd.read_parquet(folder / INDEX)
     except (OSError, ValueError) as error:
         raise _damaged(folder, error) from error
-    texts = index.columns.difference([*KEYS, "path", *_OURS]).intersection(
-        index.select_dtypes(exclude="number").columns
-    )
+    others = index.columns.difference([*KEYS, "path", *_OURS])
+    texts = index[others].select_dtypes(exclude="number").columns
     return index.assign(**{name: index[name].astype(object).where(index[name].notna(), None) for name in texts})
 
 

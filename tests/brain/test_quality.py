@@ -128,5 +128,5 @@ def test_the_worst_come_first_and_in_red_on_pages(tmp_path: Path, monkeypatch: p
     page = draw_page(table([-9.0, 0.5]), [middle_planes(volumes[i]) for i in (1, 2)], "title")
     first, second = (text for text in page.axes[0].texts if "sub" in text.get_text())
     assert first.get_text() == "sub-0  r 0.90  z -9.0  cut 10%"
-    assert (first.get_color(), second.get_color()) == ("red", "white")
+    assert (first.get_color(), second.get_color()) == (contact_sheet.OUTLIER, "white")
     assert {text.get_text() for text in page.axes[0].texts} > set("LRAPSI")

@@ -275,7 +275,9 @@ def test_the_command_line_leaves_out_what_is_bad_and_says_why(
     run(*command, "--spacing", "1.5", "--percentiles", "1", "99")
     said = capsys.readouterr().out
     left_out = pd.read_csv(tmp_path / "out" / "left_out.tsv", sep="\t").set_index("path")["reason"]
-    reasons = {Path(path).name.split(".")[0]: reason for path, reason in left_out.items() if "repeats" not in reason}
+    reasons = {
+        Path(str(path)).name.split(".")[0]: reason for path, reason in left_out.items() if "repeats" not in reason
+    }
     assert sorted(reasons) == ["cut", "four", "nan", "zero"]
     assert "line 7 of scans.tsv repeats a visit: 1, good of line 2" in left_out.tolist()
     for name, word in {"cut": "cut off", "four": "pick one", "nan": "NaN", "zero": "same value"}.items():
