@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -250,11 +251,18 @@ def test_a_read_only_folder_is_said(source: Path, out: Path) -> None:
 
 def test_a_second_process_says_that_it_waits(source: Path, out: Path, caplog: pytest.LogCaptureFixture) -> None:
     out.mkdir()
-    lock = FileLock(out / ".lock", thread_local=False)
-    lock.acquire()
-    timer = threading.Timer(0.5, lock.release)
-    timer.start()
+    held = threading.Event()
+
+    def hold() -> None:
+        with FileLock(out / ".lock"):
+            held.set()
+            time.sleep(0.5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(10)
     report_prepared(source, out, PLAIN)
+    other.join()
     assert f"another process prepares {out}" in caplog.text
 
 
@@ -285,7 +293,9 @@ def test_the_command_line_leaves_out_what_is_bad_and_says_why(
         assert reasons[name] in said
     assert "1 scans of 1 people" in said
     assert np.load(tmp_path / "out" / "volumes.npy").shape == (1, 8, 10, 12)
-    assert "nan.nii.gz" in refused(capsys, *command[:3], str(tmp_path / "strict"), "--strict")
+    (tmp_path / "two.tsv").write_text("participant_id\tsession_id\tpath\n" + "".join(lines[:2]))
+    said = refused(capsys, "prepare", str(tmp_path / "two.tsv"), "--out", str(tmp_path / "strict"), "--strict")
+    assert "nan.nii.gz has 1 voxels that are NaN" in said
     for wrong in (["--align", "9"], ["--size", "0", "8", "8"], ["--percentiles", "9", "1"], ["--jobs", "0"]):
         refused(capsys, *command, *wrong)
 
