@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from disentangle_pl.brain import rows
+from disentangle_pl.brain import preparing, rows
 from disentangle_pl.brain.correction import N4
 from disentangle_pl.brain.prepared import open_prepared
 from disentangle_pl.brain.rows import Rows
@@ -249,21 +248,23 @@ def test_a_read_only_folder_is_said(source: Path, out: Path) -> None:
         report_prepared(source, out, PLAIN)
 
 
-def test_a_second_process_says_that_it_waits(source: Path, out: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_process_says_that_it_waits(source: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out.mkdir()
-    held = threading.Event()
+    held, said = threading.Event(), threading.Event()
+    monkeypatch.setattr(preparing.log, "warning", lambda *words: said.set())
 
     def hold() -> None:
         with FileLock(out / ".lock"):
             held.set()
-            time.sleep(0.5)
+            said.wait(60)
 
     other = threading.Thread(target=hold)
     other.start()
-    assert held.wait(10)
+    assert held.wait(60)
     report_prepared(source, out, PLAIN)
     other.join()
-    assert f"another process prepares {out}" in caplog.text
+    assert said.is_set()
+    assert (out / "prepared.json").is_file()
 
 
 def test_the_command_line_leaves_out_what_is_bad_and_says_why(
