@@ -295,7 +295,8 @@ def test_the_command_line_leaves_out_what_is_bad_and_says_why(
     assert "1 scans of 1 people" in said
     assert np.load(tmp_path / "out" / "volumes.npy").shape == (1, 8, 10, 12)
     (tmp_path / "two.tsv").write_text("participant_id\tsession_id\tpath\n" + "".join(lines[:2]))
-    said = refused(capsys, "prepare", str(tmp_path / "two.tsv"), "--out", str(tmp_path / "strict"), "--strict")
+    strict = ["prepare", str(tmp_path / "two.tsv"), "--out", str(tmp_path / "strict"), "--strict"]
+    said = refused(capsys, *strict, *command[4:], "--spacing", "1.5")
     assert "nan.nii.gz has 1 voxels that are NaN" in said
     for wrong in (["--align", "9"], ["--size", "0", "8", "8"], ["--percentiles", "9", "1"], ["--jobs", "0"]):
         refused(capsys, *command, *wrong)
