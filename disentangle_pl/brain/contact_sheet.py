@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from disentangle_pl.brain.volumes import Volume
 
 PAGE, ACROSS = 60, 5
+OUTLIER = "#ff5555"
 FIRST_PAGE, _PAGES = "quality.png", "quality*.png"
 _LETTERS = ((0, "L", "R", "A", "P"), (1, "L", "R", "S", "I"), (2, "P", "A", "S", "I"))
-_INCHES = 3.3
+_INCHES, _LABEL, _TITLE = 3.2, 0.16, 0.25
+_GAP = 4
 
 Picture = npt.NDArray[np.float32]
 
@@ -60,27 +62,31 @@ def draw_page(quality: pd.DataFrame, slices: list[Picture], title: str) -> Figur
 
     Args:
         quality: n rows of `quality_table`.
-        slices: n pictures of `middle_planes`.
+        slices: n pictures of `middle_planes`, all of one shape.
         title: What stands above.
 
     Returns:
         The figure. L and R are the left and right of the person, A and P front and back, S and I up and down.
     """
-    rows, columns = -(-len(slices) // ACROSS), min(ACROSS, len(slices))
-    tall = _INCHES * slices[0].shape[0] / slices[0].shape[1] + 0.22
-    figure = Figure(figsize=(max(columns * _INCHES, 5.0), rows * tall + 0.35), facecolor="black")
+    columns = min(ACROSS, len(slices))
+    rows = -(-len(slices) // columns)
+    height, width = slices[0].shape
+    pixel = _INCHES / (width + _GAP)
+    tall = height + _LABEL / pixel
     low, high = np.percentile(np.stack(slices), (1, 99.5))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.set_axis_off()
-    for axis, picture, row in zip(axes, slices, quality.to_dict("records"), strict=False):
-        axis.imshow(picture, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest", aspect="equal")
-        colour = "red" if row["outlier"] else "white"
-        axis.set_title(_label(row), color=colour, fontsize=6.5, pad=2)
-        _letter(axis, picture)
-    figure.suptitle(title, color="white", fontsize=9, y=1 - 0.08 / figure.get_figheight(), va="top")
-    top = 1 - 0.4 / figure.get_figheight()
-    figure.subplots_adjust(left=0.005, right=0.995, bottom=0.003, top=top, wspace=0.03, hspace=0.16)
+    figure = Figure(figsize=(columns * _INCHES, rows * tall * pixel + _TITLE), facecolor="black")
+    axis = figure.add_axes((0, 0, 1, 1 - _TITLE / figure.get_figheight()))
+    axis.set_axis_off()
+    for i, (picture, row) in enumerate(zip(slices, quality.to_dict("records"), strict=True)):
+        x, y = i % columns * (width + _GAP), (i // columns + 1) * tall - height
+        extent = (x, x + width, y + height, y)
+        axis.imshow(picture, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest", extent=extent)
+        colour = OUTLIER if row["outlier"] else "white"
+        axis.text(x + width / 2, y, _label(row), color=colour, fontsize=6.5, ha="center", va="bottom")
+        if i < columns:
+            _letter(axis, x, y, height, width / 3)
+    axis.set(xlim=(0, columns * (width + _GAP)), ylim=(rows * tall, 0), aspect="auto")
+    figure.text(0.5, 1 - 0.05 / figure.get_figheight(), title, color="white", fontsize=8, ha="center", va="top")
     return figure
 
 
@@ -90,12 +96,11 @@ def _label(row: dict[Hashable, Any]) -> str:
     return f"{row['participant_id']}{session}  r {row['correlation']:.2f}  z {row['z']:.1f}{lost}"
 
 
-def _letter(axis: Axes, picture: Picture) -> None:
-    width = picture.shape[1] / 3
+def _letter(axis: Axes, x: float, y: float, height: float, width: float) -> None:
+    style: dict[str, Any] = {"color": "#ffcc33", "fontsize": 6}
     for plane, left, right, top, bottom in _LETTERS:
-        start, end, middle = plane * width, (plane + 1) * width, (plane + 0.5) * width
-        style: dict[str, Any] = {"color": "#ffcc33", "fontsize": 4.5}
-        axis.text(start + 1, picture.shape[0] / 2, left, va="center", ha="left", **style)
-        axis.text(end - 2, picture.shape[0] / 2, right, va="center", ha="right", **style)
-        axis.text(middle, 0, top, va="top", ha="center", **style)
-        axis.text(middle, picture.shape[0] - 1, bottom, va="bottom", ha="center", **style)
+        start, middle = x + plane * width, x + (plane + 0.5) * width
+        axis.text(start + 0.02 * width, y + height / 2, left, va="center", ha="left", **style)
+        axis.text(start + 0.98 * width, y + height / 2, right, va="center", ha="right", **style)
+        axis.text(middle, y, top, va="top", ha="center", **style)
+        axis.text(middle, y + height, bottom, va="bottom", ha="center", **style)

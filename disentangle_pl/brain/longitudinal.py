@@ -185,7 +185,7 @@ class LongitudinalData(ImageData):
         if self.volumes is None:
             prepared = self._prepared()
             self.volumes = ResidentVolumes(prepared.volumes, self.resident_mib)
-            self.factors = torch.from_numpy(self.known.to_numpy(np.float32))
+            self.factors = torch.tensor(self.known.to_numpy(np.float32))
             self.parts = self._split(self.split_file, prepared.hashes) if self.split_file else split(self.visits)
         if stage == "fit" and self.draw is None:
             train = self.parts.train

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from disentangle_pl.brain.fields import KEYS
 from disentangle_pl.errors import InputError
 
 VOLUMES, INDEX, ABOUT, JOURNAL = "volumes.npy", "index.parquet", "prepared.json", "journal.jsonl"
@@ -61,7 +62,8 @@ def read_index(folder: Path) -> pd.DataFrame:
         index = pd.read_parquet(folder / INDEX)
     except (OSError, ValueError) as error:
         raise _damaged(folder, error) from error
-    texts = index.select_dtypes(exclude="number").columns
+    others = index.columns.difference([*KEYS, "path", *_OURS])
+    texts = index[others].select_dtypes(exclude="number").columns
     return index.assign(**{name: index[name].astype(object).where(index[name].notna(), None) for name in texts})
 
 

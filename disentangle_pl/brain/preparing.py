@@ -180,8 +180,8 @@ def _work(store: Store, missing: pd.Series, preparation: Preparation, jobs: int,
         if not isinstance(result, str):
             store.add(str(sha256), result.volume.tobytes(), result.facts)
             continue
+        if strict:
+            raise InputError(f"{path} {result}")
         log.warning("%s %s", path, result)
         reasons[str(sha256)] = result
-        if strict:
-            break
     return reasons

@@ -53,7 +53,7 @@ def test_a_moved_template_comes_back(align: Alignment, scale: float) -> None:
     left = placed.scan.affine @ np.linalg.inv(brain().affine)
     corners = np.array([[x, y, z, 1] for x in (-60, 60) for y in (-90, 60) for z in (-50, 70)], dtype=float).T
     assert np.linalg.norm((left @ corners - corners)[:3], axis=0).max() < 2.5, "millimetres"
-    assert placed.scale == pytest.approx(1 / scale**3, rel=0.02)
+    assert placed.scale == pytest.approx(1 / scale**3, rel=0.04)
     assert placed.scale == pytest.approx(np.linalg.det(left @ np.linalg.inv(change)), rel=1e-4)
     again = align(moved(change))
     assert np.array_equal(again.scan.affine, placed.scan.affine), "nothing is drawn"
@@ -86,7 +86,7 @@ def test_n4_takes_a_slow_change_away() -> None:
     x = np.linspace(-1, 1, 50)[:, None, None]
     truth = scan.voxels * (1 + 0.2 * (np.indices(scan.voxels.shape).sum(0) // 8 % 2))
     shaded = (truth * np.exp(0.4 * x)).astype(np.float32)
-    fixed = N4()(Placed(scan._replace(voxels=shaded))).scan.voxels
+    fixed = N4(iterations=20, spacing=8)(Placed(scan._replace(voxels=shaded))).scan.voxels
     inside = scan.voxels > 0
     left = np.log(fixed[inside] / truth[inside])
     assert left.std() < 0.25 * np.log(shaded[inside] / truth[inside]).std()
@@ -96,8 +96,8 @@ def test_n4_takes_a_slow_change_away() -> None:
 
 def test_the_template_grid_is_centred_and_ordered() -> None:
     scan = ball(40)
-    grid = resampled(Placed(scan, centre=(8.0, 0.0, -8.0)), (20, 24, 28), 4.0)
-    assert grid.values.shape == (20, 24, 28)
+    grid = resampled(Placed(scan, centre=(8.0, 0.0, -8.0)), (24, 26, 28), 4.0)
+    assert grid.values.shape == (24, 26, 28)
     middle = np.array(np.nonzero(grid.values > 0.5)).mean(1)
     np.testing.assert_allclose(grid.affine[:3, :3] @ middle + grid.affine[:3, 3], 0, atol=0.5)
     assert blur(np.diag([1.0, 4.0, 8.0, 1.0]), 4.0)[1:] == [0, 0]

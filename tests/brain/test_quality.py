@@ -3,8 +3,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from disentangle_pl.brain.contact_sheet import draw_page, draw_sheets, middle_planes
+from disentangle_pl.brain import contact_sheet
+from disentangle_pl.brain.contact_sheet import Picture, draw_page, draw_sheets, middle_planes
 from disentangle_pl.brain.foreground import foreground, main_piece
 from disentangle_pl.brain.nifti import Scan
 from disentangle_pl.brain.quality import facts_of, likeness, quality_table, robust_z, share_outside
@@ -68,7 +70,7 @@ def test_a_crop_that_cuts_the_block_says_how_much(tmp_path: Path) -> None:
     path = write(tmp_path / "scan.nii", values, np.diag([-1.0, 1, 1, 1]))
     assert Preparation((20, 20, 20), 1.0).examine(path).facts["cut_off"] == 0
     assert Preparation((4, 20, 20), 1.0).examine(path).facts["cut_off"] == pytest.approx(0.6)
-    assert Preparation((20, 5, 10), 2.0).examine(path).facts["cut_off"] == 0
+    assert Preparation((20, 6, 10), 2.0).examine(path).facts["cut_off"] == 0
 
 
 def test_likeness_is_the_correlation_with_the_mean() -> None:
@@ -107,16 +109,24 @@ def test_slices_are_upright() -> None:
     assert np.argwhere(picture[:, 8:] == 2).tolist() == [[0, 0]], "sagittal: top is up, back is left"
 
 
-def test_the_worst_come_first_and_in_red_on_pages_of_sixty(tmp_path: Path) -> None:
-    z = list(np.linspace(0, 3, 61))
-    z[40] = -9.0
+def test_the_worst_come_first_and_in_red_on_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contact_sheet, "PAGE", 6)
+    drawn: list[list[str]] = []
+
+    def draw(quality: pd.DataFrame, slices: list[Picture], title: str) -> Figure:
+        drawn.append(quality["participant_id"].tolist())
+        assert [int(picture[0, 0]) for picture in slices] == quality.index.tolist(), "pictures go with their names"
+        return draw_page(quality, slices, title)
+
+    monkeypatch.setattr(contact_sheet, "draw_page", draw)
     (tmp_path / "quality-07.png").touch()
-    volumes = [np.full((2, 2, 2), i, np.float16) for i in range(61)]
-    pages = draw_sheets(tmp_path, table(z), volumes)
+    volumes = [np.full((2, 2, 2), i, np.float16) for i in range(7)]
+    pages = draw_sheets(tmp_path, table([3.0, 2, 1, 0, -9, -1, 4]), iter(volumes))
+    assert drawn == [["sub-4", "sub-5", "sub-3", "sub-2", "sub-1", "sub-0"], ["sub-6"]]
     assert [page.name for page in pages] == ["quality.png", "quality-02.png"]
     assert sorted(page.name for page in tmp_path.iterdir()) == ["quality-02.png", "quality.png"]
     page = draw_page(table([-9.0, 0.5]), [middle_planes(volumes[i]) for i in (1, 2)], "title")
-    first, second = (axis.title for axis in page.axes)
+    first, second = (text for text in page.axes[0].texts if "sub" in text.get_text())
     assert first.get_text() == "sub-0  r 0.90  z -9.0  cut 10%"
-    assert (first.get_color(), second.get_color()) == ("red", "white")
-    assert {text.get_text() for text in page.axes[0].texts} == set("LRAPSI")
+    assert (first.get_color(), second.get_color()) == (contact_sheet.OUTLIER, "white")
+    assert {text.get_text() for text in page.axes[0].texts} > set("LRAPSI")

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from disentangle_pl.brain import rows
+from disentangle_pl.brain import preparing, rows
 from disentangle_pl.brain.correction import N4
 from disentangle_pl.brain.prepared import open_prepared
 from disentangle_pl.brain.rows import Rows
@@ -248,14 +248,23 @@ def test_a_read_only_folder_is_said(source: Path, out: Path) -> None:
         report_prepared(source, out, PLAIN)
 
 
-def test_a_second_process_says_that_it_waits(source: Path, out: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_process_says_that_it_waits(source: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out.mkdir()
-    lock = FileLock(out / ".lock", thread_local=False)
-    lock.acquire()
-    timer = threading.Timer(0.5, lock.release)
-    timer.start()
+    held, said = threading.Event(), threading.Event()
+    monkeypatch.setattr(preparing.log, "warning", lambda *words: said.set())
+
+    def hold() -> None:
+        with FileLock(out / ".lock"):
+            held.set()
+            said.wait(60)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(60)
     report_prepared(source, out, PLAIN)
-    assert f"another process prepares {out}" in caplog.text
+    other.join()
+    assert said.is_set()
+    assert (out / "prepared.json").is_file()
 
 
 def test_the_command_line_leaves_out_what_is_bad_and_says_why(
@@ -275,7 +284,9 @@ def test_the_command_line_leaves_out_what_is_bad_and_says_why(
     run(*command, "--spacing", "1.5", "--percentiles", "1", "99")
     said = capsys.readouterr().out
     left_out = pd.read_csv(tmp_path / "out" / "left_out.tsv", sep="\t").set_index("path")["reason"]
-    reasons = {Path(path).name.split(".")[0]: reason for path, reason in left_out.items() if "repeats" not in reason}
+    reasons = {
+        Path(str(path)).name.split(".")[0]: reason for path, reason in left_out.items() if "repeats" not in reason
+    }
     assert sorted(reasons) == ["cut", "four", "nan", "zero"]
     assert "line 7 of scans.tsv repeats a visit: 1, good of line 2" in left_out.tolist()
     for name, word in {"cut": "cut off", "four": "pick one", "nan": "NaN", "zero": "same value"}.items():
@@ -283,7 +294,10 @@ def test_the_command_line_leaves_out_what_is_bad_and_says_why(
         assert reasons[name] in said
     assert "1 scans of 1 people" in said
     assert np.load(tmp_path / "out" / "volumes.npy").shape == (1, 8, 10, 12)
-    assert "nan.nii.gz" in refused(capsys, *command[:3], str(tmp_path / "strict"), "--strict")
+    (tmp_path / "two.tsv").write_text("participant_id\tsession_id\tpath\n" + "".join(lines[:2]))
+    strict = ["prepare", str(tmp_path / "two.tsv"), "--out", str(tmp_path / "strict"), "--strict"]
+    said = refused(capsys, *strict, *command[4:], "--spacing", "1.5")
+    assert "nan.nii.gz has 1 voxels that are NaN" in said
     for wrong in (["--align", "9"], ["--size", "0", "8", "8"], ["--percentiles", "9", "1"], ["--jobs", "0"]):
         refused(capsys, *command, *wrong)
 
