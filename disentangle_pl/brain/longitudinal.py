@@ -172,7 +172,7 @@ class LongitudinalData(ImageData):
         if self.volumes is None:
             prepared = prepare(self.visits, self.preparation, self.cache, self.jobs)
             self.volumes = ResidentVolumes(prepared, self.resident_mib)
-            self.factors = torch.from_numpy(self.known.to_numpy(np.float32))
+            self.factors = torch.tensor(self.known.to_numpy(np.float32))
             self.parts = self._split(self.split_file) if self.split_file else split(self.visits)
         if stage == "fit" and self.draw is None:
             train = self.parts.train
