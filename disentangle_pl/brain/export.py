@@ -36,12 +36,12 @@ class Cut(NamedTuple):
 
     Attributes:
         axis: 0 sagittal, 1 coronal, 2 axial.
-        index: The voxel along it.
+        voxel: Which one along it.
         words: Where that is.
     """
 
     axis: int
-    index: int
+    voxel: int
     words: str
 
 

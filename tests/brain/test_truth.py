@@ -121,7 +121,7 @@ def module(root: Path, **settings: object) -> LongitudinalData:
 
 def test_the_batches_carry_the_factors_asked_for(tmp_path: Path) -> None:
     bids(tmp_path, {f"{i:02d}": 2 for i in range(12)})
-    scans = [path for path in tmp_path.rglob("*_T1w.nii.gz")]
+    scans = sorted(tmp_path.rglob("*_T1w.nii.gz"))
     numbers = {str(path): float(i) for i, path in enumerate(scans)}
     table = pd.DataFrame({"scan": [str(path.relative_to(tmp_path)) for path in scans], "gain": numbers.values()})
     table.to_csv(tmp_path / "truth.tsv", sep="\t", index=False)

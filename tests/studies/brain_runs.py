@@ -35,7 +35,7 @@ class Runs(NamedTuple):
 def cohort(root: Path) -> Path:
     """Write scans whose block grows with `ml_ventricles`, and truth.tsv; every second person has a rescan."""
     rng = np.random.default_rng(0)
-    rows = []
+    rows: list[dict[str, object]] = []
     for person in range(PEOPLE):
         size = rng.normal(20, 5)
         for month in MONTHS:

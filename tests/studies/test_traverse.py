@@ -59,7 +59,7 @@ def test_planes_lie_at_coordinates_of_the_template(tmp_path: Path) -> None:
     np.testing.assert_allclose(grid.affine, affine)
     for axis, millimetres in ((2, 16.0), (1, -20.0)):
         cut = cut_at(grid, mean, axis, millimetres)
-        assert abs(affine[axis, axis] * cut.index + affine[axis, 3] - millimetres) <= 3
+        assert abs(affine[axis, axis] * cut.voxel + affine[axis, 3] - millimetres) <= 3
         assert cut.words.startswith(f"{'xyz'[axis]} = ")
 
 
@@ -78,11 +78,11 @@ def test_scans_elsewhere_are_cut_at_the_same_share_of_the_brain(tmp_path: Path) 
                 cut_at(grid, mean, axis, millimetres),
                 cut_at(grid_of([here], mean, 6.0), mean, axis, millimetres),
             )
-            assert abs(cut.index - wanted.index) <= 1
+            assert abs(cut.voxel - wanted.voxel) <= 1
             assert "of the brain" in cut.words
     np.testing.assert_allclose(grid.affine[:3, 3], -6.0 * 31 / 2), "scans that disagree leave the origin in the middle"
     empty = grid_of([here], np.zeros((4, 5, 6)), 6.0)
-    assert cut_at(Grid(empty.affine, False), np.zeros((4, 5, 6)), 2, 1000.0).index <= 5
+    assert cut_at(Grid(empty.affine, False), np.zeros((4, 5, 6)), 2, 1000.0).voxel <= 5
 
 
 def test_volumes_are_written_whole_with_their_place(tmp_path: Path) -> None:
@@ -109,9 +109,7 @@ def test_two_models_share_one_symmetric_scale() -> None:
     figure = draw_sweeps([sweep("plain", 2, 0.01), sweep("ada", 3, 0.4)], cuts, 2.0)
     titles = [part.axes[0].get_title() for part in figure.subfigs]
     assert titles == ["plain", "ada"]
-    limits = {
-        part.axes[2 * row + 1].images[0].get_clim() for part, rows in zip(figure.subfigs, (2, 3)) for row in range(rows)
-    }
+    limits = {part.axes[1 + 2 * row].images[0].get_clim() for part in figure.subfigs for row in (0, 1)}
     ((low, high),) = limits
     assert low == -high
     assert 0.3 < high <= 0.4, "that of the louder model"
