@@ -22,7 +22,7 @@ NAMES = ("ml_ventricles", "gain", "site")
 
 
 def planted(rng: np.random.Generator, people: int = PEOPLE) -> tuple[Encoded, Scans]:
-    """Codes of people with three visits and a rescan of the first: ventricles that grow, the gain of a scan, noise, 0."""
+    """Codes of people with three visits and a rescan: ventricles that grow, the gain of a scan, noise, nothing."""
     who = np.repeat(np.arange(people), VISITS + 1)
     years, first = np.tile([0.0, 0, 1, 2], people), np.tile([True, False, True, True], people)
     ventricles = rng.normal(size=people)[who] + 0.3 * years
