@@ -21,7 +21,7 @@ from disentangle_pl.studies.sparsity import MAIN, report_sparsity
 from disentangle_pl.sweeps.local import sweep_here
 from disentangle_pl.verb_parser import data_of_run, verb_parser
 from disentangle_pl.verbs_brain import prepare, scans, simulated_cohort
-from disentangle_pl.verbs_latents import latents, traversals
+from disentangle_pl.verbs_latents import counterfactuals, latents, traversals
 
 
 def evaluate(args: Sequence[str]) -> None:
@@ -153,6 +153,7 @@ def shrink(args: Sequence[str]) -> None:
 
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "compact": shrink,
+    "counterfactual": counterfactuals,
     "evaluate": evaluate,
     "latents": latents,
     "meta-transfer": study_meta_transfer,

@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 
+from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
+from disentangle_pl.models.checkpoint import load_model
+from disentangle_pl.studies.counterfactual import Question, ask
+from disentangle_pl.studies.counterfactual_check import check
 from disentangle_pl.studies.held_out import Part
 from disentangle_pl.studies.latent_numbers import FACTORS_APART
 from disentangle_pl.studies.latents import report_latents
@@ -71,6 +76,60 @@ def traversals(args: Sequence[str]) -> None:
         latents=given.latents,
         columns=given.columns,
     )
+
+
+def counterfactuals(args: Sequence[str]) -> None:
+    """Show a scan with other latents, or years later.
+
+    Examples:
+        disentangle-pl counterfactual runs/mine/checkpoints/last.ckpt --subject sub-001 --years 5
+        disentangle-pl counterfactual last.ckpt --subject sub-001 --session ses-M012 --set 3=1.5 7=0
+        disentangle-pl counterfactual last.ckpt --subject sub-001 --swap sub-002 --latents 3 7
+        disentangle-pl counterfactual last.ckpt --group AD
+    """
+    does = (
+        "A scan as the model would have it years later, or with other latents, and without --subject how far such "
+        "answers can be trusted: soundness, and the follow-ups of held-out people against no change and the mean "
+        "change. Associations, not causes; not for clinical use."
+    )
+    parser = verb_parser("counterfactual", does, counterfactuals.__doc__)
+    parser.add_argument("checkpoints", nargs=1, type=Path, metavar="checkpoint", help="of a model of brain scans")
+    parser.add_argument("--subject", type=str | None, help="whose scan; without it the model is checked")
+    parser.add_argument("--session", type=str | None, help="which scan (default: the first)")
+    parser.add_argument("--years", type=float | None, help="make the scan so many years older (or younger, below 0)")
+    parser.add_argument("--set", nargs="+", type=str, default=[], metavar="LATENT=VALUE", help="latents to set")
+    parser.add_argument("--swap", type=str | None, help="a subject to take --latents from")
+    parser.add_argument("--latents", nargs="+", type=int, default=[], help="the latents to take")
+    parser.add_argument("--group", type=str, default="CN", help="diagnosis of the training scans whose ageing is used")
+    parser.add_argument("--level", type=float, default=0.05, help="false discovery rate up to which a latent ages")
+    parser.add_argument("--out", type=Path, default=Path("counterfactual"), help="where pictures and volumes go")
+    given, data = _parsed(parser, args)
+    if not isinstance(data, LongitudinalData):
+        raise InputError(f"counterfactual takes models of brain scans, and {type(data).__name__} has none")
+    asked = (given.session, given.years, given.swap, *given.set, *given.latents)
+    if given.subject is None and any(value is not None for value in asked):
+        raise InputError("counterfactual needs --subject, whose scan is to change; without any of these it checks")
+    how = {"group": given.group, "level": given.level}
+    question = given.subject and Question(
+        given.subject, given.session, given.years, _values(given.set), given.swap, given.latents
+    )
+    model = load_model(given.checkpoints[0]).to("cuda" if torch.cuda.is_available() else "cpu")
+    if question:
+        ask(model, data, question, given.out, **how)
+    else:
+        check(model, data, given.out, **how)
+
+
+def _values(pairs: Sequence[str]) -> dict[int, float]:
+    """Read latents and values from texts such as 3=1.5."""
+    values = {}
+    for pair in pairs:
+        latent, _, value = pair.partition("=")
+        try:
+            values[int(latent)] = float(value)
+        except ValueError as error:
+            raise InputError(f"--set takes LATENT=VALUE, such as 3=1.5, and {pair!r} is none") from error
+    return values
 
 
 def _parsed(parser: VerbParser, args: Sequence[str]) -> tuple[Namespace, ImageData]:

@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -36,16 +36,16 @@ class Cut(NamedTuple):
 
     Attributes:
         axis: 0 sagittal, 1 coronal, 2 axial.
-        index: The voxel along it.
+        voxel: Which one along it.
         words: Where that is.
     """
 
     axis: int
-    index: int
+    voxel: int
     words: str
 
 
-def grid_of(scans: Sequence[Path], mean: NDArray[np.floating], spacing: float) -> Grid:
+def grid_of(scans: Sequence[Path], mean: NDArray[np.floating[Any]], spacing: float) -> Grid:
     """Locate the grid that scans were prepared to, to half a voxel: its middle is the middle of each scan.
 
     Args:
@@ -62,7 +62,7 @@ def grid_of(scans: Sequence[Path], mean: NDArray[np.floating], spacing: float) -
     return Grid(affine, agree and bool((np.abs(middle - MNI_CENTRE) <= NEAR).all()))
 
 
-def cut_at(grid: Grid, mean: NDArray[np.floating], axis: int, millimetres: float) -> Cut:
+def cut_at(grid: Grid, mean: NDArray[np.floating[Any]], axis: int, millimetres: float) -> Cut:
     """Choose the plane nearest to a coordinate of MNI152.
 
     Where the grid is not aligned it is the plane that lies at the same fraction of the brain's extent.
@@ -80,10 +80,11 @@ def cut_at(grid: Grid, mean: NDArray[np.floating], axis: int, millimetres: float
         return Cut(axis, index, f"{name} = {grid.affine[axis, axis] * index + grid.affine[axis, 3]:+.0f} mm")
     low, high = _extent(mean)
     share = (millimetres - LOW[axis]) / (HIGH[axis] - LOW[axis])
-    return Cut(axis, int(np.rint(low[axis] + share * (high[axis] - low[axis]))), f"{name} at {share:.0%} of the brain")
+    index = int(np.clip(np.rint(low[axis] + share * (high[axis] - low[axis])), 0, mean.shape[axis] - 1))
+    return Cut(axis, index, f"{name} at {share:.0%} of the brain")
 
 
-def write_volume(path: Path, values: NDArray[np.floating], affine: Affine) -> None:
+def write_volume(path: Path, values: NDArray[np.floating[Any]], affine: Affine) -> None:
     """Write float32 volumes (X, Y, Z) or (X, Y, Z, T) as .nii.gz, in one step.
 
     Args:
@@ -104,7 +105,7 @@ def _middle(path: Path) -> NDArray[np.float64]:
     return middle
 
 
-def _extent(mean: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _extent(mean: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the first and last voxel of the brain along every axis; the whole grid where there is none."""
     inside = mean > TISSUE * mean.max()
     if not inside.any():

@@ -1,6 +1,5 @@
 """What is known of every scan as numbers: age and years, scores of the visits, and the columns of a table of truth."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,7 +82,6 @@ def _visit_keys(table: pd.DataFrame) -> pd.Series:
 
 def _paths(paths: pd.Series) -> pd.Series:
     """Write paths without detours; links of folders are followed, a linked scan keeps its own name."""
-    folders = {folder: os.path.realpath(folder) for folder in {os.path.dirname(path) for path in paths.dropna()}}
-    return paths.map(
-        lambda path: os.path.join(folders[os.path.dirname(path)], os.path.basename(path)), na_action="ignore"
-    )
+    folders = {name: Path(name).parent for name in paths.dropna()}
+    real = {folder: folder.resolve() for folder in set(folders.values())}
+    return paths.map(lambda name: str(real[folders[name]] / Path(name).name), na_action="ignore")

@@ -42,7 +42,7 @@ def correlations(codes: Codes, factors: Factors) -> Values:
         InputError: If the input fails `check`.
     """
     truth = check(codes, factors)
-    (found,) = weighted_correlations(codes, truth, np.ones((1, len(codes))))
+    found: Values = weighted_correlations(codes, truth, np.ones((1, len(codes))))[0]
     return found
 
 

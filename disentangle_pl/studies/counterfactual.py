@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from disentangle_pl.brain.export import write_nifti
+from disentangle_pl.brain.export import write_volume
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
@@ -22,6 +22,7 @@ from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.counterfactual_plot import draw_counterfactual
 from disentangle_pl.studies.interventions import aged, aged_again, reach_of, swapped, transport, with_values
 from disentangle_pl.studies.scan_codes import ScanCodes, encode_scans, group_slopes, images_of
+from disentangle_pl.studies.scene import scene_of
 
 WARNING = (
     "An association that the model has learned from these scans, not what would happen to a person: no cause is "
@@ -107,8 +108,10 @@ def ask(
     folder = out / f"{visit['participant_id']}_{visit['session_id']}_{question.name}"
     folder.mkdir(parents=True, exist_ok=True)
     volumes = _volumes(model, images_of(data, np.array([answer.row]), model.device), answer)
+    scene = scene_of(data)
+    assert scene.grid is not None, "brain scans have a grid"
     for name, volume in volumes.items():
-        write_nifti(folder / f"{name}.nii.gz", volume.numpy(), data.preparation.spacing)
+        write_volume(folder / f"{name}.nii.gz", volume.numpy(), scene.grid.affine)
     table = _latents(answer)
     table.to_csv(folder / "latents.tsv", sep="\t", index=False)
     reach = reach_of(scans.mean[scans.train].double().numpy())
@@ -124,7 +127,7 @@ def ask(
     }
     (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
     title = f"{about['subject']} {about['session']}: {question.name}"
-    draw_counterfactual(volumes, title).savefig(folder / "counterfactual.png", dpi=110)
+    draw_counterfactual(volumes, scene.cuts, title).savefig(folder / "counterfactual.png", dpi=110)
     _say(table, about, folder)
     return table
 

@@ -1,12 +1,13 @@
 """The picture of a counterfactual scan: what changes, on one symmetric scale."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from disentangle_pl.callbacks.pictures import planes
+from disentangle_pl.brain.export import Cut
+from disentangle_pl.studies.traverse_plot import Pictures, cut_planes
 
 TITLES = {
     "scan": "scan",
@@ -18,11 +19,12 @@ TITLES = {
 """Quantiles are those over other draws of the people whose ageing was measured."""
 
 
-def draw_counterfactual(volumes: Mapping[str, Tensor], title: str) -> Figure:
+def draw_counterfactual(volumes: Mapping[str, Tensor], cuts: Sequence[Cut], title: str) -> Figure:
     """Draw the scan and its counterfactual, and below them what changes.
 
     Args:
         volumes: (D, H, W) by name: scan, counterfactual, difference, and where there is a band its ends.
+        cuts: The planes shown, side by side.
         title: Above all.
     """
     differences = [name for name in volumes if name.startswith("difference")]
@@ -32,16 +34,16 @@ def draw_counterfactual(volumes: Mapping[str, Tensor], title: str) -> Figure:
     for axes in panels.flat:
         axes.set_axis_off()
     for axes, name in zip(panels[0], ("scan", "counterfactual"), strict=False):
-        axes.imshow(_picture(volumes[name]), cmap="gray", vmin=0, vmax=1)
+        axes.imshow(_picture(volumes[name], cuts), cmap="gray", vmin=0, vmax=1)
         axes.set_title(TITLES[name], fontsize=9)
     for axes, name in zip(panels[1], differences, strict=False):
-        shown = axes.imshow(_picture(volumes[name]), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        shown = axes.imshow(_picture(volumes[name], cuts), cmap="RdBu_r", vmin=-limit, vmax=limit)
         axes.set_title(TITLES[name], fontsize=9)
     figure.colorbar(shown, ax=panels[1].tolist(), fraction=0.02, pad=0.01)
-    figure.suptitle(title, fontsize=10)
+    where = ", ".join(cut.words for cut in cuts)
+    figure.suptitle(f"{title} ({where}; the left side is on the left)", fontsize=10)
     return figure
 
 
-def _picture(volume: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    found: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = planes(volume[None, None, None])[0, 0, ..., 0]
-    return found
+def _picture(volume: Tensor, cuts: Sequence[Cut]) -> Pictures:
+    return cut_planes(volume[None, None, None].numpy(), cuts)[0, 0, ..., 0]

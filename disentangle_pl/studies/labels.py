@@ -39,6 +39,11 @@ def short_value(value: Any, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def short_factor(name: str) -> str:
+    """Return the name of a factor as pictures write it: millilitres of tissue by the tissue alone."""
+    return name.removeprefix("ml_").replace("_", " ")
+
+
 def wrapped(name: str, longest: int = 16) -> str:
     """Break a long name at its dots, slashes and underscores."""
     lines = [""]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pandas as pd
 
@@ -76,7 +76,8 @@ def summarised(models: pd.DataFrame, baseline: str) -> pd.DataFrame:
     values = there.groupby(["group", "number", "seed"], sort=False)["value"].mean()
     reference = values[baseline] if baseline in values.index.get_level_values(0) else values.iloc[:0].droplevel(0)
     rows = []
-    for (group, number), mine in values.groupby(level=["group", "number"], sort=False):
+    for key, mine in values.groupby(level=["group", "number"], sort=False):
+        group, number = cast(tuple[str, str], key)
         apart = mine.droplevel("group") - reference.reindex(mine.droplevel("group").index)
         pairs = [] if group == baseline else apart.dropna().tolist()
         row = {"group": group, "number": number, "n": len(mine)}

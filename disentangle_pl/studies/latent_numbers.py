@@ -41,7 +41,11 @@ class Number(NamedTuple):
 
 
 def model_numbers(
-    encoded: Encoded, known: Scans, resampled: Values, apart: Sequence[str] = FACTORS_APART
+    encoded: Encoded,
+    known: Scans,
+    resampled: Values,
+    apart: Sequence[str] = FACTORS_APART,
+    controls: int = CONTROLS,
 ) -> tuple[list[Number], list[str]]:
     """Return the numbers of a model, and what could not be computed and why.
 
@@ -50,13 +54,14 @@ def model_numbers(
         known: What is known of the scans.
         resampled: (B, d, k) |correlations| over samples of people, or none.
         apart: Two factors that separate latents ought to hold.
+        controls: Permutations of people, and rotations of codes, that each control is the mean of.
     """
     kind = np.array(kinds(encoded))
     counts = {f"latents_{name}": float((kind == name).sum()) for name in (DYNAMIC, STATIC, PASSIVE)}
     numbers = [Number(name, value, *([np.nan] * 4)) for name, value in counts.items()]
     rates, remarks = _identifications(encoded, known, kind)
     pair = [name for name in apart if name in known.names]
-    lines, refused = _scored(encoded, known, kind != PASSIVE, pair)
+    lines, refused = _scored(encoded, known, kind != PASSIVE, pair, controls)
     ends = _separation_ends(resampled, known, pair)
     numbers += rates + [
         Number(name, *values[:1], *ends.get(name, (np.nan, np.nan)), *values[1:]) for name, values in lines
@@ -114,7 +119,7 @@ def _identifications(encoded: Encoded, known: Scans, kind: NDArray[np.str_]) -> 
 
 
 def _scored(
-    encoded: Encoded, known: Scans, active: NDArray[np.bool_], pair: Sequence[str]
+    encoded: Encoded, known: Scans, active: NDArray[np.bool_], pair: Sequence[str], controls: int
 ) -> tuple[list[tuple[str, tuple[float, float, float]]], list[str]]:
     """Score the codes, the codes beside permuted people, and rotated codes."""
     cut = _split(known)
@@ -122,10 +127,10 @@ def _scored(
         values, refused = _scores(encoded.codes, known, cut, pair)
     except InputError as error:
         return [], [str(error)]
-    others = (permuted_people(known.people, seed=seed) for seed in range(CONTROLS))
+    others = (permuted_people(known.people, seed=seed) for seed in range(controls))
     permuted = [known._replace(factors=known.factors[rows]) for rows in others]
     chance = _mean([_scores(encoded.codes, table, cut, pair)[0] for table in permuted])
-    turned = [rotated(encoded.codes, active, seed) for seed in range(CONTROLS)] if active.sum() > 1 else []
+    turned = [rotated(encoded.codes, active, seed) for seed in range(controls)] if active.sum() > 1 else []
     after = _mean([_scores(codes, known, cut, pair)[0] for codes in turned])
     return [
         (name, (value, chance.get(name, np.nan), after.get(name, np.nan))) for name, value in values.items()

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from disentangle_pl.metrics.score import Values
+from disentangle_pl.studies.labels import short_factor
 from disentangle_pl.studies.latent_table import KINDS
 
 CELL = 0.42
@@ -101,8 +102,3 @@ def _label(latent: dict[Hashable, Any]) -> str:
     often = "" if stays != stays else f", same {stays:.0%}"
     often += "" if shared != shared else f", shared {shared:.0%}"
     return f"z{latent['latent']} {latent['kind']}, KL {latent['kl']:.2f}{often}"
-
-
-def short_factor(name: str) -> str:
-    """Return the name of a factor as pictures write it."""
-    return name.removeprefix("ml_").replace("_", " ")

@@ -1,6 +1,6 @@
 """What every latent of a model means: one row a latent, and one row a latent and factor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +15,10 @@ from disentangle_pl.metrics.correlation import (
     permuted_people,
     ranked,
 )
-from disentangle_pl.metrics.reliability import agreement, variances, yearly_slopes
-from disentangle_pl.metrics.score import Codes, Factors, Values
+from disentangle_pl.metrics.reliability import People, agreement, variances, yearly_slopes
+from disentangle_pl.metrics.score import Codes, Factors, Values, ground_truth
 from disentangle_pl.studies.held_out import Encoded, Scans
+from disentangle_pl.studies.labels import short_factor
 
 PASSIVE, STATIC, DYNAMIC, ACTIVE = "passive", "static", "dynamic", "active"
 KINDS = (DYNAMIC, STATIC, ACTIVE, PASSIVE)
@@ -25,6 +26,7 @@ NATS = 0.01
 STAYS = 0.9
 RESAMPLES = 1000
 PERMUTATIONS = 200
+NAMED = 2
 LEVEL = (0.025, 0.975)
 
 
@@ -57,8 +59,8 @@ def meanings(encoded: Encoded, known: Scans) -> Meanings:
 
     Correlations count scans; their intervals resample people. `chance` of a factor is the 95 % quantile of
     |correlation| after people are permuted; that of a latent is the quantile of its largest one over all factors.
-    Variances and the slope a year are in units of the variance and standard deviation of the latent's codes. What cannot
-    be known, such as agreement without rescans, is NaN.
+    Variances and the slope a year are in units of the variance and standard deviation of the latent's codes. What
+    cannot be known, such as agreement without rescans, is NaN.
 
     Args:
         encoded: Codes of N scans.
@@ -92,6 +94,30 @@ def meanings(encoded: Encoded, known: Scans) -> Meanings:
     return Meanings(
         latents, pairs.assign(**{name: values.ravel() for name, values in columns.items()}), np.abs(straight)
     )
+
+
+def strongest(codes: Codes, factors: Factors, names: Sequence[str], people: People) -> list[str]:
+    """Name for every latent the factors it follows most, the sign of r with them; one line a factor.
+
+    Only correlations beyond chance are named: above the 95 % quantile of the largest of a latent after people are
+    permuted.
+
+    Args:
+        codes: (N, d).
+        factors: (N, k).
+        names: Of the factors.
+        people: (N,) a number of the person of every row.
+    """
+    truth = ground_truth(factors)
+    found = correlations(codes, truth)
+    permuted = (truth[permuted_people(people, seed=seed)] for seed in range(PERMUTATIONS))
+    largest = [np.abs(correlations(codes, table)).max(axis=1) for table in permuted]
+    return [_named(row, chance, names) for row, chance in zip(found, np.quantile(largest, 0.95, axis=0), strict=True)]
+
+
+def _named(row: Values, chance: float, names: Sequence[str]) -> str:
+    best = [i for i in np.argsort(-np.abs(row))[:NAMED] if abs(row[i]) > chance]
+    return "\n".join(f"{short_factor(names[i])} {row[i]:+.2f}" for i in best) or "nothing beyond chance"
 
 
 def _over_time(encoded: Encoded, known: Scans) -> dict[str, Values]:

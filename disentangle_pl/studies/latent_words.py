@@ -112,9 +112,10 @@ def _latent(latent: dict[Hashable, Any]) -> str:
 
 
 def _compared(groups: pd.DataFrame) -> Iterator[str]:
-    for row in groups[groups["number"].isin(SHOWN)].itertuples():
-        if row.pairs:
-            interval = "" if row.pairs < 2 else f" [{row.difference_low:+.2f}, {row.difference_high:+.2f}]"
-            yield f"- {row.group}: {row.number} {row.mean:.2f}, {row.difference:+.2f}{interval} over {row.pairs} seeds"
+    for row in groups[groups["number"].isin(SHOWN)].to_dict("records"):
+        said, pairs = f"- {row['group']}: {row['number']} {row['mean']:.2f}", int(row["pairs"])
+        if pairs:
+            interval = "" if pairs < 2 else f" [{row['difference_low']:+.2f}, {row['difference_high']:+.2f}]"
+            yield f"{said}, {row['difference']:+.2f}{interval} over {pairs} {'seed' if pairs == 1 else 'seeds'}"
         else:
-            yield f"- {row.group}: {row.number} {row.mean:.2f}; no seed in common with the baseline"
+            yield f"{said}; no seed in common with the baseline"

@@ -48,8 +48,9 @@ def report_latents(
 ) -> None:
     """Describe the latents of models on held-out people, and write it.
 
-    Writes `latents.tsv` (a row a latent), `correlations.tsv` (a row a latent and factor), `models.tsv` (a row a number of
-    a model, with its controls), `groups.tsv` (a row a number of a setting, over seeds), `latents.png` and `findings.md`.
+    Writes `latents.tsv` (a row a latent), `correlations.tsv` (a row a latent and factor), `models.tsv` (a row a number
+    of a model, with its controls), `groups.tsv` (a row a number of a setting, over seeds), `latents.png` and
+    `findings.md`.
 
     Args:
         checkpoints: Of models of this package.

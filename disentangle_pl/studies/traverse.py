@@ -2,51 +2,32 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 
-from disentangle_pl.brain.export import Cut, Grid, cut_at, grid_of, write_volume
+from disentangle_pl.brain.export import Grid, write_volume
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.sampling import rows_of
 from disentangle_pl.callbacks.traversals import Traversal, traverse
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.correlation import correlations, permuted_people
-from disentangle_pl.metrics.score import Codes, Factors, Values, ground_truth
+from disentangle_pl.metrics.score import Codes, Factors, ground_truth
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.studies.codes import check_fits, posteriors
 from disentangle_pl.studies.evaluate import run_names
 from disentangle_pl.studies.held_out import Part
-from disentangle_pl.studies.latent_plot import short_factor
-from disentangle_pl.studies.latent_table import NATS
+from disentangle_pl.studies.latent_table import NATS, strongest
+from disentangle_pl.studies.scene import scene_of
 from disentangle_pl.studies.traverse_plot import Sweep, draw_sweeps, write_movie
 
-AXIAL, CORONAL = 16.0, -20.0  # millimetres of MNI152: the bodies of the ventricles; ventricles and hippocampus
 ROWS = 10
 SPAN = 2.0
-NAMED = 2
-PERMUTATIONS = 50
-MEAN_OF = 64
-
-
-class Scene(NamedTuple):
-    """Where the volumes lie and which planes of them are shown; nothing for flat images.
-
-    Attributes:
-        grid: Of the volumes, None for images.
-        cuts: The planes.
-    """
-
-    grid: Grid | None
-    cuts: tuple[Cut, ...]
 
 
 def report_traverse(
@@ -92,7 +73,7 @@ def report_traverse(
     data.setup("validate")
     if part == "test" and not isinstance(data, LongitudinalData):
         part = "val"  # what is drawn from a grid is never seen twice
-    scene, start = _scene(data), None if subject is None else _subject(data, subject)  # type: ignore[arg-type]
+    scene, start = scene_of(data), None if subject is None else _subject(data, subject)  # type: ignore[arg-type]
     ordered = dict(sorted(models.items(), key=lambda model: model[1].aggregation is not None))
     sweeps = {name: _sweep(model, name, data, part, start, latents, columns) for name, model in ordered.items()}
     out.mkdir(parents=True, exist_ok=True)
@@ -102,30 +83,6 @@ def report_traverse(
         if scene.grid:
             _write_volumes(out / name, sweep.traversal, scene.grid)
     Console().print(f"pictures{' and volumes' if scene.grid else ''} are in {out}", soft_wrap=True)
-
-
-def strongest(codes: Codes, factors: Factors, names: Sequence[str], people: NDArray[np.int64]) -> list[str]:
-    """Name for every latent the factors it follows most, the sign of r with them; one line a factor.
-
-    Only correlations beyond chance are named: above the 95 % quantile of the largest of a latent after people are
-    permuted.
-
-    Args:
-        codes: (N, d).
-        factors: (N, k).
-        names: Of the factors.
-        people: (N,) a number of the person of every row.
-    """
-    truth = ground_truth(factors)
-    found = correlations(codes, truth)
-    permuted = (truth[permuted_people(people, seed=seed)] for seed in range(PERMUTATIONS))
-    largest = [np.abs(correlations(codes, table)).max(axis=1) for table in permuted]
-    return [_named(row, chance, names) for row, chance in zip(found, np.quantile(largest, 0.95, axis=0), strict=True)]
-
-
-def _named(row: Values, chance: float, names: Sequence[str]) -> str:
-    best = [i for i in np.argsort(-np.abs(row))[:NAMED] if abs(row[i]) > chance]
-    return "\n".join(f"{short_factor(names[i])} {row[i]:+.2f}" for i in best) or "nothing beyond chance"
 
 
 def _check_latents(latents: Sequence[int], model: VAE, name: str) -> None:
@@ -141,18 +98,6 @@ def _subject(data: LongitudinalData, subject: str) -> pd.DataFrame:
     if visits.empty:
         raise InputError(f"there is no subject {subject}: the scans are of {', '.join(people.unique()[:3])}, ...")
     return visits
-
-
-def _scene(data: ImageData) -> Scene:
-    if len(data.shape) != 4 or not isinstance(data, LongitudinalData):
-        shape = data.shape[1:]
-        middles = tuple(Cut(axis, shape[axis] // 2, "at the middle") for axis in (2, 1)) if len(shape) == 3 else ()
-        return Scene(None, middles)
-    assert data.volumes is not None, "setup comes first"
-    visits = data.parts.train
-    mean = data.volumes.images(rows_of(visits[:MEAN_OF])).mean(0)[0].numpy()
-    grid = grid_of([Path(path) for path in visits["path"]], mean, data.preparation.spacing)
-    return Scene(grid, (cut_at(grid, mean, 2, AXIAL), cut_at(grid, mean, 1, CORONAL)))
 
 
 @torch.no_grad()

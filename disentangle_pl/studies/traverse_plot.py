@@ -1,12 +1,12 @@
 """Pictures of traversals: strips of slices with their differences, side by side for two models, and moving ones."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,6 +19,7 @@ Pictures = NDArray[np.float32]
 LETTERS = {0: ("P", "A", "I", "S"), 1: ("L", "R", "I", "S"), 2: ("L", "R", "P", "A")}
 TILE = 0.7  # inches of a step
 SECONDS = 0.25  # a frame
+COLOURS = 64
 
 
 class Sweep(NamedTuple):
@@ -89,13 +90,12 @@ def write_movie(path: Path, sweep: Sweep, cuts: Sequence[Cut]) -> None:
         axis.set_title(", ".join(words.split("\n")[:2]), fontsize=7)
     for axis in axes:
         axis.axis("off")
-    canvas, frames = FigureCanvasAgg(figure), []
+    frames = []
     steps = [*range(pictures.shape[1]), *range(pictures.shape[1] - 2, 0, -1)]
     for step in steps:
         for drawn, each in zip(shown, pictures, strict=True):
             drawn.set_data(_plain(each[step]))
-        canvas.draw()
-        frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).quantize(64))
+        frames.append(_picture_of(figure))
     path.parent.mkdir(parents=True, exist_ok=True)
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=int(1000 * SECONDS), loop=0)
 
@@ -107,7 +107,7 @@ def cut_planes(images: Pictures, cuts: Sequence[Cut]) -> Pictures:
     """
     if not cuts:
         return np.moveaxis(images, 2, -1)
-    planes = [np.take(images, cut.index, axis=3 + cut.axis).swapaxes(-1, -2)[..., ::-1, :] for cut in cuts]
+    planes = [np.take(images, cut.voxel, axis=3 + cut.axis).swapaxes(-1, -2)[..., ::-1, :] for cut in cuts]
     tallest = max(plane.shape[3] for plane in planes)
     low = float(images.min())
     padded = [
@@ -148,6 +148,12 @@ def _letters(axis: Axes, tile: tuple[int, ...], cuts: Sequence[Cut]) -> None:
         places = ((left, far, height / 2), (right, width - 1 - far, height / 2), (top, width / 2, 0.7 * far))
         for text, across, down in (*places, (bottom, width / 2, height - 1 - 0.7 * far)):
             axis.text(x + across, down, text, color="gold", fontsize=5.5, ha="center", va="center")
+
+
+def _picture_of(figure: Figure) -> Image.Image:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return Image.open(buffer).convert("RGB").quantize(COLOURS)
 
 
 def _plain(picture: Pictures) -> Pictures:

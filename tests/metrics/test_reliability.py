@@ -68,6 +68,12 @@ def test_variances_of_a_balanced_table_are_the_mean_squares() -> None:
     assert found.between == pytest.approx([25])
 
 
+def test_variances_of_one_and_three_scans_by_hand() -> None:
+    found = variances(np.array([0.0, 3, 4, 5])[:, None], np.array([0, 1, 1, 1]))
+    # means 0 and 4 about 3: MSB = 9 + 3 = 12, MSW = 2 / 2 = 1; size (4 - 10 / 4) / 1 = 1.5
+    assert (found.within[0], found.between[0]) == (1, pytest.approx(11 / 1.5))
+
+
 def test_variances_of_unbalanced_visits_are_unbiased() -> None:
     rng = np.random.default_rng(0)
     who = np.repeat(np.arange(300), rng.integers(1, 7, 300))
