@@ -7,10 +7,11 @@ from typing import Literal
 from disentangle_pl.brain.alignment import Affine, Rigid
 from disentangle_pl.brain.cohort_settings import Settings
 from disentangle_pl.brain.correction import N4, Correction
-from disentangle_pl.brain.intensity import Percentiles, ZScore
+from disentangle_pl.brain.intensity import Intensity, Percentiles, Window, ZScore
 from disentangle_pl.brain.mapping import SHIPPED
 from disentangle_pl.brain.split import FRACTIONS
 from disentangle_pl.brain.volumes import Preparation
+from disentangle_pl.errors import InputError
 from disentangle_pl.studies.prepare import report_prepared
 from disentangle_pl.studies.scans import ClinicalTables, SplitPlan, report_scans
 from disentangle_pl.studies.simulate import simulate
@@ -88,6 +89,9 @@ def prepare(args: Sequence[str]) -> None:
         "--zscore", type=bool, default=False, help="instead: mean 0 and deviation 1 over what is not background"
     )
     parser.add_argument(
+        "--window", nargs=2, type=float, default=[], help="instead: intensities that become 0 and 1 in every scan"
+    )
+    parser.add_argument(
         "--n4", type=bool, default=False, help="first remove the coil's slow changes of brightness (N4)"
     )
     parser.add_argument(
@@ -102,10 +106,18 @@ def prepare(args: Sequence[str]) -> None:
     preparation = Preparation(
         tuple(given.size),
         given.spacing,
-        ZScore() if given.zscore else Percentiles(*given.percentiles),
+        _intensity(given.percentiles, given.zscore, given.window),
         (*((N4(),) if given.n4 else ()), *corrections[given.align]),
     )
     report_prepared(given.source, given.out, preparation, given.jobs, given.strict)
+
+
+def _intensity(percentiles: Sequence[float], zscore: bool, window: Sequence[float]) -> Intensity:
+    if zscore and window:
+        raise InputError("--zscore and --window exclude each other: give one")
+    if window:
+        return Window(*window)
+    return ZScore() if zscore else Percentiles(*percentiles)
 
 
 def simulated_cohort(args: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """All prepared scans at a glance: pages of middle slices, the least like the others first."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +22,25 @@ _GAP = 4
 Picture = npt.NDArray[np.float32]
 
 
-def draw_sheets(folder: Path, quality: pd.DataFrame, volumes: Iterable[Volume]) -> list[Path]:
+def draw_sheets(folder: Path, quality: pd.DataFrame, volume: Callable[[int], Volume]) -> list[Path]:
     """Draw `quality.png`, `quality-02.png` and so on, at most 60 scans a page.
 
     Args:
         folder: Where they go; pages of earlier calls are removed.
         quality: Of `quality_table`, N rows.
-        volumes: N volumes (D, H, W) in the same order; three slices of each are kept.
+        volume: Gives the volume (D, H, W) of a row; those of one page are looked at together.
 
     Returns:
         The pages.
     """
     for old in folder.glob(_PAGES):
         old.unlink()
-    slices = [middle_planes(volume) for volume in volumes]
     order = np.argsort(quality["z"].to_numpy(), kind="stable")
     pages = [order[start : start + PAGE] for start in range(0, len(order), PAGE)]
     paths = [folder / (FIRST_PAGE if i == 0 else f"quality-{i + 1:02d}.png") for i in range(len(pages))]
     for number, (path, page) in enumerate(zip(paths, pages, strict=True), start=1):
         title = f"page {number} of {len(pages)}, {len(quality)} scans, those least like the mean first"
-        figure = draw_page(quality.iloc[page], [slices[i] for i in page], title)
+        figure = draw_page(quality.iloc[page], [middle_planes(volume(int(row))) for row in page], title)
         figure.savefig(path, dpi=110, metadata={"Software": None})
     return paths
 

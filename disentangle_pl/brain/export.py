@@ -1,7 +1,6 @@
 """Volumes of a prepared grid as NIfTI files, and where that grid lies in the world."""
 
 import gzip
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,6 @@ Affine = NDArray[np.float64]
 MNI_CENTRE = np.array([0.0, -18.0, 8.0])
 NEAR = 20.0  # mm between the middles of a brain and of MNI152's that still make it aligned
 LOW, HIGH = np.array([-72.0, -107.0, -72.0]), np.array([72.0, 73.0, 82.0])  # where the brain of MNI152 ends
-ASKED = 16  # scans whose headers are read
 TISSUE = 0.15  # share of the largest value above which the mean image counts as brain
 
 
@@ -45,18 +43,17 @@ class Cut(NamedTuple):
     words: str
 
 
-def grid_of(scans: Sequence[Path], mean: NDArray[np.floating[Any]], spacing: float) -> Grid:
+def grid_of(centres: Affine, mean: NDArray[np.floating[Any]], spacing: float) -> Grid:
     """Locate the grid that scans were prepared to, to half a voxel: its middle is the middle of each scan.
 
     Args:
-        scans: NIfTI files; if their middles differ the world's origin is put in the middle of the grid.
+        centres: (N, 3) the middles of the prepared scans in mm; if they differ the origin is put in the middle.
         mean: (X, Y, Z) the mean of the prepared scans.
         spacing: Edge of the voxels in mm.
     """
-    middles = np.stack([_middle(path) for path in scans[:ASKED]])
-    agree = bool((np.ptp(middles, axis=0) <= spacing).all())
+    agree = bool((np.ptp(centres, axis=0) <= spacing).all())
     affine = np.diag([spacing, spacing, spacing, 1.0])
-    affine[:3, 3] = (middles.mean(axis=0) if agree else 0.0) - spacing * (np.array(mean.shape) - 1) / 2
+    affine[:3, 3] = (centres.mean(axis=0) if agree else 0.0) - spacing * (np.array(mean.shape) - 1) / 2
     low, high = _extent(mean)
     middle = affine[:3, :3] @ ((low + high) / 2) + affine[:3, 3]
     return Grid(affine, agree and bool((np.abs(middle - MNI_CENTRE) <= NEAR).all()))
@@ -97,12 +94,6 @@ def write_volume(path: Path, values: NDArray[np.floating[Any]], affine: Affine) 
     image.set_sform(affine, code="aligned")
     plain = image.to_bytes()
     write_bytes(path, gzip.compress(plain, compresslevel=4, mtime=0))
-
-
-def _middle(path: Path) -> NDArray[np.float64]:
-    image = nib.load(path)
-    middle: NDArray[np.float64] = image.affine[:3, :3] @ ((np.array(image.shape[:3]) - 1) / 2) + image.affine[:3, 3]
-    return middle
 
 
 def _extent(mean: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

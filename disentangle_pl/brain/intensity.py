@@ -51,6 +51,35 @@ class Percentiles(Intensity):
 
 
 @dataclass(frozen=True)
+class Window(Intensity):
+    """Two intensities become 0 and 1 in every scan alike; nothing is clipped.
+
+    For scans whose units mean the same: what differs in brightness from scan to scan stays in the images.
+
+    Args:
+        low: Becomes 0.
+        high: Becomes 1, above `low`.
+
+    Raises:
+        InputError: If they are not in order.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise InputError(f"intensities {self.low:g} and {self.high:g} must be two in order")
+
+    def __call__(self, values: Voxels) -> Voxels:
+        """Map (D, H, W)."""
+        if values.min() == values.max():
+            raise InputError(f"has one value {values.min():g} everywhere: check size and spacing")
+        scaled: Voxels = (values - self.low) / (self.high - self.low)
+        return scaled
+
+
+@dataclass(frozen=True)
 class ZScore(Intensity):
     """Mean 0 and standard deviation 1 over the foreground (the brain of a stripped scan, else the head); no clipping.
 

@@ -4,6 +4,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
@@ -80,6 +81,7 @@ class LongitudinalData(ImageData):
     Attributes:
         parts: The visits of training, validation and test participants, from `setup` on.
         factors: (N, k) float32 factors of every scan, from `setup` on.
+        centres: (N, 3) the middles of the volumes in mm, from `setup` on.
 
     Raises:
         InputError: If a setting makes no sense; in `prepare_data` and `setup` if the scans do not.
@@ -87,6 +89,7 @@ class LongitudinalData(ImageData):
 
     parts: Split
     factors: Tensor
+    centres: npt.NDArray[np.float64]
 
     def __init__(
         self,
@@ -185,6 +188,7 @@ class LongitudinalData(ImageData):
         if self.volumes is None:
             prepared = self._prepared()
             self.volumes = ResidentVolumes(prepared.volumes, self.resident_mib)
+            self.centres = prepared.centres
             self.factors = torch.tensor(self.known.to_numpy(np.float32))
             self.parts = self._split(self.split_file, prepared.hashes) if self.split_file else split(self.visits)
         if stage == "fit" and self.draw is None:

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from disentangle_pl.brain.fields import KEYS
+from disentangle_pl.brain.quality import CENTRE
 from disentangle_pl.errors import InputError
 
 VOLUMES, INDEX, ABOUT, JOURNAL = "volumes.npy", "index.parquet", "prepared.json", "journal.jsonl"
-_OURS = ["sha256", "row"]
+_OURS = ["sha256", "row", *CENTRE]
 
 Volumes = np.memmap[tuple[int, ...], np.dtype[np.float16]]
 
@@ -23,11 +25,13 @@ class PreparedScans(NamedTuple):
         volumes: (N, D, H, W) float16, read-only.
         visits: N rows, the table of `read_visits` that they were made from; row i is volume i.
         hashes: (N,) sha256 of the scans' files.
+        centres: (N, 3) the middles of the volumes, in mm (see `CENTRE`).
     """
 
     volumes: Volumes
     visits: pd.DataFrame
     hashes: pd.Series
+    centres: npt.NDArray[np.float64]
 
 
 def is_prepared(folder: Path) -> bool:
@@ -52,7 +56,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def read_index(folder: Path) -> pd.DataFrame:
-    """Read the table of visits that a folder was prepared from, with the columns sha256 and row.
+    """Read the table of visits that a folder was prepared from, with the columns sha256, row and `CENTRE`.
 
     Raises:
         InputError: As `read_about`.
@@ -90,7 +94,8 @@ def open_prepared(folder: Path) -> PreparedScans:
         raise _damaged(folder, error) from error
     if volumes.shape != shape or len(index) != shape[0] or volumes.dtype != np.float16:
         raise _damaged(folder, f"an array {volumes.shape}, a table of {len(index)} rows, and {shape} in {ABOUT}")
-    return PreparedScans(volumes, index.drop(columns=_OURS), index["sha256"])
+    centres = index[list(CENTRE)].to_numpy(np.float64, copy=True)
+    return PreparedScans(volumes, index.drop(columns=_OURS), index["sha256"], centres)
 
 
 def agreed_geometry(

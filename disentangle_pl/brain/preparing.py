@@ -18,7 +18,7 @@ from rich.progress import track
 from disentangle_pl.brain.contact_sheet import draw_sheets
 from disentangle_pl.brain.journal import Journal
 from disentangle_pl.brain.prepared import ABOUT, INDEX, JOURNAL
-from disentangle_pl.brain.quality import likeness, quality_table
+from disentangle_pl.brain.quality import CENTRE, likeness, quality_table
 from disentangle_pl.brain.scan_files import write_bytes
 from disentangle_pl.brain.store import Store
 from disentangle_pl.brain.volumes import RECIPE, Preparation, attempt
@@ -110,9 +110,10 @@ def finish(store: Store, visits: pd.DataFrame, preparation: Preparation) -> pd.D
     rows = store.arrange(order)
     facts = pd.DataFrame([store.facts(sha256) for sha256 in order])
     quality = quality_table(visits[["participant_id", "session_id"]].join(facts), likeness(rows.volumes))
-    write_bytes(folder / INDEX, visits.assign(row=range(len(visits))).to_parquet(index=False))
+    index = visits.assign(row=range(len(visits)), **{name: facts[name] for name in CENTRE})
+    write_bytes(folder / INDEX, index.to_parquet(index=False))
     write_table(folder / QUALITY, quality)
-    draw_sheets(folder, quality, rows.volumes())
+    draw_sheets(folder, quality, rows.volume)
     about = {
         "recipe": RECIPE,
         "key": preparation.key,

@@ -12,6 +12,9 @@ from nibabel.affines import voxel_sizes
 from disentangle_pl.brain.foreground import Mask, thinned, voxel_millilitres
 from disentangle_pl.brain.nifti import Matrix, Scan
 
+CENTRE = ("centre_x", "centre_y", "centre_z")
+"""Where the middle of the prepared volume lies, in RAS mm of the scan, or of the template once aligned."""
+
 Facts = dict[str, str | float]
 Numbers = npt.NDArray[np.float64]
 

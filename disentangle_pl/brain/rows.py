@@ -34,6 +34,10 @@ class Rows:
             file.seek(self._start + row * self._bytes)
             return file.read(self._bytes)
 
+    def volume(self, row: int) -> Volume:
+        """Return a row that is there."""
+        return np.frombuffer(self.read(row), _TYPE).reshape(self.size)
+
     def volumes(self) -> Iterator[Volume]:
         """Give all whole rows one by one."""
         row = 0

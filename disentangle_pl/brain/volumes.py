@@ -15,13 +15,13 @@ from disentangle_pl.brain.correction import Correction, Placed
 from disentangle_pl.brain.foreground import background, foreground
 from disentangle_pl.brain.intensity import Intensity, Percentiles
 from disentangle_pl.brain.nifti import read_scan
-from disentangle_pl.brain.quality import Facts, facts_of, share_outside
+from disentangle_pl.brain.quality import CENTRE, Facts, facts_of, share_outside
 from disentangle_pl.brain.resampling import Resampled, resampled
 from disentangle_pl.errors import InputError
 
 Volume = npt.NDArray[np.float16]
 
-RECIPE = 2
+RECIPE = 3
 """Counts changes of `Preparation` that alter its result, so that nothing older is taken for it."""
 
 
@@ -103,7 +103,9 @@ class Preparation:
             raise InputError(f"{path} {error}") from error
         inside = foreground(centred.voxels)
         cut_off = share_outside(inside, np.linalg.inv(grid.affine) @ placed.scan.affine, self.size)
-        return Prepared(volume, {**facts_of(scan, inside), "cut_off": cut_off, "scale": placed.scale})
+        middle = grid.affine[:3, :3] @ ((np.array(self.size) - 1) / 2) + grid.affine[:3, 3]
+        where = dict(zip(CENTRE, middle.tolist(), strict=True))
+        return Prepared(volume, {**facts_of(scan, inside), "cut_off": cut_off, "scale": placed.scale, **where})
 
     def _resampled(self, placed: Placed) -> Resampled:
         try:

@@ -1,6 +1,5 @@
 """Where the volumes of a data set lie, and which of their planes are worth a look."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 from disentangle_pl.brain.export import Cut, Grid, cut_at, grid_of
@@ -33,5 +32,5 @@ def scene_of(data: ImageData) -> Scene:
     assert data.volumes is not None, "setup comes first"
     visits = data.parts.train
     mean = data.volumes.images(rows_of(visits[:MEAN_OF])).mean(0)[0].numpy()
-    grid = grid_of([Path(path) for path in visits["path"]], mean, data.preparation.spacing)
+    grid = grid_of(data.centres[visits.index.to_numpy()], mean, data.preparation.spacing)
     return Scene(grid, (cut_at(grid, mean, 2, AXIAL), cut_at(grid, mean, 1, CORONAL)))

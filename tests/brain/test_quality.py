@@ -121,7 +121,7 @@ def test_the_worst_come_first_and_in_red_on_pages(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(contact_sheet, "draw_page", draw)
     (tmp_path / "quality-07.png").touch()
     volumes = [np.full((2, 2, 2), i, np.float16) for i in range(7)]
-    pages = draw_sheets(tmp_path, table([3.0, 2, 1, 0, -9, -1, 4]), iter(volumes))
+    pages = draw_sheets(tmp_path, table([3.0, 2, 1, 0, -9, -1, 4]), lambda row: volumes[row])
     assert drawn == [["sub-4", "sub-5", "sub-3", "sub-2", "sub-1", "sub-0"], ["sub-6"]]
     assert [page.name for page in pages] == ["quality.png", "quality-02.png"]
     assert sorted(page.name for page in tmp_path.iterdir()) == ["quality-02.png", "quality.png"]

@@ -9,7 +9,7 @@ import pytest
 import torchio as tio
 
 from disentangle_pl.brain.correction import N4
-from disentangle_pl.brain.intensity import Percentiles, ZScore
+from disentangle_pl.brain.intensity import Percentiles, Window, ZScore
 from disentangle_pl.brain.nifti import check_scan
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.errors import InputError
@@ -258,3 +258,15 @@ def test_real_scans() -> None:
     assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.7
     stripped = preparation(REAL / "ms-patient07_space-MNI_desc-brain_T1w.nii.gz")
     assert np.median(stripped) < 1e-3
+
+
+def test_a_window_is_the_same_for_every_scan_and_clips_nothing(tmp_path: Path) -> None:
+    bright = 2 * anatomy()
+    usual, twice = (
+        Preparation((12, 12, 12), 1.0, Window(0, 100))(write(tmp_path / f"{i}.nii", values)).astype(np.float64)
+        for i, values in enumerate((anatomy(), bright))
+    )
+    np.testing.assert_allclose(usual, anatomy() / 100, atol=1e-3)
+    np.testing.assert_allclose(twice, 2 * usual, atol=2e-3)
+    with pytest.raises(InputError, match="two in order"):
+        Window(1, 1)

@@ -8,12 +8,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from disentangle_pl.brain.export import Cut, Grid, cut_at, grid_of, write_volume
+from disentangle_pl.brain.export import Affine, Cut, Grid, cut_at, grid_of, write_volume
 from disentangle_pl.brain.template import mni_anatomy
 from disentangle_pl.callbacks.traversals import Traversal, traverse
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.studies.traverse_plot import Sweep, cut_planes, draw_sweeps, write_movie
-from tests.brain.scans import write
 from tests.command_line import TINY, refused, run
 from tests.models.tiny import tiny
 from tests.studies.brain_runs import FACTORS, Runs
@@ -51,10 +50,15 @@ def test_planes_show_left_on_the_left_and_top_at_the_top() -> None:
     np.testing.assert_array_equal(cut_planes(flat, ())[0, 0, :, :, 0], flat[0, 0, 0])
 
 
-def test_planes_lie_at_coordinates_of_the_template(tmp_path: Path) -> None:
+def middle(affine: Affine, mean: Affine) -> Affine:
+    """Return where the middle of a volume lies."""
+    found: Affine = affine[:3, :3] @ ((np.array(mean.shape) - 1) / 2) + affine[:3, 3]
+    return found
+
+
+def test_planes_lie_at_coordinates_of_the_template() -> None:
     mean, affine = head()
-    paths = [write(tmp_path / f"{i}.nii.gz", mean.astype(np.float32), affine) for i in range(2)]
-    grid = grid_of(paths, mean, 6.0)
+    grid = grid_of(np.stack([middle(affine, mean)] * 2), mean, 6.0)
     assert grid.aligned
     np.testing.assert_allclose(grid.affine, affine)
     for axis, millimetres in ((2, 16.0), (1, -20.0)):
@@ -63,25 +67,23 @@ def test_planes_lie_at_coordinates_of_the_template(tmp_path: Path) -> None:
         assert cut.words.startswith(f"{'xyz'[axis]} = ")
 
 
-def test_scans_elsewhere_are_cut_at_the_same_share_of_the_brain(tmp_path: Path) -> None:
+def test_scans_elsewhere_are_cut_at_the_same_share_of_the_brain() -> None:
     mean, affine = head()
     away = affine.copy()
     away[:3, 3] += 100
-    here, there = (
-        write(tmp_path / f"{i}.nii.gz", mean.astype(np.float32), place) for i, place in enumerate((affine, away))
-    )
+    here, there = middle(affine, mean), middle(away, mean)
     for scans in ([there, there], [here, there]):
-        grid = grid_of(scans, mean, 6.0)
+        grid = grid_of(np.stack(scans), mean, 6.0)
         assert not grid.aligned
         for axis, millimetres in ((2, 16.0), (1, -20.0)):
             cut, wanted = (
                 cut_at(grid, mean, axis, millimetres),
-                cut_at(grid_of([here], mean, 6.0), mean, axis, millimetres),
+                cut_at(grid_of(here[None], mean, 6.0), mean, axis, millimetres),
             )
             assert abs(cut.voxel - wanted.voxel) <= 1
             assert "of the brain" in cut.words
     np.testing.assert_allclose(grid.affine[:3, 3], -6.0 * 31 / 2), "scans that disagree leave the origin in the middle"
-    empty = grid_of([here], np.zeros((4, 5, 6)), 6.0)
+    empty = grid_of(here[None], np.zeros((4, 5, 6)), 6.0)
     assert cut_at(Grid(empty.affine, False), np.zeros((4, 5, 6)), 2, 1000.0).voxel <= 5
 
 
