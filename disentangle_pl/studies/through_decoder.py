@@ -1,5 +1,7 @@
 """Scores that need the model itself, not only its codes: what its decoder does to each latent."""
 
+from math import prod
+
 import torch
 
 from disentangle_pl.errors import InputError
@@ -9,15 +11,17 @@ from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.codes import CodeTable
 
 NATS = 0.01  # a latent whose mean KL is below is passive
+MOST_PAIRS, FEWEST_PAIRS, VOXELS = 1000, 50, 1000 * 64 * 64  # what keeps volumes at minutes
 
 
-def decoder_scores(model: VAE, table: CodeTable, *, pairs: int = 1000, points: int = 100) -> dict[str, float]:
+def decoder_scores(model: VAE, table: CodeTable, *, pairs: int | None = None, points: int = 100) -> dict[str, float]:
     """Score the way from the latents through the images and back, over the latents that say something.
 
     Args:
         model: The model, in evaluation mode.
         table: Its codes, with the KL of every latent.
-        pairs: Pairs of latents for consistency and restrictiveness, drawn from the prior.
+        pairs: Pairs of latents for consistency and restrictiveness, drawn from the prior; None takes 1,000 for images
+            of 64 x 64 pixels, fewer for larger ones and volumes, and 50 at least.
         points: Codes at which the decoder's directions are compared with the axes.
 
     Returns:
@@ -35,6 +39,7 @@ def decoder_scores(model: VAE, table: CodeTable, *, pairs: int = 1000, points: i
         return found
     device = model.device
     draws = torch.Generator(device).manual_seed(0)
+    pairs = pairs or max(FEWEST_PAIRS, min(MOST_PAIRS, VOXELS // prod(model.backbone.shape[1:])))
     shu = consistency(model.decode, lambda image: model.encode(image).mean, len(active), pairs=pairs, generator=draws)
     codes = torch.from_numpy(table.codes[:points]).to(device)
     return found | {
