@@ -12,7 +12,7 @@ Values = NDArray[np.float64]
 RATIOS = (-12.0, 20.0)  # natural logarithms between which the ratio of variances is sought
 
 
-class Slopes(NamedTuple):
+class MixedSlopes(NamedTuple):
     """Change of every latent with age, in code units a year.
 
     Attributes:
@@ -39,9 +39,9 @@ class Slopes(NamedTuple):
         return low, high
 
 
-def yearly_slopes(
+def mixed_slopes(
     codes: Values, age: Values, person: NDArray[np.int64], *, resamples: int = 1000, seed: int = 0
-) -> Slopes:
+) -> MixedSlopes:
     """Fit z_ij = a + b age_ij + u_i + e_ij to every latent by restricted maximum likelihood.
 
     The bootstrap draws people, and keeps the ratio of variances of the fit.
@@ -79,7 +79,7 @@ def yearly_slopes(
     rights = np.einsum("rp,pdi->rdi", drawn.astype(np.float64), weighted_moments)
     resampled = np.einsum("rdij,rdj->rdi", np.linalg.pinv(crosses, hermitian=True), rights)[..., 1]
     q: Values = stats.false_discovery_control(p)
-    return Slopes(coefficients[:, 1], errors, p, q, resampled, len(count), len(age))
+    return MixedSlopes(coefficients[:, 1], errors, p, q, resampled, len(count), len(age))
 
 
 class _Cross(NamedTuple):

@@ -17,7 +17,7 @@ from disentangle_pl.brain.export import write_volume
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.ageing import Slopes
+from disentangle_pl.metrics.ageing import MixedSlopes
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.counterfactual_plot import draw_counterfactual
 from disentangle_pl.studies.interventions import aged, aged_again, reach_of, swapped, transport, with_values
@@ -79,7 +79,7 @@ class Answer(NamedTuple):
     row: int
     before: Tensor
     after: Tensor
-    slopes: Slopes | None = None
+    slopes: MixedSlopes | None = None
     again: Tensor | None = None
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from disentangle_pl.metrics.ageing import Slopes
+from disentangle_pl.metrics.ageing import MixedSlopes
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.interventions import aged, transport
 
@@ -76,7 +76,7 @@ def mean_change(pairs: FollowUps, images: Images) -> Tensor:
 
 @torch.no_grad()
 def predict(
-    model: VAE, images: Images, codes: Tensor, pairs: FollowUps, slopes: Slopes, change: Tensor
+    model: VAE, images: Images, codes: Tensor, pairs: FollowUps, slopes: MixedSlopes, change: Tensor
 ) -> pd.DataFrame:
     """Predict every later scan from the first in three ways, and say how far off they are.
 

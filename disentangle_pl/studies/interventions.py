@@ -14,7 +14,7 @@ from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.ageing import Slopes
+from disentangle_pl.metrics.ageing import MixedSlopes
 from disentangle_pl.models.vae import VAE
 
 Values = NDArray[np.float64]
@@ -22,7 +22,7 @@ OFTEN = 0.99
 """Share of the training scans that lie within what counts as seen."""
 
 
-def aged(mean: Tensor, slopes: Slopes, years: float, level: float = 0.05) -> Tensor:
+def aged(mean: Tensor, slopes: MixedSlopes, years: float, level: float = 0.05) -> Tensor:
     """Move the latents that age, and leave the others where they are.
 
     Args:
@@ -37,12 +37,12 @@ def aged(mean: Tensor, slopes: Slopes, years: float, level: float = 0.05) -> Ten
     return mean + _shift(slopes, slopes.per_year, years, level).to(mean)
 
 
-def aged_again(mean: Tensor, slopes: Slopes, years: float, draws: int, level: float = 0.05) -> Tensor:
+def aged_again(mean: Tensor, slopes: MixedSlopes, years: float, draws: int, level: float = 0.05) -> Tensor:
     """Return codes (draws, d) as `aged`, each by the slopes of other people drawn from the training participants."""
     return mean + _shift(slopes, slopes.resampled[:draws], years, level).to(mean)
 
 
-def _shift(slopes: Slopes, per_year: Values, years: float, level: float) -> Tensor:
+def _shift(slopes: MixedSlopes, per_year: Values, years: float, level: float) -> Tensor:
     return torch.from_numpy(np.where(slopes.q < level, years * per_year, 0.0))
 
 

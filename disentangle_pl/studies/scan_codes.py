@@ -12,7 +12,7 @@ from torch import Tensor
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.ageing import Slopes, yearly_slopes
+from disentangle_pl.metrics.ageing import MixedSlopes, mixed_slopes
 from disentangle_pl.models.vae import VAE
 
 
@@ -65,13 +65,13 @@ def images_of(data: LongitudinalData, rows: NDArray[np.int64], device: torch.dev
     return data.volumes.images(torch.from_numpy(rows).to(device))
 
 
-def group_slopes(scans: ScanCodes, group: str, seed: int = 0) -> tuple[Slopes, str]:
+def group_slopes(scans: ScanCodes, group: str, seed: int = 0) -> tuple[MixedSlopes, str]:
     """Fit slopes to the training scans of a diagnosis, and say whose they are; everybody's where nobody has it.
 
     Where no age is known, years since the first visit stand for it.
 
     Raises:
-        InputError: As `yearly_slopes`.
+        InputError: As `mixed_slopes`.
     """
     visits = scans.visits.loc[scans.train]
     aged_at = visits["age"] if visits["age"].notna().any() else visits["years"]
@@ -82,4 +82,4 @@ def group_slopes(scans: ScanCodes, group: str, seed: int = 0) -> tuple[Slopes, s
         mine, whose = visits, f"all training participants (none has diagnosis {group})"
     rows = mine.index.to_numpy(np.int64, copy=True)
     codes, age = scans.mean[rows].double().numpy(), mine["age"].to_numpy(np.float64)
-    return yearly_slopes(codes, age, scans.people(rows), seed=seed), whose
+    return mixed_slopes(codes, age, scans.people(rows), seed=seed), whose

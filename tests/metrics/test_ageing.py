@@ -1,4 +1,4 @@
-"""Slopes of a random-intercept model against closed forms and statsmodels."""
+"""MixedSlopes of a random-intercept model against closed forms and statsmodels."""
 
 import warnings
 
@@ -7,7 +7,7 @@ import pytest
 import statsmodels.api as sm
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.ageing import Values, yearly_slopes
+from disentangle_pl.metrics.ageing import Values, mixed_slopes
 
 PEOPLE = 40
 
@@ -27,7 +27,7 @@ def cohort(
 
 def test_slopes_are_those_of_statsmodels() -> None:
     codes, age, person = cohort([0.0, 0.05, -0.2])
-    found = yearly_slopes(codes, age, person, resamples=10)
+    found = mixed_slopes(codes, age, person, resamples=10)
     for j in range(3):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -38,7 +38,7 @@ def test_slopes_are_those_of_statsmodels() -> None:
 
 def test_without_noise_the_slope_is_exact_and_so_is_every_resampled_one() -> None:
     codes, age, person = cohort([0.25], spread=0.0, noise=0.0)
-    found = yearly_slopes(codes, age, person, resamples=20)
+    found = mixed_slopes(codes, age, person, resamples=20)
     assert found.per_year[0] == pytest.approx(0.25)
     assert found.resampled == pytest.approx(0.25)
     assert found.people == PEOPLE
@@ -51,11 +51,11 @@ def test_differences_between_people_do_not_hide_what_each_one_does() -> None:
     mean = [np.bincount(person, values) / np.bincount(person) for values in (age, codes[:, 0])]
     away, moved = age - mean[0][person], codes[:, 0] - mean[1][person]
     within = (away @ moved) / (away @ away)
-    assert yearly_slopes(codes, age, person, resamples=1).per_year[0] == pytest.approx(within, abs=1e-4)
+    assert mixed_slopes(codes, age, person, resamples=1).per_year[0] == pytest.approx(within, abs=1e-4)
 
 
 def test_a_latent_that_does_not_age_is_found_out_as_often_as_chance_has_it() -> None:
-    found = yearly_slopes(*cohort([0.0] * 200, seed=1), resamples=1)
+    found = mixed_slopes(*cohort([0.0] * 200, seed=1), resamples=1)
     assert 0.02 < (found.p < 0.05).mean() < 0.09
     assert (found.q >= found.p).all()
     assert not (found.q < 0.05).any()
@@ -63,7 +63,7 @@ def test_a_latent_that_does_not_age_is_found_out_as_often_as_chance_has_it() -> 
 
 def test_the_band_covers_the_slope_and_is_as_wide_as_the_standard_error_says() -> None:
     codes, age, person = cohort([0.05] * 50, seed=2)
-    found = yearly_slopes(codes, age, person, resamples=400)
+    found = mixed_slopes(codes, age, person, resamples=400)
     low, high = found.band()
     assert ((low < 0.05) & (high > 0.05)).mean() > 0.8
     assert np.median((high - low) / (2 * 1.96 * found.standard_errors)) == pytest.approx(1, abs=0.15)
@@ -71,7 +71,7 @@ def test_the_band_covers_the_slope_and_is_as_wide_as_the_standard_error_says() -
 
 def test_a_constant_latent_does_not_move() -> None:
     codes, age, person = cohort([0.0], spread=0.0, noise=0.0)
-    found = yearly_slopes(codes + 3, age, person, resamples=5)
+    found = mixed_slopes(codes + 3, age, person, resamples=5)
     assert found.per_year[0] == pytest.approx(0)
     assert found.p[0] == 1
 
@@ -79,8 +79,8 @@ def test_a_constant_latent_does_not_move() -> None:
 def test_what_gives_no_slope_is_refused() -> None:
     codes, age, person = cohort([0.1])
     with pytest.raises(InputError, match="3 people"):
-        yearly_slopes(codes[:3], age[:3], np.array([0, 0, 1]))
+        mixed_slopes(codes[:3], age[:3], np.array([0, 0, 1]))
     with pytest.raises(InputError, match="somebody with two scans"):
-        yearly_slopes(codes, age, np.arange(len(age)))
+        mixed_slopes(codes, age, np.arange(len(age)))
     with pytest.raises(InputError, match="at 70 years"):
-        yearly_slopes(codes, np.full_like(age, 70), person)
+        mixed_slopes(codes, np.full_like(age, 70), person)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from disentangle_pl.metrics.ageing import Slopes
+from disentangle_pl.metrics.ageing import MixedSlopes
 from disentangle_pl.studies.follow_ups import (
     LATENTS,
     MEAN_CHANGE,
@@ -23,9 +23,9 @@ YEARS = np.tile([0.0, 1.0, 3.0], PEOPLE)
 VISITS = pd.DataFrame({"participant_id": np.repeat([f"sub-{i:02d}" for i in range(PEOPLE)], 3), "years": YEARS})
 
 
-def slopes(per_year: list[float]) -> Slopes:
+def slopes(per_year: list[float]) -> MixedSlopes:
     values = np.array(per_year)
-    return Slopes(values, np.ones(4), np.zeros(4), np.zeros(4), values[None], 5, 10)
+    return MixedSlopes(values, np.ones(4), np.zeros(4), np.zeros(4), values[None], 5, 10)
 
 
 def codes(per_year: list[float]) -> Tensor:

@@ -3,15 +3,15 @@ import pytest
 import torch
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.ageing import Slopes
+from disentangle_pl.metrics.ageing import MixedSlopes
 from disentangle_pl.studies.interventions import aged, aged_again, reach_of, swapped, transport, with_values
 from tests.studies.linear_brain import linear_brain
 
 
-def slopes(per_year: list[float], q: list[float]) -> Slopes:
+def slopes(per_year: list[float], q: list[float]) -> MixedSlopes:
     values = np.array(per_year)
     drawn = values * np.linspace(0.5, 1.5, 101)[:, None]
-    return Slopes(values, np.ones_like(values), np.array(q), np.array(q), drawn, 10, 20)
+    return MixedSlopes(values, np.ones_like(values), np.array(q), np.array(q), drawn, 10, 20)
 
 
 def test_only_latents_that_age_move_by_the_slopes_and_by_those_of_other_draws() -> None:
