@@ -47,7 +47,8 @@ def by_reconstruction(runs: pd.DataFrame, scores: Sequence[str], error: str = "v
 def _grid(runs: pd.DataFrame, scores: Sequence[str], panel: Panel, xlabel: str) -> Figure:
     names = list(dict.fromkeys(runs["data_set"]))
     kinds = sorted(set(runs["kind"]) - {DENSE}, key=lambda kind: (kind.startswith(RANDOM), kind))
-    colours = {kind: "0.45" if kind == RANDOM else COLOURS[i % len(COLOURS)] for i, kind in enumerate(kinds)}
+    others = [kind for kind in kinds if kind != RANDOM]
+    colours = {RANDOM: "0.45"} | {kind: COLOURS[i % len(COLOURS)] for i, kind in enumerate(others)}
     figure = Figure(figsize=(1.4 + 3.3 * len(scores), 1.2 + 2.7 * len(names)), layout="constrained")
     panels = figure.subplots(len(names), len(scores), squeeze=False, sharex="row")
     for row, name in zip(panels, names, strict=True):
