@@ -55,7 +55,8 @@ def tidy(paths: Iterable[Path | str], *, best: Sequence[str] = (), goal: str = "
         seen |= {folder.resolve() for folder in folders}
         (rows if found else bare).extend(read_run(folder, wanted) for folder in folders)
     if not rows:
-        raise InputError(f"no run found in {', '.join(map(str, given)) or 'nothing'}: give folders that `fit` has made")
+        where = ", ".join(map(str, given)) or "nothing"
+        raise InputError(f"no run found in {where}: give folders that `fit` has made, or a table of runs")
     return _frame(_told_apart([*rows, *bare]))
 
 

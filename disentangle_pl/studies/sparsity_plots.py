@@ -16,10 +16,11 @@ from disentangle_pl.studies.sparsity_table import DENSE, RANDOM
 RESAMPLES = 2000
 MARKERS = "osD^v<>Pp*"
 Panel = Callable[[Axes, pd.DataFrame, str, dict[str, str]], None]
+COLOURS = [f"C{i}" for i in range(10) if i != 7]  # C7 is the grey of random masks, or nearly
 
 
 def by_strength(runs: pd.DataFrame, scores: Sequence[str]) -> Figure:
-    """Draw mean and interval of every setting of every kind, from the densest to the sparsest, beside the baseline.
+    """Draw mean and interval of every setting of every kind, from the weakest to the strongest, beside the baseline.
 
     Args:
         runs: As `sparsity_table.arrange` returns them.
@@ -46,7 +47,8 @@ def by_reconstruction(runs: pd.DataFrame, scores: Sequence[str], error: str = "v
 def _grid(runs: pd.DataFrame, scores: Sequence[str], panel: Panel, xlabel: str) -> Figure:
     names = list(dict.fromkeys(runs["data_set"]))
     kinds = sorted(set(runs["kind"]) - {DENSE}, key=lambda kind: (kind.startswith(RANDOM), kind))
-    colours = {kind: "0.45" if kind == RANDOM else f"C{i % 10}" for i, kind in enumerate(kinds)}
+    others = [kind for kind in kinds if kind != RANDOM]
+    colours = {RANDOM: "0.45"} | {kind: COLOURS[i % len(COLOURS)] for i, kind in enumerate(others)}
     figure = Figure(figsize=(1.4 + 3.3 * len(scores), 1.2 + 2.7 * len(names)), layout="constrained")
     panels = figure.subplots(len(names), len(scores), squeeze=False, sharex="row")
     for row, name in zip(panels, names, strict=True):

@@ -17,6 +17,7 @@ DENSITY, LAYERS = "sparsity/effective_density", ("sparsity/density_encoder_", "s
 DIGITS = 4
 LEVEL = 0.95
 RESAMPLES = 2000
+STRENGTH = f"{MASK}.strength"
 SAME = 1e-9  # differences that vary less are rounding
 
 
@@ -30,7 +31,8 @@ def arrange(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     Returns:
         The runs with the columns `data_set` (all that tells experiments apart, but for the mask and the seed), `kind`
         (of the mask, or `dense`), `setting` (its settings), `seed`, `density` (the share of channel pairs that matter,
-        1 if dense) and `rank` (of the setting within its kind, 1 for the densest).
+        1 if dense) and `rank` (of the setting within its kind, from 1: by its strength, and by falling density where
+        that is the same).
 
     Raises:
         InputError: If no run has finished, or none is masked.
@@ -57,8 +59,9 @@ def arrange(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     )
     made.loc[made["kind"] == DENSE, "density"] = 1.0
     made["kind"] = _named_controls(made)
+    strength = pd.to_numeric(made[STRENGTH], errors="coerce") if STRENGTH in made else pd.Series(0.0, made.index)
     made["rank"] = made.groupby(["data_set", "kind"])["group"].transform(
-        lambda groups: _ranks(groups, made.loc[groups.index, "density"])
+        lambda groups: _ranks(groups, strength[groups.index].fillna(0.0), made.loc[groups.index, "density"])
     )
     return made
 
@@ -83,9 +86,11 @@ def layer_densities(found: pd.DataFrame) -> list[float]:
     return [round(max(float(found[name].mean()), 10.0**-DIGITS), DIGITS) for name in wanted]
 
 
-def _ranks(groups: pd.Series, densities: pd.Series) -> pd.Series:
-    """Number groups of runs by their mean densities, 1 for the densest."""
-    return (-densities.groupby(groups).transform("mean").round(9)).rank(method="dense").astype(int)
+def _ranks(groups: pd.Series, strengths: pd.Series, densities: pd.Series) -> pd.Series:
+    """Number groups of runs by their strengths, and by falling mean densities where these are equal."""
+    sparse = -densities.groupby(groups).transform("mean").round(9)
+    order = sorted(set(zip(strengths, sparse, strict=True)))
+    return pd.Series([order.index(key) + 1 for key in zip(strengths, sparse, strict=True)], index=groups.index)
 
 
 def _left_out(run: pd.Series, place: str) -> bool:

@@ -100,6 +100,14 @@ def test_differences_are_paired_by_seed_and_random_masks_interpolated_in_the_log
     assert row(found, "dense", 1)["mean"] == pytest.approx(0.5 + np.mean([0, 0.01, 0.03]))
 
 
+def test_settings_come_by_strength_though_a_stronger_one_may_leave_more() -> None:
+    rows = [a_run(0, 0.5), learned(0, 0.5, 0.1, 0.25), learned(0, 0.4, 1.0, 0.0625), learned(0, 0.0, 10.0, 0.9)]
+    found = arrange(pd.DataFrame([*rows, random(0, 0.1, 0.125, 0.125), random(0, 0.3, 0.5, 0.5)]), MIG)
+    ranks = dict(zip(found["density"], found["rank"], strict=True))
+    assert [ranks[density] for density in (0.25, 0.0625, 0.9)] == [1, 2, 3]
+    assert [ranks[density] for density in (0.5, 0.125)] == [1, 2]
+
+
 def test_random_masks_with_the_same_layers_are_the_control_where_there_are_any() -> None:
     layers = json.dumps([0.0625, 0.0312, 0.0625])
     rows = [random(seed, 0.2 + jitter, layers, 0.0625) for seed, jitter in enumerate((0.0, 0.01, 0.02))]
