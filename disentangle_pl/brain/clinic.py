@@ -63,7 +63,7 @@ def score(severity: float, baseline: bool, rng: np.random.Generator) -> Scores:
     adas13 = _thirds(9 + 8.5 * severity + 3.5 * noise[2], 85)
     values = (
         int(np.clip(np.round(29.6 - 2.6 * severity**1.15 + noise[0]), 0, 30)),
-        float(np.clip(np.round(2 * (2.2 * max(0.0, severity - 0.3) + 0.4 * noise[1])) / 2, 0, 18)),
+        float(np.clip(np.round(2 * (2.2 * max(0.0, severity - 0.3) + 0.4 * noise[1])) / 2, 0, 18) + 0.0),  # -0.0 is no score
         min(adas13, _thirds(0.66 * adas13 + noise[3], 70)),
         adas13,
         int(np.clip(np.round(6 * (severity - 0.6) + 1.5 * noise[4]), 0, 30)),
@@ -84,7 +84,7 @@ def fluid_markers(severity: float, e4: int, rng: np.random.Generator) -> tuple[s
 
 def _thirds(value: float, most: float) -> float:
     """Round to thirds with two decimals, as ADAS is reported."""
-    return float(np.round(np.clip(np.round(3 * value) / 3, 0, most), 2))
+    return float(np.round(np.clip(np.round(3 * value) / 3, 0, most), 2) + 0.0)
 
 
 def _bounded(value: float, low: float, high: float) -> str:

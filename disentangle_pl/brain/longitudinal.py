@@ -45,7 +45,7 @@ class ResidentVolumes:
         if isinstance(self.volumes, Tensor):
             if self.volumes.device != index.device:
                 self.volumes = self.volumes.to(index.device)
-            found = self.volumes[flat]
+            found = self.volumes.index_select(0, flat)
         else:
             found = torch.from_numpy(np.asarray(self.volumes[flat.cpu().numpy()])).to(index.device)
         return found.float().reshape(*index.shape, 1, *found.shape[1:])

@@ -37,7 +37,7 @@ def caps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_caps_with_adnimerge_and_a_split(caps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, split = tmp_path / "scans.tsv", tmp_path / "split.tsv"
     args = ["scans", str(caps), f"--out={out}", f"--clinical={caps / 'ADNIMERGE.csv'}", "--mapping=adnimerge"]
-    run(*args, f"--split={split}", "--fractions=[0.5,0.25,0.25]")
+    run(*args, f"--split={split}", "--fractions", "0.5", "0.25", "0.25")
     said = capsys.readouterr().out
     for line in (
         "is read as CAPS (Clinica)",

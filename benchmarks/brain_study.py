@@ -1,0 +1,127 @@
+"""From nothing to what the latents of a brain model mean: every step of the README's brain chapter, in order.
+
+    python -m benchmarks.brain_study [--seeds 1] [--out runs/brain] [--results benchmarks/results/brain]
+
+Simulates a cohort, lists, splits and prepares its scans, trains Ada-GVAE and both baselines, and says what their latents
+mean, what they change, and how far a scan can be aged. Each step is a command of `disentangle-pl`, printed before it
+runs; the same call goes on after a kill, and more seeds add to the study.
+"""
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from disentangle_pl.run_state import FINISHED
+
+METHODS = ("brain_beta_vae", "brain_paired_vae", "brain_ada_gvae")
+SWEEP = "sweeps/brain_small.yaml"
+PICKED = ("Dementia", "CN")
+YEARS, SETTING = 5, 2.0
+KEPT = (
+    *("methods/sweep.yaml", "methods/trials.jsonl", "methods/results.tsv", "split.tsv", "latents/findings.md"),
+    *("latents/latents.tsv", "latents/correlations.tsv", "latents/models.tsv", "latents/groups.tsv"),
+)
+
+
+def call(*args: object, brain: Path | None = None) -> None:
+    """Run `disentangle-pl` with arguments, in a process of its own.
+
+    Raises:
+        SystemExit: If the command fails, with its exit code.
+    """
+    words = [str(arg) for arg in args]
+    print(f"$ disentangle-pl {shlex.join(words)}", flush=True)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", **({"BRAIN": str(brain)} if brain else {})}
+    done = subprocess.run([sys.executable, "-m", "disentangle_pl", *words], env=env)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def make_data(folder: Path, subjects: int, anatomies: Path | None) -> None:
+    """Simulate a cohort, list and split its people, and prepare its scans, unless they are prepared."""
+    heads = ("--anatomies", anatomies) if anatomies else ()
+    cohort, table = folder / "cohort", folder / "scans.tsv"
+    visits = ("--visits", 0, 12, 24, "--rescans", 0.2)
+    call("simulate", "--subjects", subjects, *visits, *heads, "--out", cohort, "--jobs", -1)
+    if not (folder / "split.tsv").exists():
+        shares = ("--fractions", 0.6, 0.1, 0.3)
+        call("scans", cohort, "--rescans", "--out", table, "--split", folder / "split.tsv", *shares)
+    geometry = ("--size", 32, 32, 32, "--spacing", 6, "--window", 0, 1000)
+    call("prepare", table, "--out", folder / "prepared", *geometry, "--jobs", -1)
+
+
+def checkpoints(methods: Path) -> dict[str, list[Path]]:
+    """Return the last checkpoints of the finished runs of every method, by seed; the baseline first."""
+    table = pd.read_csv(methods / "results.tsv", sep="\t")
+    ended = table[table["state"] == FINISHED].sort_values("seed_everything")
+    return {
+        method: [methods / run / "checkpoints" / "last.ckpt" for run in ended["run"][ended["config"] == config]]
+        for method in METHODS
+        for config in (f"configs/{method}.yaml",)
+    }
+
+
+def first_of(folder: Path, diagnosis: str) -> str:
+    """Return the first held-out participant with a diagnosis."""
+    scans = pd.read_csv(folder / "scans.tsv", sep="\t")
+    split = pd.read_csv(folder / "split.tsv", sep="\t", comment="#")
+    unseen = split["participant_id"][split["part"] == "test"]
+    fitting = scans[scans["participant_id"].isin(unseen) & (scans["diagnosis"] == diagnosis)]
+    return str(fitting["participant_id"].iloc[0])
+
+
+def describe(folder: Path) -> None:
+    """Say and show what the latents of the finished runs mean, and what years do to scans of held-out people."""
+    found = checkpoints(folder / "methods")
+    call("latents", *(path for paths in found.values() for path in paths), "--out", folder / "latents")
+    call("traverse", found[METHODS[0]][0], found[METHODS[-1]][0], "--out", folder / "traverse")
+    for method, paths in found.items():
+        for seed, path in enumerate(paths):
+            call("counterfactual", path, "--out", folder / "ageing" / f"{method}-{seed}")
+    ours = found[METHODS[-1]][0]
+    for diagnosis in PICKED:
+        chosen = ("--subject", first_of(folder, diagnosis), "--years", YEARS)
+        call("counterfactual", ours, *chosen, "--out", folder / "counterfactual" / diagnosis)
+
+
+def keep(folder: Path, results: Path) -> None:
+    """Copy tables, words and pictures, but no scans and no checkpoints."""
+    pictures = [path.relative_to(folder) for part in ("latents", "traverse") for path in (folder / part).glob("*.png")]
+    ageing = [path.relative_to(folder) for path in (folder / "ageing").glob("*/*summary.tsv")]
+    ageing += [path.relative_to(folder) for path in (folder / "ageing").glob("*/soundness.json")]
+    scans = [path.relative_to(folder) for path in (folder / "counterfactual").glob("*/*.png")]
+    for name in (*map(Path, KEPT), *pictures, *ageing, *scans):
+        target = results / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, target)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Do what is missing, and say where the results are."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=1, help="of every method, at most 3 (default: %(default)s)")
+    parser.add_argument("--subjects", type=int, default=150, help="people of the cohort (default: %(default)s)")
+    parser.add_argument("--anatomies", type=Path, help=".npz of tissue fractions (default: MNI152 template)")
+    parser.add_argument("--out", type=Path, default=Path("runs/brain"), help="(default: %(default)s)")
+    parser.add_argument("--results", type=Path, help="copy tables, words and pictures there")
+    given = parser.parse_args(args)
+    given.out.mkdir(parents=True, exist_ok=True)
+    make_data(given.out, given.subjects, given.anatomies)
+    count = given.seeds * len(METHODS)
+    call("sweep", SWEEP, "--out", given.out / "methods", "--count", count, "--parallel", 2, brain=given.out)
+    describe(given.out)
+    if given.results:
+        keep(given.out, given.results)
+    print(f"What the latents mean: {given.out / 'latents' / 'findings.md'}")
+    print(f"Pictures: {given.out / 'latents'}, {given.out / 'traverse'}, {given.out / 'counterfactual'}")
+
+
+if __name__ == "__main__":
+    main()
