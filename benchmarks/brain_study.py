@@ -53,7 +53,7 @@ def make_data(folder: Path, subjects: int, anatomies: Path | None) -> None:
     if not (folder / "split.tsv").exists():
         shares = ("--fractions", 0.6, 0.1, 0.3)
         call("scans", cohort, "--rescans", "--out", table, "--split", folder / "split.tsv", *shares)
-    geometry = ("--size", 32, 32, 32, "--spacing", 6, "--window", 0, 1000)
+    geometry = ("--size", 32, 32, 32, "--spacing", 6, "--window", 0, 1000, "--align", 12)
     call("prepare", table, "--out", folder / "prepared", *geometry, "--jobs", -1)
 
 
@@ -80,7 +80,8 @@ def first_of(folder: Path, diagnosis: str) -> str:
 def describe(folder: Path) -> None:
     """Say and show what the latents of the finished runs mean, and what years do to scans of held-out people."""
     found = checkpoints(folder / "methods")
-    call("latents", *(path for paths in found.values() for path in paths), "--out", folder / "latents")
+    everything = [path for paths in found.values() for path in paths]
+    call("latents", *everything, "--apart", "ratio_ventricles", "gain", "--out", folder / "latents")
     call("traverse", found[METHODS[0]][0], found[METHODS[-1]][0], "--out", folder / "traverse")
     for method, paths in found.items():
         for seed, path in enumerate(paths):

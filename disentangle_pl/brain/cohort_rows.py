@@ -145,7 +145,14 @@ def truth_row(person: Person, visit: Visit, name: str, truth: Row) -> Row:
         "male": int(person.male),
         "apoe4": person.e4,
         **truth,
+        **_ratios(truth),
     }
+
+
+def _ratios(truth: Row) -> Row:
+    """Return volumes relative to the intracranial one: what is left of them after affine alignment."""
+    volumes = {name: value for name, value in truth.items() if name.startswith("ml_") and name != "ml_icv"}
+    return {f"ratio_{name.removeprefix('ml_')}": round(value / truth["ml_icv"], 7) for name, value in volumes.items()}
 
 
 def _clinic(cohort: Cohort, person: Person, visit: Visit) -> tuple[Scores, np.random.Generator]:

@@ -28,8 +28,9 @@ software and methods, because what is true of every scan is known.
   without underscores, after sub-SIM, is the participant_id. Volumes there are in cubic millimetres, to 3 %.
 - truth.tsv: a row a scan. ml_* are the millilitres of tissue in that very image, summed over partial volumes, wmh those
   of white-matter hyperintensities; they are the ground truth, not the volumes that were aimed at. hippocampus has
-  the amygdala in it. gain and gamma are logarithms, bias_rms that of the log bias field within the mask,
-  head_log_scale that of the lengths against the base anatomy, severity 0 for healthy and 2 for dementia.
+  the amygdala in it. ratio_* are the same over ml_icv, which is what affine alignment leaves of volumes. gain and
+  gamma are logarithms, bias_rms that of the log bias field within the mask, head_log_scale that of the lengths against
+  the base anatomy, severity 0 for healthy and 2 for dementia.
 - genotypes/cohort.bed, .bim, .fam: PLINK files, IID is the participant_id. truth_snps.tsv has every variant with the
   frequency of allele_1, the factor it acts on, and its effect per allele_1: in standard deviations of the factor's part
   that age, sex and disease leave open, and in the factor's units (log volume relative to the skull, log length of the
