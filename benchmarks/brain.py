@@ -137,8 +137,8 @@ def peak_of_training(batch: int) -> None:
     """Make two steps of the network of `configs/brain_ada_gvae.yaml` on volumes of 64 x 64 x 64 voxels."""
     keep_freed_memory()
     torch.manual_seed(0)
-    backbone = partial(ConvBackbone, channels=(16, 32, 64), hidden=256)
-    model = BetaVAE((1, STEP, STEP, STEP), 16, backbone, likelihood=Gaussian(0.1), optimizer=partial(Adam, lr=3e-4))
+    backbone = partial(ConvBackbone, channels=(8, 16, 32), hidden=256)
+    model = BetaVAE((1, STEP, STEP, STEP), 16, backbone, likelihood=Gaussian(0.1), optimizer=partial(Adam, lr=1e-3))
     optimizer, images = model.configure_optimizers(), torch.rand(batch, 1, STEP, STEP, STEP)
     for _ in range(2):
         optimizer.zero_grad()

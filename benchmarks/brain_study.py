@@ -1,10 +1,10 @@
 """From nothing to what the latents of a brain model mean: every step of the README's brain chapter, in order.
 
-    python -m benchmarks.brain_study [--seeds 1] [--out runs/brain] [--results benchmarks/results/brain]
+    python -m benchmarks.brain_study [--runs 3] [--out runs/brain] [--results benchmarks/results/brain]
 
 Simulates a cohort, lists, splits and prepares its scans, trains Ada-GVAE and both baselines, and says what their latents
 mean, what they change, and how far a scan can be aged. Each step is a command of `disentangle-pl`, printed before it
-runs; the same call goes on after a kill, and more seeds add to the study.
+runs; the same call goes on after a kill, and more runs add to the study.
 """
 
 import argparse
@@ -30,13 +30,13 @@ KEPT = (
 )
 
 
-def call(*args: object, brain: Path | None = None) -> None:
-    """Run `disentangle-pl` with arguments, in a process of its own.
+def call(verb: str, *args: object, brain: Path | None = None) -> None:
+    """Run a verb of `disentangle-pl` with arguments, in a process of its own.
 
     Raises:
         SystemExit: If the command fails, with its exit code.
     """
-    words = [str(arg) for arg in args]
+    words = [verb, *map(str, args)]
     print(f"$ disentangle-pl {shlex.join(words)}", flush=True)
     env = {**os.environ, "OMP_NUM_THREADS": "1", **({"BRAIN": str(brain)} if brain else {})}
     done = subprocess.run([sys.executable, "-m", "disentangle_pl", *words], env=env)
@@ -69,11 +69,17 @@ def checkpoints(methods: Path) -> dict[str, list[Path]]:
 
 
 def first_of(folder: Path, diagnosis: str) -> str:
-    """Return the first held-out participant with a diagnosis."""
+    """Return the first held-out participant with a diagnosis.
+
+    Raises:
+        SystemExit: If there is none.
+    """
     scans = pd.read_csv(folder / "scans.tsv", sep="\t")
     split = pd.read_csv(folder / "split.tsv", sep="\t", comment="#")
     unseen = split["participant_id"][split["part"] == "test"]
     fitting = scans[scans["participant_id"].isin(unseen) & (scans["diagnosis"] == diagnosis)]
+    if fitting.empty:
+        sys.exit(f"nobody held out in {folder} has the diagnosis {diagnosis}: simulate more --subjects")
     return str(fitting["participant_id"].iloc[0])
 
 
@@ -107,7 +113,9 @@ def keep(folder: Path, results: Path) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Do what is missing, and say where the results are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=1, help="of every method, at most 3 (default: %(default)s)")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="3: one seed of every method, 9: three, 18: at two strengths"
+    )
     parser.add_argument("--subjects", type=int, default=150, help="people of the cohort (default: %(default)s)")
     parser.add_argument("--anatomies", type=Path, help=".npz of tissue fractions (default: MNI152 template)")
     parser.add_argument("--out", type=Path, default=Path("runs/brain"), help="(default: %(default)s)")
@@ -115,8 +123,7 @@ def main(args: Sequence[str] | None = None) -> None:
     given = parser.parse_args(args)
     given.out.mkdir(parents=True, exist_ok=True)
     make_data(given.out, given.subjects, given.anatomies)
-    count = given.seeds * len(METHODS)
-    call("sweep", SWEEP, "--out", given.out / "methods", "--count", count, "--parallel", 2, brain=given.out)
+    call("sweep", SWEEP, "--out", given.out / "methods", "--count", given.runs, "--parallel", 2, brain=given.out)
     describe(given.out)
     if given.results:
         keep(given.out, given.results)

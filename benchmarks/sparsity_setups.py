@@ -76,7 +76,7 @@ SETUPS = (
     Setup("3-D", (1, 64, 64, 64), 16, 16, BRAIN, 60, 2, 0.05),
     Setup("3-D, whole channels", (1, 64, 64, 64), 16, 16, BRAIN, 60, 2, 0.05, Placement(whole_channels=True)),
     Setup("sprites_beta_vae.yaml", (1, 32, 32), 64, 10, ConvBackbone, 2000),
-    Setup("brain_beta_vae.yaml", (1, 32, 32, 32), 8, 16, BRAIN, 60),
+    Setup("3-D, 32 x 32 x 32", (1, 32, 32, 32), 8, 16, BRAIN, 60),
 )
 
 

@@ -14,7 +14,12 @@ from tests.command_line import ROOT, run
 CHAPTER = (ROOT / "README.md").read_text().split("## Brain MRI")[1]
 COMMANDS = [line.split("   #")[0].strip() for line in CHAPTER.split("```bash\n")[1].split("```")[0].splitlines()]
 FEWER = {"--subjects 150": "--subjects 24", "--jobs -1": "--jobs 1", "--align 12 ": ""}
-SHORT = ("--trainer.max_epochs=1", "--data.steps_per_epoch=2", "--trainer.log_every_n_steps=1", "--trainer.enable_progress_bar=false")
+SHORT = (
+    "--trainer.max_epochs=1",
+    "--data.steps_per_epoch=2",
+    "--trainer.log_every_n_steps=1",
+    "--trainer.enable_progress_bar=false",
+)
 
 
 def shortened(line: str) -> list[str]:

@@ -63,7 +63,9 @@ def score(severity: float, baseline: bool, rng: np.random.Generator) -> Scores:
     adas13 = _thirds(9 + 8.5 * severity + 3.5 * noise[2], 85)
     values = (
         int(np.clip(np.round(29.6 - 2.6 * severity**1.15 + noise[0]), 0, 30)),
-        float(np.clip(np.round(2 * (2.2 * max(0.0, severity - 0.3) + 0.4 * noise[1])) / 2, 0, 18) + 0.0),  # -0.0 is no score
+        float(
+            np.clip(np.round(2 * (2.2 * max(0.0, severity - 0.3) + 0.4 * noise[1])) / 2, 0, 18) + 0.0
+        ),  # -0.0 is no score
         min(adas13, _thirds(0.66 * adas13 + noise[3], 70)),
         adas13,
         int(np.clip(np.round(6 * (severity - 0.6) + 1.5 * noise[4]), 0, 30)),
