@@ -2,9 +2,9 @@
 
     python -m benchmarks.brain_study [--runs 3] [--out runs/brain] [--results benchmarks/results/brain]
 
-Simulates a cohort, lists, splits and prepares its scans, trains Ada-GVAE and both baselines, and says what their latents
-mean, what they change, and how far a scan can be aged. Each step is a command of `disentangle-pl`, printed before it
-runs; the same call goes on after a kill, and more runs add to the study.
+Simulates a cohort, lists, splits and prepares its scans, trains Ada-GVAE and both baselines, and says what their
+latents mean, what they change, and how far a scan can be aged. Each step is a command of `disentangle-pl`, printed
+before it runs; the same call goes on after a kill, and more runs add to the study.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from disentangle_pl.run_state import FINISHED
 METHODS = ("brain_beta_vae", "brain_paired_vae", "brain_ada_gvae")
 SWEEP = "sweeps/brain_small.yaml"
 PICKED = ("Dementia", "CN")
-YEARS, SETTING = 5, 2.0
+YEARS = 5
 KEPT = (
     *("methods/sweep.yaml", "methods/trials.jsonl", "methods/results.tsv", "split.tsv", "latents/findings.md"),
     *("latents/latents.tsv", "latents/correlations.tsv", "latents/models.tsv", "latents/groups.tsv"),
@@ -57,15 +57,16 @@ def make_data(folder: Path, subjects: int, anatomies: Path | None) -> None:
     call("prepare", table, "--out", folder / "prepared", *geometry, "--jobs", -1)
 
 
-def checkpoints(methods: Path) -> dict[str, list[Path]]:
-    """Return the last checkpoints of the finished runs of every method, by seed; the baseline first."""
-    table = pd.read_csv(methods / "results.tsv", sep="\t")
-    ended = table[table["state"] == FINISHED].sort_values("seed_everything")
-    return {
-        method: [methods / run / "checkpoints" / "last.ckpt" for run in ended["run"][ended["config"] == config]]
-        for method in METHODS
-        for config in (f"configs/{method}.yaml",)
-    }
+def finished(methods: Path) -> pd.DataFrame:
+    """Return the finished runs of a sweep, the baseline first: columns method, beta, seed, name, checkpoint."""
+    table = pd.read_csv(methods / "results.tsv", sep="\t").rename(
+        columns={"model.beta": "beta", "seed_everything": "seed"}
+    )
+    table["method"] = pd.Categorical(table["config"].map(lambda path: Path(path).stem), METHODS)
+    ended = table[table["state"] == FINISHED].sort_values(["method", "beta", "seed"], ignore_index=True)
+    ended["name"] = [f"{row.method}-beta{row.beta:g}-seed{row.seed}" for row in ended.itertuples()]
+    ended["checkpoint"] = [str(methods / run / "checkpoints" / "last.ckpt") for run in ended["run"]]
+    return ended[["method", "beta", "seed", "name", "checkpoint"]]
 
 
 def first_of(folder: Path, diagnosis: str) -> str:
@@ -85,14 +86,12 @@ def first_of(folder: Path, diagnosis: str) -> str:
 
 def describe(folder: Path) -> None:
     """Say and show what the latents of the finished runs mean, and what years do to scans of held-out people."""
-    found = checkpoints(folder / "methods")
-    everything = [path for paths in found.values() for path in paths]
-    call("latents", *everything, "--apart", "ratio_ventricles", "gain", "--out", folder / "latents")
-    call("traverse", found[METHODS[0]][0], found[METHODS[-1]][0], "--out", folder / "traverse")
-    for method, paths in found.items():
-        for seed, path in enumerate(paths):
-            call("counterfactual", path, "--out", folder / "ageing" / f"{method}-{seed}")
-    ours = found[METHODS[-1]][0]
+    runs = finished(folder / "methods")
+    call("latents", *runs["checkpoint"], "--apart", "ratio_ventricles", "gain", "--out", folder / "latents")
+    theirs, ours = (str(runs["checkpoint"][runs["method"] == method].iloc[0]) for method in (METHODS[0], METHODS[-1]))
+    call("traverse", theirs, ours, "--out", folder / "traverse")
+    for name, checkpoint in zip(runs["name"], runs["checkpoint"], strict=True):
+        call("counterfactual", checkpoint, "--out", folder / "ageing" / name)
     for diagnosis in PICKED:
         chosen = ("--subject", first_of(folder, diagnosis), "--years", YEARS)
         call("counterfactual", ours, *chosen, "--out", folder / "counterfactual" / diagnosis)

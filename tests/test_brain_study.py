@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import brain_study
-from benchmarks.brain_study import KEPT, METHODS, checkpoints, first_of, main
+from benchmarks.brain_study import KEPT, METHODS, finished, first_of, main
 from disentangle_pl.cli import VERBS
 from tests.command_line import ROOT
 
@@ -15,7 +15,13 @@ from tests.command_line import ROOT
 def methods(tmp_path: Path) -> Path:
     """Two seeds of every method, one of which has failed, in an order of its own."""
     rows = [
-        {"run": f"{method}-{seed}", "state": "finished", "config": f"configs/{method}.yaml", "seed_everything": seed}
+        {
+            "run": f"{method}-{seed}",
+            "state": "finished",
+            "config": f"configs/{method}.yaml",
+            "seed_everything": seed,
+            "model.beta": 1.0,
+        }
         for method in METHODS[::-1]
         for seed in (1, 0)
     ]
@@ -30,11 +36,12 @@ def test_methods_are_recipes() -> None:
     assert all((ROOT / "configs" / f"{method}.yaml").is_file() for method in METHODS)
 
 
-def test_checkpoints_are_those_of_finished_runs_by_seed_with_the_baseline_first(methods: Path) -> None:
-    found = checkpoints(methods)
-    assert list(found) == list(METHODS)
-    assert [path.parent.parent.name for path in found[METHODS[0]]] == [f"{METHODS[0]}-0", f"{METHODS[0]}-1"]
-    assert [path.parent.parent.name for path in found[METHODS[-1]]] == [f"{METHODS[-1]}-0"]
+def test_runs_are_those_that_finished_by_seed_with_the_baseline_first(methods: Path) -> None:
+    found = finished(methods)
+    assert found["method"].tolist() == [METHODS[0], METHODS[0], METHODS[1], METHODS[1], METHODS[2]]
+    assert found["seed"].tolist() == [0, 1, 0, 1, 0]
+    assert found["name"].iloc[-1] == f"{METHODS[-1]}-beta1-seed0"
+    assert found["checkpoint"].iloc[0] == str(methods / f"{METHODS[0]}-0" / "checkpoints" / "last.ckpt")
 
 
 def test_a_held_out_participant_is_chosen(tmp_path: Path) -> None:
@@ -56,7 +63,7 @@ def test_all_steps_in_order_and_what_is_kept(methods: Path, tmp_path: Path, monk
                 folder / "scans.tsv", sep="\t", index=False
             )
             (folder / "split.tsv").write_text("# hash\nparticipant_id\tpart\nsub-1\ttest\nsub-2\ttest\n")
-        for name in (KEPT + ("latents/latents.png", "traverse/traverse.png")) if verb == "latents" else ():
+        for name in (*KEPT, "latents/latents.png", "traverse/traverse.png") if verb == "latents" else ():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
 
