@@ -1,10 +1,10 @@
 """From nothing to what the latents of a brain model mean: every step of the README's brain chapter, in order.
 
-    python -m benchmarks.brain_study [--runs 3] [--out runs/brain] [--results benchmarks/results/brain]
+    python -m benchmarks.brain_study [--sweep sweeps/brain_small.yaml] [--out runs/brain] [--results benchmarks/results/brain]
 
 Simulates a cohort, lists, splits and prepares its scans, trains Ada-GVAE and both baselines, and says what their
 latents mean, what they change, and how far a scan can be aged. Each step is a command of `disentangle-pl`, printed
-before it runs; the same call goes on after a kill, and more runs add to the study.
+before it runs; the same call goes on after a kill.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import pandas as pd
 from disentangle_pl.run_state import FINISHED
 
 METHODS = ("brain_beta_vae", "brain_paired_vae", "brain_ada_gvae")
-SWEEP = "sweeps/brain_small.yaml"
+QUICK = "sweeps/brain_quick.yaml"
 PICKED = ("Dementia", "CN")
 YEARS = 5
 KEPT = (
@@ -58,15 +58,15 @@ def make_data(folder: Path, subjects: int, anatomies: Path | None) -> None:
 
 
 def finished(methods: Path) -> pd.DataFrame:
-    """Return the finished runs of a sweep, the baseline first: columns method, beta, seed, name, checkpoint."""
+    """Return the finished runs of a sweep, the baseline first: columns method, seed, name, checkpoint."""
     table = pd.read_csv(methods / "results.tsv", sep="\t").rename(
         columns={"model.beta": "beta", "seed_everything": "seed"}
     )
     table["method"] = pd.Categorical(table["config"].map(lambda path: Path(path).stem), METHODS)
-    ended = table[table["state"] == FINISHED].sort_values(["method", "beta", "seed"], ignore_index=True)
-    ended["name"] = [f"{row.method}-beta{row.beta:g}-seed{row.seed}" for row in ended.itertuples()]
+    ended = table[table["state"] == FINISHED].sort_values(["method", "seed"], ignore_index=True)
+    ended["name"] = [f"{row.method}-seed{row.seed}" for row in ended.itertuples()]
     ended["checkpoint"] = [str(methods / run / "checkpoints" / "last.ckpt") for run in ended["run"]]
-    return ended[["method", "beta", "seed", "name", "checkpoint"]]
+    return ended[["method", "seed", "name", "checkpoint"]]
 
 
 def first_of(folder: Path, diagnosis: str) -> str:
@@ -112,9 +112,7 @@ def keep(folder: Path, results: Path) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Do what is missing, and say where the results are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--runs", type=int, default=3, help="3: one seed of every method, 9: three, 18: at two strengths"
-    )
+    parser.add_argument("--sweep", default=QUICK, help="what to train (default: %(default)s)")
     parser.add_argument("--subjects", type=int, default=150, help="people of the cohort (default: %(default)s)")
     parser.add_argument("--anatomies", type=Path, help=".npz of tissue fractions (default: MNI152 template)")
     parser.add_argument("--out", type=Path, default=Path("runs/brain"), help="(default: %(default)s)")
@@ -122,7 +120,7 @@ def main(args: Sequence[str] | None = None) -> None:
     given = parser.parse_args(args)
     given.out.mkdir(parents=True, exist_ok=True)
     make_data(given.out, given.subjects, given.anatomies)
-    call("sweep", SWEEP, "--out", given.out / "methods", "--count", given.runs, "--parallel", 2, brain=given.out)
+    call("sweep", given.sweep, "--out", given.out / "methods", "--parallel", 2, brain=given.out)
     describe(given.out)
     if given.results:
         keep(given.out, given.results)

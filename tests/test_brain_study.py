@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import brain_study
 from benchmarks.brain_study import KEPT, METHODS, finished, first_of, main
-from disentangle_pl.cli import VERBS
+from disentangle_pl.verbs import VERBS
 from tests.command_line import ROOT
 
 
@@ -40,7 +40,7 @@ def test_runs_are_those_that_finished_by_seed_with_the_baseline_first(methods: P
     found = finished(methods)
     assert found["method"].tolist() == [METHODS[0], METHODS[0], METHODS[1], METHODS[1], METHODS[2]]
     assert found["seed"].tolist() == [0, 1, 0, 1, 0]
-    assert found["name"].iloc[-1] == f"{METHODS[-1]}-beta1-seed0"
+    assert found["name"].iloc[-1] == f"{METHODS[-1]}-seed0"
     assert found["checkpoint"].iloc[0] == str(methods / f"{METHODS[0]}-0" / "checkpoints" / "last.ckpt")
 
 
@@ -68,7 +68,18 @@ def test_all_steps_in_order_and_what_is_kept(methods: Path, tmp_path: Path, monk
             (folder / name).touch()
 
     monkeypatch.setattr(brain_study, "call", call)
-    main(["--out", str(folder), "--runs", "6", "--subjects", "9", "--results", str(tmp_path / "kept")])
+    main(
+        [
+            "--out",
+            str(folder),
+            "--sweep",
+            "sweeps/brain_small.yaml",
+            "--subjects",
+            "9",
+            "--results",
+            str(tmp_path / "kept"),
+        ]
+    )
     verbs = [verb for verb, *_ in called]
     assert list(dict.fromkeys(verbs)) == [
         "simulate",
@@ -79,8 +90,8 @@ def test_all_steps_in_order_and_what_is_kept(methods: Path, tmp_path: Path, monk
         "traverse",
         "counterfactual",
     ]
-    assert set(verbs) <= {*VERBS, "sweep"}
-    assert called[3][called[3].index("--count") + 1] == "6"
+    assert set(verbs) <= set(VERBS)
+    assert called[3][1] == "sweeps/brain_small.yaml"
     assert verbs.count("counterfactual") == 5 + 2
     assert (tmp_path / "kept" / "latents" / "findings.md").is_file()
     assert not list((tmp_path / "kept").rglob("*.ckpt"))

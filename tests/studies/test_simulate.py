@@ -108,7 +108,7 @@ def test_truth_has_a_row_a_scan(root: Path) -> None:
     assert sorted(truth["scan"]) == sorted(p.relative_to(root).as_posix() for p in root.rglob("*.nii.gz"))
     tissues = truth[[c for c in truth.columns if c.startswith("ml_") and c not in ("ml_icv", "ml_wmh")]].astype(float)
     assert np.allclose(tissues.sum(axis=1), truth["ml_icv"].astype(float), rtol=1e-4)
-    ratios = truth[[c.replace("ml_", "ratio_") for c in tissues]].astype(float)
+    ratios = truth[[str(c).replace("ml_", "ratio_") for c in tissues]].astype(float)
     assert np.allclose(ratios.sum(axis=1), 1, rtol=1e-4)
     assert ratios["ratio_ventricles"].to_list() == pytest.approx(
         (tissues["ml_ventricles"] / truth["ml_icv"].astype(float)).to_list(), rel=1e-4
