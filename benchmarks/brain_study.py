@@ -1,6 +1,6 @@
 """From nothing to what the latents of a brain model mean: every step of the README's brain chapter, in order.
 
-    python -m benchmarks.brain_study [--sweep sweeps/brain_small.yaml] [--out runs/brain] [--results benchmarks/results/brain]
+    python -m benchmarks.brain_study [--sweep sweeps/brain_small.yaml] [--results benchmarks/results/brain]
 
 Simulates a cohort, lists, splits and prepares its scans, trains Ada-GVAE and both baselines, and says what their
 latents mean, what they change, and how far a scan can be aged. Each step is a command of `disentangle-pl`, printed
