@@ -15,9 +15,10 @@ from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.counterfactual import WARNING
-from disentangle_pl.studies.follow_ups import against_no_change, follow_ups, mean_change, predict
-from disentangle_pl.studies.scan_codes import encode_scans, group_slopes, images_of
+from disentangle_pl.studies.follow_ups import Images, Volumes, against_no_change, follow_ups, mean_change, predict
+from disentangle_pl.studies.scan_codes import ScanCodes, encode_scans, group_slopes, images_of
 from disentangle_pl.studies.soundness import soundness
+from disentangle_pl.studies.volume_reader import fit_reader
 
 MOST_CHECKED = 64
 PER_DECADE = 10.0
@@ -51,7 +52,8 @@ def check(
     def images(rows: NDArray[np.int64]) -> Tensor:
         return images_of(data, rows, model.device)
 
-    found = predict(model, images, scans.mean, unseen, slopes, mean_change(seen, images))
+    volumes = _volumes(data, scans, images)
+    found = predict(model, images, scans.mean, unseen, slopes, mean_change(seen, images), volumes)
     people = scans.people(unseen.first)
     table = against_no_change(found, people, seed=seed)
     first = unseen.first[np.unique(people, return_index=True)[1]][:MOST_CHECKED]
@@ -69,6 +71,19 @@ def check(
     console.print(_summary(table, len(unseen.years), len(np.unique(people))))
     console.print(WARNING, soft_wrap=True)
     return table
+
+
+def _volumes(data: LongitudinalData, scans: ScanCodes, images: Images) -> Volumes | None:
+    """Fit a reader of the factors that were asked for; None where there are none, or none can be read."""
+    if not data.scores_quantities:
+        return None
+    true, names = data.factors.double().numpy(), data.factor_names
+    people = scans.people(np.arange(len(scans.visits)))
+    reader = fit_reader(images, true, names, scans.train, scans.held_out, people)
+    told = ", ".join(f"{name} (R2 {r2:.2f})" for name, r2 in zip(reader.names, reader.r2, strict=True))
+    Console().print(f"read off the images by a regression of its own: {told or 'nothing'}", soft_wrap=True)
+    kept = [names.index(name) for name in reader.names]
+    return Volumes(reader.names, true[:, kept], reader.read) if kept else None
 
 
 def _summary(table: pd.DataFrame, pairs: int, people: int) -> Table:

@@ -16,8 +16,10 @@ from disentangle_pl.studies.interventions import aged, transport
 
 Rows = NDArray[np.int64]
 Images = Callable[[Rows], Tensor]
+Read = Callable[[Tensor], NDArray[np.float64]]
 BATCH = 16
 INSIDE = 0.05  # of the white range: darker voxels in both scans are no brain
+CHANGE = "change of "
 NO_CHANGE, MEAN_CHANGE, LATENTS = "no change", "mean change", "latents"
 
 
@@ -74,9 +76,29 @@ def mean_change(pairs: FollowUps, images: Images) -> Tensor:
     return total / float((pairs.years**2).sum())
 
 
+class Volumes(NamedTuple):
+    """Quantities of all scans, and how to read them off images.
+
+    Attributes:
+        names: (k,) what they are.
+        true: (N, k) of all rows.
+        read: Maps images (n, 1, *S) to (n, k).
+    """
+
+    names: tuple[str, ...]
+    true: NDArray[np.float64]
+    read: Read
+
+
 @torch.no_grad()
 def predict(
-    model: VAE, images: Images, codes: Tensor, pairs: FollowUps, slopes: MixedSlopes, change: Tensor
+    model: VAE,
+    images: Images,
+    codes: Tensor,
+    pairs: FollowUps,
+    slopes: MixedSlopes,
+    change: Tensor,
+    volumes: Volumes | None = None,
 ) -> pd.DataFrame:
     """Predict every later scan from the first in three ways, and say how far off they are.
 
@@ -87,10 +109,12 @@ def predict(
         pairs: Of people that neither the model nor the slopes nor the mean change has seen.
         slopes: Of training participants.
         change: Of `mean_change`.
+        volumes: Quantities whose change is read off the predictions; None for none.
 
     Returns:
-        A row a pair and way: columns first, later, years, way, mae (mean absolute error of the voxels of the brain)
-        and ssim (mean structural similarity of the same voxels).
+        A row a pair and way: columns first, later, years, way, mae (mean absolute error of the voxels of the brain),
+        ssim (mean structural similarity of the same voxels), and `change of NAME` for every quantity: how far its
+        change between the first scan and the prediction, both read off the image, is from the true one.
     """
     rows = []
     for chunk in _chunks(len(pairs.years)):
@@ -104,10 +128,26 @@ def predict(
             LATENTS: transport(model, x, z, moved),
         }
         for way, predicted in ways.items():
-            for i, (error, likeness) in enumerate(zip(*distances(predicted, y, x), strict=True)):
-                first, later, gap = (part[chunk][i] for part in pairs)
-                rows.append((first, later, gap, way, float(error), float(likeness)))
-    return pd.DataFrame(rows, columns=["first", "later", "years", "way", "mae", "ssim"])
+            error, likeness = (part.cpu().numpy() for part in distances(predicted, y, x))
+            rows.append(
+                pd.DataFrame(
+                    {
+                        **{name: part[chunk] for name, part in zip(pairs._fields, pairs, strict=True)},
+                        **{"way": way, "mae": error, "ssim": likeness},
+                        **(_changes(volumes, predicted, x, pairs, chunk) if volumes else {}),
+                    }
+                )
+            )
+    return pd.concat(rows, ignore_index=True)
+
+
+def _changes(
+    volumes: Volumes, predicted: Tensor, before: Tensor, pairs: FollowUps, chunk: slice
+) -> dict[str, NDArray[np.float64]]:
+    """Return how far the change of every quantity is from the true one, (n,) by name."""
+    told = volumes.read(predicted) - volumes.read(before)
+    true = volumes.true[pairs.later[chunk]] - volumes.true[pairs.first[chunk]]
+    return {f"{CHANGE}{name}": error for name, error in zip(volumes.names, np.abs(told - true).T, strict=True)}
 
 
 def distances(predicted: Tensor, truth: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
@@ -146,7 +186,7 @@ def against_no_change(
     _, who = np.unique(person, return_inverse=True)
     counts = drawn.multinomial(who.max() + 1, np.full(who.max() + 1, 1 / (who.max() + 1)), size=resamples)
     rows = []
-    for measure in ("mae", "ssim"):
+    for measure in ("mae", "ssim", *(name for name in found if str(name).startswith(CHANGE))):
         wide = found.pivot(index=["first", "later"], columns="way", values=measure)
         order = found.drop_duplicates(["first", "later"]).set_index(["first", "later"]).index
         wide = wide.loc[order]

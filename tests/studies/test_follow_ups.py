@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from disentangle_pl.metrics.ageing import MixedSlopes
@@ -10,6 +11,7 @@ from disentangle_pl.studies.follow_ups import (
     MEAN_CHANGE,
     NO_CHANGE,
     Rows,
+    Volumes,
     against_no_change,
     distances,
     follow_ups,
@@ -102,3 +104,22 @@ def test_people_count_alike_however_many_scans_they_have() -> None:
 
 
 WAYS = (NO_CHANGE, MEAN_CHANGE, LATENTS)
+
+
+def test_the_change_of_a_volume_is_read_off_the_predictions() -> None:
+    model, speed = linear_brain(), [0.0, 0.5, 0.0, 0.0]
+    z = codes(speed)
+    images = model.decode(z)
+    true = 7 + 2 * z[:, 1:2].double().numpy()
+
+    def read(predicted: Tensor) -> NDArray[np.float64]:
+        return 2 * model.encode(predicted).mean[:, 1:2].double().numpy() - 3  # off by a constant, which cancels
+
+    pairs = follow_ups(VISITS, np.arange(36))
+    change = torch.zeros(1, 12, 12, 12)
+    found = predict(model, lambda rows: images[rows], z, pairs, slopes(speed), change, Volumes(("v",), true, read))
+    error = found.groupby("way")["change of v"].mean()
+    assert error[NO_CHANGE] == pytest.approx(2.0, rel=1e-4)  # one and three years at one a year
+    assert error[LATENTS] == pytest.approx(0, abs=1e-5)
+    table = lines(against_no_change(found, np.repeat(np.arange(PEOPLE), 2)))
+    assert table[LATENTS, "change of v"]["difference"] == pytest.approx(-2.0, rel=1e-4)
