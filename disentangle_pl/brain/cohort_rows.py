@@ -54,7 +54,7 @@ def alternative_id(person: Person) -> str:
     return f"{person.site:03d}_S_{person.index + 1:04d}"
 
 
-def participant_row(person: Person) -> Row:
+def participant_row(cohort: Cohort, person: Person) -> Row:
     """Return the line of participants.tsv; age is that at baseline."""
     return {
         "participant_id": person.label,
@@ -65,6 +65,7 @@ def participant_row(person: Person) -> Row:
         "apoe4": person.e4,
         "diagnosis_sc": person.diagnosis.name,
         "site": person.site,
+        "base_anatomy": cohort.base(person),
     }
 
 

@@ -37,7 +37,8 @@ software and methods, because what is true of every scan is known.
   head, severity). Variants of one name sim* are independent of each other.
 - simulation.json: the settings. The same command goes on where a killed one stopped, and remakes what was deleted.
 
-Scans that share a base_anatomy share the folds of their cortex: a split by people is not one by anatomies.
+Scans that share a base_anatomy share the folds of their cortex: a split by people is not one by anatomies, but
+`disentangle-pl scans … --split split.tsv --group base_anatomy` makes one.
 """
 IGNORED = "adnimerge.csv\ntruth.tsv\ntruth_snps.tsv\nsimulation.json\ngenotypes/\n"
 
@@ -63,7 +64,7 @@ def write_tables(root: Path, cohort: Cohort, people: Iterable[Person]) -> None:
         _table(root / "truth.tsv") as scans,
     ):
         for person in people:
-            participants.add(participant_row(person))
+            participants.add(participant_row(cohort, person))
             truths: dict[str, Row] = {}
             for shot in cohort.shots(person):
                 path = scan_path(root, shot, cohort)
