@@ -40,7 +40,7 @@ def test_from_nothing_to_a_scan_five_years_later(tmp_path: Path, monkeypatch: py
 
     latents = pd.read_csv("latents/latents.tsv", sep="\t")
     assert set(latents["model"]) == {"beta", "ada"}
-    assert {"ml_ventricles", "gain"} <= set(pd.read_csv("latents/correlations.tsv", sep="\t")["factor"])
+    assert {"ratio_ventricles", "gain"} <= set(pd.read_csv("latents/correlations.tsv", sep="\t")["factor"])
     assert {path.suffix for path in Path("traverse").rglob("*") if path.is_file()} >= {".png", ".gif", ".gz"}
     scores = pd.read_csv(next(Path("evaluation").glob("*.tsv")), sep="\t")
     assert {"mig", "dci_disentanglement", "infom"} <= set(scores.columns) | set(scores.get("score", []))
