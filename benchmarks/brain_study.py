@@ -24,6 +24,7 @@ METHODS = ("brain_beta_vae", "brain_paired_vae", "brain_ada_gvae")
 QUICK = "sweeps/brain_quick.yaml"
 PICKED = ("Dementia", "CN")
 YEARS = 5
+COLUMNS = ("run", "state", "config", "seed_everything")
 KEPT = (
     *("methods/sweep.yaml", "methods/trials.jsonl", "methods/results.tsv", "split.tsv", "latents/findings.md"),
     *("latents/latents.tsv", "latents/correlations.tsv", "latents/models.tsv", "latents/groups.tsv"),
@@ -59,13 +60,15 @@ def make_data(folder: Path, subjects: int, anatomies: Path | None) -> None:
 
 def finished(methods: Path) -> pd.DataFrame:
     """Return the finished runs of a sweep, the baseline first: columns method, seed, name, checkpoint."""
-    table = pd.read_csv(methods / "results.tsv", sep="\t").rename(
+    table = pd.read_csv(methods / "results.tsv", sep="\t", usecols=COLUMNS).rename(
         columns={"model.beta": "beta", "seed_everything": "seed"}
     )
     table["method"] = pd.Categorical(table["config"].map(lambda path: Path(path).stem), METHODS)
     ended = table[table["state"] == FINISHED].sort_values(["method", "seed"], ignore_index=True)
-    ended["name"] = [f"{row.method}-seed{row.seed}" for row in ended.itertuples()]
-    ended["checkpoint"] = [str(methods / run / "checkpoints" / "last.ckpt") for run in ended["run"]]
+    ended = ended.assign(
+        name=[f"{row.method}-seed{row.seed}" for row in ended.itertuples()],
+        checkpoint=[str(methods / run / "checkpoints" / "last.ckpt") for run in ended["run"]],
+    )
     return ended[["method", "seed", "name", "checkpoint"]]
 
 

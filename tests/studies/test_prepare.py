@@ -64,7 +64,7 @@ def test_the_folder_holds_volumes_table_quality_and_pictures(source: Path, out: 
     quality = report_prepared(source, out, PLAIN)
     visits = read_visits(source)
     index = pd.read_parquet(out / "index.parquet")
-    assert list(index.columns) == [*visits.columns, "sha256", "row"]
+    assert list(index.columns) == [*visits.columns, "sha256", "row", "centre_x", "centre_y", "centre_z"]
     assert index["path"].tolist() == visits["path"].tolist()
     assert index["row"].tolist() == [0, 1, 2, 3, 4], "visits of a person are adjacent"
     volumes = np.load(out / "volumes.npy")
