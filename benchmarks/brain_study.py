@@ -105,7 +105,7 @@ def keep(folder: Path, results: Path) -> None:
     pictures = [path.relative_to(folder) for part in ("latents", "traverse") for path in (folder / part).glob("*.png")]
     ageing = [path.relative_to(folder) for path in (folder / "ageing").glob("*/*summary.tsv")]
     ageing += [path.relative_to(folder) for path in (folder / "ageing").glob("*/soundness.json")]
-    scans = [path.relative_to(folder) for path in (folder / "counterfactual").glob("*/*.png")]
+    scans = [path.relative_to(folder) for path in (folder / "counterfactual").glob("*/*/*.png")]
     for name in (*map(Path, KEPT), *pictures, *ageing, *scans):
         target = results / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,8 @@ from benchmarks.brain_study import KEPT, METHODS, finished, first_of, main
 from disentangle_pl.verbs import VERBS
 from tests.command_line import ROOT
 
+SCAN = "counterfactual/CN/sub-1_ses-1_years+5/counterfactual.png"
+
 
 @pytest.fixture
 def methods(tmp_path: Path) -> Path:
@@ -63,7 +65,7 @@ def test_all_steps_in_order_and_what_is_kept(methods: Path, tmp_path: Path, monk
                 folder / "scans.tsv", sep="\t", index=False
             )
             (folder / "split.tsv").write_text("# hash\nparticipant_id\tpart\nsub-1\ttest\nsub-2\ttest\n")
-        for name in (*KEPT, "latents/latents.png", "traverse/traverse.png") if verb == "latents" else ():
+        for name in (*KEPT, "latents/latents.png", "traverse/traverse.png", SCAN) if verb == "latents" else ():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
 
@@ -94,4 +96,5 @@ def test_all_steps_in_order_and_what_is_kept(methods: Path, tmp_path: Path, monk
     assert called[3][1] == "sweeps/brain_small.yaml"
     assert verbs.count("counterfactual") == 5 + 2
     assert (tmp_path / "kept" / "latents" / "findings.md").is_file()
+    assert (tmp_path / "kept" / SCAN).is_file()
     assert not list((tmp_path / "kept").rglob("*.ckpt"))
