@@ -51,7 +51,7 @@ def make_data(folder: Path, subjects: int, anatomies: Path | None) -> None:
     cohort, table = folder / "cohort", folder / "scans.tsv"
     visits = ("--visits", 0, 12, 24, "--rescans", 0.2)
     call("simulate", "--subjects", subjects, *visits, *heads, "--out", cohort, "--jobs", -1)
-    if not (folder / "split.tsv").exists():
+    if not table.exists():  # it is written after the split
         shares = ("--fractions", 0.6, 0.1, 0.3)
         call("scans", cohort, "--rescans", "--out", table, "--split", folder / "split.tsv", *shares)
     geometry = ("--size", 32, 32, 32, "--spacing", 6, "--window", 0, 1000, "--align", 12)
@@ -60,9 +60,7 @@ def make_data(folder: Path, subjects: int, anatomies: Path | None) -> None:
 
 def finished(methods: Path) -> pd.DataFrame:
     """Return the finished runs of a sweep, the baseline first: columns method, seed, name, checkpoint."""
-    table = pd.read_csv(methods / "results.tsv", sep="\t", usecols=COLUMNS).rename(
-        columns={"model.beta": "beta", "seed_everything": "seed"}
-    )
+    table = pd.read_csv(methods / "results.tsv", sep="\t", usecols=COLUMNS).rename(columns={"seed_everything": "seed"})
     table["method"] = pd.Categorical(table["config"].map(lambda path: Path(path).stem), METHODS)
     ended = table[table["state"] == FINISHED].sort_values(["method", "seed"], ignore_index=True)
     ended = ended.assign(
