@@ -119,7 +119,7 @@ def transferred(
 
 
 def linear(inputs: Inputs, asked: Asked, train: Rows, inner: int, seed: int) -> Values:
-    """Fit ridge or logistic regression to training rows, its penalty chosen by inner folds, and predict all rows (N,)."""
+    """Fit ridge or logistic regression to training rows, the penalty chosen by inner folds; predict all rows (N,)."""
     losses = np.zeros(len(PENALTIES))
     fit = logistic_path if asked.discrete else ridge_path
     mine = _rows(asked, train)
