@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from disentangle_pl.metrics.score import Values
 
-PENALTIES: Values = np.logspace(-3, 3, 7)
+PENALTIES: Values = np.array([*np.logspace(-3, 3, 7), np.inf])  # the last is the choice to use no input at all
 STEPS, HALVINGS, CONVERGED = 50, 20, 1e-8
 
 
@@ -42,7 +42,7 @@ def ridge_path(inputs: Values, target: Values, weights: Values, penalties: Value
         inputs: (N, k); one that does not vary has slope 0.
         target: (N,) quantities.
         weights: (N,) not negative.
-        penalties: (p,) above 0.
+        penalties: (p,) above 0; infinity makes slopes 0.
     """
     units, centre, scale = _standardised(inputs, weights)
     share = weights / weights.sum()
@@ -64,14 +64,15 @@ def logistic_path(inputs: Values, target: Values, weights: Values, penalties: Va
         inputs: (N, k); one that does not vary has slope 0.
         target: (N,) of 0 and 1, both there.
         weights: (N,) not negative.
-        penalties: (p,) above 0.
+        penalties: (p,) above 0; infinity makes slopes and offset 0.
     """
     even = balanced(target, weights)
     units, centre, scale = _standardised(inputs, weights)
     design = np.column_stack((np.ones(len(units)), units))
     found = np.zeros((len(penalties), design.shape[1]))
     beta = np.zeros(design.shape[1])
-    for i in np.argsort(penalties)[::-1]:
+    finite = np.flatnonzero(np.isfinite(penalties))
+    for i in finite[np.argsort(penalties[finite])[::-1]]:
         beta = _newton(design, target, even, np.concatenate(([0.0], np.full(units.shape[1], penalties[i]))), beta)
         found[i] = beta
     return Path(centre, scale, found[:, 1:], found[:, 0])

@@ -5,7 +5,7 @@ The probes are not fitted again: intervals say what other people would do to the
 Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 8 and 13, with whole people as units.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -115,6 +115,7 @@ def balanced_accuracy(outcome: Outcome, weights: Values) -> Values:
     return np.asarray((shares[0] + shares[1]) / 2, dtype=np.float64)
 
 
+CHANCE = {"auc": 0.5, "balanced_accuracy": 0.5, "r2": 0.0, "pearson": 0.0}
 QUANTITY: dict[str, Metric] = {"r2": r2, "mae": mean_absolute_error, "pearson": pearson}
 CLASSES: dict[str, Metric] = {"auc": auc, "balanced_accuracy": balanced_accuracy}
 
@@ -125,7 +126,7 @@ def metrics_of(discrete: bool) -> dict[str, Metric]:
 
 
 def people_drawn(asked: Asked, draws: int = DRAWS, seed: int = 0) -> Values:
-    """Draw people with replacement, of two classes so many of each as there are.
+    """Draw people with replacement, of two classes as many of each as there are, and of those who change class.
 
     The same people and seed give the same draws, so that differences of scores are paired.
 
@@ -133,7 +134,10 @@ def people_drawn(asked: Asked, draws: int = DRAWS, seed: int = 0) -> Values:
         (draws, n) the weights of the scans in every draw.
     """
     _, person, counts = np.unique(asked.people, return_inverse=True, return_counts=True)
-    strata = np.bincount(person, asked.target) / counts if asked.discrete else np.zeros(len(counts))
+    strata = np.zeros(len(counts))
+    if asked.discrete:
+        shares = np.bincount(person, asked.target) / counts
+        strata = np.where(np.isin(shares, (0.0, 1.0)), shares, 0.5)
     rng, times = np.random.default_rng(seed), np.empty((draws, len(counts)))
     for stratum in np.unique(strata):
         mine = np.flatnonzero(strata == stratum)
@@ -160,6 +164,19 @@ def scored(asked: Asked, predicted: Predicted, drawn: Values) -> dict[str, Score
             raise InputError(f"{name} is not defined for these {len(asked.target)} scans: their targets do not vary")
         found[name] = Scored(float(each[0]), each[1:])
     return found
+
+
+def not_below_chance(scores: Mapping[str, Scored]) -> dict[str, Scored]:
+    """Lift scores, and their draws, to what is reached without any input; errors in units of the target stay.
+
+    Cross-validation of what is unrelated often ends below chance. A rival taken at that would make a gift of it.
+
+    Source: Snoek, Miletic and Scholte 2019, NeuroImage 184:741, on scores below chance.
+    """
+    return {
+        name: Scored(max(found.value, CHANCE[name]), np.fmax(found.draws, CHANCE[name])) if name in CHANCE else found
+        for name, found in scores.items()
+    }
 
 
 def difference(one: Scored, other: Scored) -> Interval:

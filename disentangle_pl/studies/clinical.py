@@ -121,5 +121,6 @@ def _measures(models: Sequence[Encoded], known: Known) -> tuple[Rows, list[str]]
     scores = [(name, known.visits[name].to_numpy(np.float64)) for name in SCORES if name in known.visits.columns]
     for name, values in [*scores, *zip(known.volume_names, known.volumes.T, strict=True)]:
         lines, _ = measure_lines([name], values[:, None], known.visits, held_out)
-        rows += reliability_rows(Name(), lines, len(held_out))
+        own = [line for line in lines if name not in SCORES or line.number != "icc"]  # a rescan has the visit's score
+        rows += reliability_rows(Name(), own, len(held_out))
     return rows, remarks

@@ -26,7 +26,7 @@ GREYS = {COVARIATES: "0.45", BEFORE: "0.7", SITE: "0.8", VOLUMES: "#2a9d5c", PCA
 COLOURS = ("#1f5fa8", "#b0307a", "#58b4d8", "#7a4fb5", "#0d9488", "#9a3412")
 LABELS = {PCA: "components of the images", BEFORE: "score at the scan"}
 METRICS = {"auc": ("AUC", 0.5), "r2": ("R2 against the training mean", 0.0)}
-LINE, SHOWN = 0.13, 14
+LINE, SHOWN = 0.13, 6
 
 
 def draw_scores(table: pd.DataFrame) -> Figure:
@@ -66,14 +66,18 @@ def draw_trials(table: pd.DataFrame) -> Figure:
     """
     lines = table[table["mode"] == "reliability"]
     sizes = lines[(lines["metric"] == "n80") & np.isfinite(lines["value"])].sort_values("value")
-    agreed = lines[(lines["metric"] == "icc")]
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    best = sizes.groupby("model", sort=False).head(SHOWN).sort_values("value")
+    agreed = lines[(lines["metric"] == "icc") & (lines["setting"] != RIVAL)]
+    settings = list(dict.fromkeys(lines.loc[lines["setting"] != RIVAL, "setting"]))
+    colours = {RIVAL: "0.45"} | {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(settings)}
+    figure = Figure(figsize=(11, max(3.0, 0.2 * len(best) + 1)), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _draw_lines(left, sizes.head(SHOWN), "people an arm, 80 % power to show a slowing by 25 %")
-    if len(sizes):
-        left.set_xscale("log")
-    _draw_lines(right, agreed.sort_values("value", ascending=False).head(SHOWN), "ICC(2,1) on rescans")
-    right.axvline(0, color="black", linewidth=0.8)
+    for axis, rows, draw in ((left, best, _draw_sizes), (right, agreed, _draw_agreed)):
+        if len(rows):
+            draw(axis, rows, colours)
+        else:
+            axis.text(0.5, 0.5, "not known: no rescans, or too few patients", ha="center", transform=axis.transAxes)
+            axis.set_axis_off()
     return figure
 
 
@@ -96,7 +100,7 @@ def _draw(
         places = np.arange(len(targets)) + (number - (len(series) - 1) / 2) * step
         value = mine["value"].to_numpy(float)
         ends = np.stack((value - mine["low"].to_numpy(float), mine["high"].to_numpy(float) - value))
-        label = LABELS.get(inputs, inputs) if setting == RIVAL else f"latents of {setting}"
+        label = LABELS.get(inputs, inputs) if setting == RIVAL else f"latents of {_called(rows, setting)}"
         spread = np.maximum(ends, 0)
         axis.errorbar(value, places, xerr=spread, label=label, fmt="o", markersize=3.5, linewidth=1.2, color=colour)
     axis.set_yticks(range(len(targets)), [TITLES.get(name, name) for name in targets], fontsize=8)
@@ -106,26 +110,36 @@ def _draw(
     axis.tick_params(labelsize=8)
 
 
-def _draw_lines(axis: Axes, rows: pd.DataFrame, title: str) -> None:
-    axis.set_title(title, fontsize=9)
-    if rows.empty:
-        axis.text(0.5, 0.5, "not known", ha="center", transform=axis.transAxes)
-        axis.set_axis_off()
-        return
-    settings = list(dict.fromkeys(rows.loc[rows["setting"] != RIVAL, "setting"]))
+def _called(rows: pd.DataFrame, setting: str) -> str:
+    """Call a setting by its only model, if it has one."""
+    models = rows.loc[rows["setting"] == setting, "model"].unique()
+    return str(models[0]) if len(models) == 1 else setting
+
+
+def _draw_agreed(axis: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
+    """Draw a row a model, a dot a latent."""
+    axis.set_title("ICC(2,1) on rescans: a dot a latent", fontsize=9)
+    models = list(dict.fromkeys(rows["model"]))
+    for place, model in enumerate(models):
+        mine = rows[rows["model"] == model]
+        axis.plot(mine["value"], np.full(len(mine), place), "o", color=colours[mine["setting"].iloc[0]], alpha=0.5)
+    axis.set_yticks(range(len(models)), models, fontsize=8)
+    axis.set_ylim(len(models) - 0.4, -0.6)
+    axis.set_xlim(min(0.0, rows["value"].min()) - 0.05, 1.05)
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.tick_params(labelsize=8)
+
+
+def _draw_sizes(axis: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
+    axis.set_title("people an arm to show a slowing by 25 %, power 80 %", fontsize=9)
+    most = rows["value"].max() * 10
     for place, row in enumerate(rows.to_dict("records")):
-        own = row["setting"] in settings
-        colour = COLOURS[settings.index(row["setting"]) % len(COLOURS)] if own else "0.45"
-        high = row["high"] if np.isfinite(row["high"]) else 100 * row["value"]
-        axis.plot([row["low"], high], [place, place], color=colour, linewidth=1.2)
+        colour = colours[row["setting"]]
+        axis.plot([row["low"], min(row["high"], most * 10)], [place, place], color=colour, linewidth=1.2)
         axis.plot(row["value"], place, "o", color=colour, markersize=4)
-    shown = rows[rows["high"].apply(np.isfinite)]
-    if len(shown) and rows["value"].min() > 1:
-        axis.set_xlim(max(1, 0.7 * rows["low"].min()), 1.5 * max(shown["high"].max(), rows["value"].max()))
-    names = [
-        f"{row['inputs']} {row['model']}".strip() if row["model"] else short_factor(row["inputs"])
-        for row in rows.to_dict("records")
-    ]
+    names = [f"{short_factor(row['inputs'])} {row['model']}".strip() for row in rows.to_dict("records")]
+    axis.set_xscale("log")
+    axis.set_xlim(max(1.0, 0.7 * rows["low"].min()), most)
     axis.set_yticks(range(len(rows)), names, fontsize=7)
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.tick_params(labelsize=8)

@@ -25,8 +25,8 @@ from disentangle_pl.studies.clinical_words import (
 FEW = 50
 CAUTION = (
     "Associations in these data, not a diagnosis, and not for clinical use. Intervals are 95 % bootstraps over people; "
-    "they do not know of other cohorts, scanners or trainings of the encoder. Nothing is corrected for the number of "
-    "targets."
+    "they do not know of other cohorts, scanners or trainings of the encoder. Covariates below chance count as chance. "
+    "Nothing is corrected for the number of targets."
 )
 STYLE = """body{font:15px/1.45 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#222}
 img{max-width:100%}table{border-collapse:collapse;font-size:12px}td,th{padding:2px 8px;border-bottom:1px solid #ddd;
@@ -109,7 +109,7 @@ def sections_of(study: Study) -> dict[str, list[str]]:
     """Return the sentences of the report by section."""
     return {
         "What latents add to covariates": target_sentences(study.table),
-        f"Against the baseline {study.baseline}": baseline_sentences(study.table, study.baseline),
+        f"Against the baseline {study.baseline}": baseline_sentences(study.table),
         "Do they know the scanner?": place_sentences(study.table),
         "As measures": trial_sentences(study.table),
         "Left out": [remark.rstrip(".") for remark in study.remarks],

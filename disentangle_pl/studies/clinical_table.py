@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from disentangle_pl.metrics.intervals import Interval, bootstrap_interval
-from disentangle_pl.metrics.prediction_scores import Scored, difference
+from disentangle_pl.metrics.prediction_scores import Scored, difference, not_below_chance
 from disentangle_pl.studies.clinical_probe import Question
 from disentangle_pl.studies.clinical_reliability import Line
 
@@ -68,7 +68,7 @@ class Answered(NamedTuple):
 
 
 def rows_of(to: Question, answers: Sequence[Answered], baseline: str | None) -> list[dict[str, object]]:
-    """Write the scores of one question, their increments over covariates, and over the baseline.
+    """Write the scores of one question, their increments over covariates (at least chance), and over the baseline.
 
     Args:
         to: The question.
@@ -130,7 +130,7 @@ def _rivals(
         if other.probe != each.probe:
             continue
         if each.inputs.startswith(WITH) and other.inputs == COVARIATES:
-            found.append((COVARIATES, other.scores))
+            found.append((COVARIATES, not_below_chance(other.scores)))
         theirs = other.name.setting == baseline and each.name.setting not in (baseline, RIVAL)
         whole = other.name.model.startswith("mean of ") or not _has_mean(other, answers)
         if theirs and whole and other.inputs == each.inputs:

@@ -33,6 +33,7 @@ RIVALS = {
     PCA: "components",
 }
 BEST = 3
+ENOUGH = 20  # people, half of them in either class, below which a percentile interval says little
 
 
 def target_sentences(table: pd.DataFrame) -> list[str]:
@@ -40,14 +41,13 @@ def target_sentences(table: pd.DataFrame) -> list[str]:
     return [_sentence(name, rows) for name, rows in _main(table).groupby("target", sort=False)]  # type: ignore[arg-type]
 
 
-def baseline_sentences(table: pd.DataFrame, baseline: str | None) -> list[str]:
+def baseline_sentences(table: pd.DataFrame) -> list[str]:
     """Say how the latents of settings differ from those of the baseline."""
     rows = _main(table)
     rows = rows[(rows["versus"] == BASELINE) & (rows["inputs"] == WITH + LATENTS)]
     return [
-        f"{TITLES.get(row['target'], row['target'])}: {_who(row)} {_signed(row)} {MAIN[row['metric']]} over {baseline} "
-        f"({_verdict(row)})"
-        for row in _means(rows).to_dict("records")
+        f"{TITLES.get(name, name)}: {_who(row)} {_signed(row)} {MAIN[row['metric']]} ({_verdict(row)})"
+        for name, row in ((row["target"], row) for row in _means(rows).to_dict("records"))
     ]
 
 
@@ -132,9 +132,17 @@ def _signed(row: Row) -> str:
 
 
 def _verdict(row: Row) -> str:
+    if min((row["people"], *_classes(row))) < ENOUGH:
+        return "too few people to tell"
     if row["low"] > 0:
         return "more"
     return "less" if row["high"] < 0 else "no evidence of a difference"
+
+
+def _classes(row: Row) -> tuple[float, ...]:
+    """Return twice the people of both classes, nothing for quantities."""
+    ill = row["people_1"]
+    return () if ill != ill else (2 * ill, 2 * (row["people"] - ill))
 
 
 def _size(row: Row) -> str:

@@ -17,10 +17,12 @@ from disentangle_pl.metrics.prediction_probes import balanced, logistic_path, ri
 from disentangle_pl.metrics.prediction_scores import (
     CLASSES,
     Outcome,
+    Scored,
     auc,
     balanced_accuracy,
     difference,
     mean_absolute_error,
+    not_below_chance,
     pearson,
     people_drawn,
     r2,
@@ -72,9 +74,30 @@ def test_probes_without_inputs_say_the_mean_and_even_odds() -> None:
     np.testing.assert_allclose(logistic_path(nothing, target, weights).values(nothing), 0, atol=1e-12)
 
 
+def test_an_infinite_penalty_uses_no_input() -> None:
+    rng = np.random.default_rng(0)
+    x, label = rng.normal(size=(30, 3)), np.arange(30) % 2.0
+    endless = np.array([1.0, np.inf])
+    assert np.ptp(ridge_path(x, label, np.ones(30), endless).values(x), axis=1)[1] == 0
+    odds = logistic_path(x, label, np.ones(30), endless).values(x)
+    assert np.ptp(odds[0]) > 0
+    assert not odds[1].any()
+    noise = asked(label, np.arange(30), discrete=True)
+    said = cross_validated(columns(rng.normal(size=(30, 3))), noise, linear, Plan(folds=3, repeats=4)).values
+    assert (said == 0).any(), "inner folds see that there is nothing to learn"
+
+
+def test_rivals_below_chance_count_as_chance() -> None:
+    draws = np.array([0.2, 0.6, np.nan])
+    lifted = not_below_chance({"auc": Scored(0.3, draws), "mae": Scored(3.0, draws)})
+    assert lifted["auc"].value == 0.5
+    np.testing.assert_array_equal(lifted["auc"].draws[:2], [0.5, 0.6])
+    assert lifted["mae"].value == 3
+
+
 def test_separable_classes_have_finite_odds() -> None:
     x = np.array([[-1.0], [-2], [1], [2]])
-    odds = logistic_path(x, np.array([0.0, 0, 1, 1]), np.ones(4)).values(x)
+    odds = logistic_path(x, np.array([0.0, 0, 1, 1]), np.ones(4)).values(x)[:-1]
     assert np.isfinite(odds).all()
     assert (odds[:, 2:] > 0).all()
     assert (odds[:, :2] < 0).all()

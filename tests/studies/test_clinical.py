@@ -257,9 +257,9 @@ def answered(name: Name, inputs: str, value: float, spread: float = 0.1) -> Answ
     return Answered(name, "linear", inputs, {"r2": Scored(value, draws)})
 
 
-def planted_rows() -> list[dict[str, object]]:
+def planted_rows(covariates: float = 0.1) -> list[dict[str, object]]:
     to, _ = small_question()
-    found = [answered(Name(), COVARIATES, 0.1)]
+    found = [answered(Name(), COVARIATES, covariates)]
     for setting, seed, value in (("ada", "0", 0.4), ("ada", "1", 0.6), ("beta", "0", 0.3)):
         found += [
             answered(Name(setting, f"{setting}<{seed}>", seed), inputs, value) for inputs in (LATENTS, WITH + LATENTS)
@@ -281,6 +281,8 @@ def test_the_table_has_increments_seeds_and_the_baseline() -> None:
     paired = table[(table["versus"] == COVARIATES) & (table["model"] == "ada<0>")].iloc[0]
     assert paired["low"] == pytest.approx(paired["value"]), "the same draws differ by a constant"
     assert (table["people"] == 20).all()
+    worse = table_of(planted_rows(covariates=-5)).set_index(["model", "inputs", "versus", "interval"])["value"]
+    assert worse["ada<0>", WITH + LATENTS, COVARIATES, "people"] == pytest.approx(0.4), "less than chance is chance"
 
 
 def test_the_reference_is_named_or_the_only_plain_setting() -> None:
@@ -345,7 +347,9 @@ def test_the_words_say_what_was_done() -> None:
     assert "R2 0.10 by covariates, 0.30 [0.20, 0.40] by latents of beta<0>" in added
     assert "0.50 [0.41, 0.59] by latents of ada (2 seeds)" in added
     assert "ada (2 seeds) +0.40 [+0.40, +0.40] (more)" in added
-    assert told["Against the baseline beta"] == ["x: ada (2 seeds) +0.20 [+0.20, +0.20] R2 over beta (more)"]
+    assert told["Against the baseline beta"] == ["x: ada (2 seeds) +0.20 [+0.20, +0.20] R2 (more)"]
+    few = [row | {"people": 19} for row in planted_rows()]
+    assert "too few people to tell" in sections_of(study(few))["What latents add to covariates"][0]
     assert all(row["setting"] != RIVAL or row["versus"] == "" for row in planted_rows())
 
 
@@ -377,6 +381,7 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
     assert places["value"].between(0.2, 0.8).all()
     assert {"reliability", ONE} <= set(table["mode"])
     assert table["people"].max() == PEOPLE - TRAIN
+    assert not ((table["metric"] == "icc") & (table["inputs"] == "mmse")).any()
     said = capsys.readouterr().out
     assert "40 people of the validation and test part" in said
     assert "the nearest other visit by all latents of good0" in said
