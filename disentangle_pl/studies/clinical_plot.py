@@ -19,7 +19,7 @@ from disentangle_pl.studies.clinical_table import (
     VOLUMES,
     WITH,
 )
-from disentangle_pl.studies.clinical_targets import TITLES
+from disentangle_pl.studies.clinical_targets import SCORES, TITLES
 from disentangle_pl.studies.labels import short_factor
 
 GREYS = {COVARIATES: "0.45", BEFORE: "0.7", SITE: "0.8", VOLUMES: "#2a9d5c", PCA: "#e08a1e"}
@@ -66,7 +66,8 @@ def draw_trials(table: pd.DataFrame) -> Figure:
     """
     lines = table[table["mode"] == "reliability"]
     sizes = lines[(lines["metric"] == "n80") & np.isfinite(lines["value"])].sort_values("value")
-    best = sizes.groupby("model", sort=False).head(SHOWN).sort_values("value")
+    scores = (sizes["setting"] == RIVAL) & sizes["inputs"].isin(SCORES)
+    best = pd.concat((sizes[~scores].groupby("model", sort=False).head(SHOWN), sizes[scores])).sort_values("value")
     agreed = lines[(lines["metric"] == "icc") & (lines["setting"] != RIVAL)]
     settings = list(dict.fromkeys(lines.loc[lines["setting"] != RIVAL, "setting"]))
     colours = {RIVAL: "0.45"} | {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(settings)}
