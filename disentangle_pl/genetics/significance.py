@@ -72,6 +72,12 @@ class Histogram:
         allowed = (p * counts.sum() <= rate * below) & (below > 0)
         return float(p[allowed].max(initial=0.0))
 
+    def beyond(self, p: float) -> NDArray[np.int64]:
+        """Count the tests (K,) of at most this p, which `false_discovery_threshold` returned; 0 counts none."""
+        first = BINS + 1 if p <= 0 else round(-np.log10(p) / STEP)
+        counts: NDArray[np.int64] = self.counts[:, first:].sum(axis=1)
+        return counts
+
 
 def _inflation(counts: NDArray[np.int64]) -> float:
     tests = counts.sum()
