@@ -170,9 +170,9 @@ class Called(NamedTuple):
         return self.none + self.one + self.two
 
     @property
-    def frequency(self) -> Values:
-        """Of allele a1; 0 without any call."""
-        return (self.one + 2 * self.two) / np.maximum(2 * self.known, 1)
+    def rarer(self) -> Values:
+        """Frequency of the rarer allele; 0 without any call."""
+        return (self.one + 2 * np.minimum(self.none, self.two)) / np.maximum(2 * self.known, 1)
 
 
 def called(calls: Calls) -> Called:
@@ -183,11 +183,10 @@ def called(calls: Calls) -> Called:
 def poor_calls(calls: Calls, limits: Limits) -> Iterator[NDArray[np.bool_]]:
     """Yield which variants (m,) have no call, one allele, too few calls, a rare allele, and odd proportions."""
     counts = called(calls)
-    rarer = np.minimum(counts.frequency, 1 - counts.frequency)
     yield counts.known == 0
-    yield rarer == 0
+    yield counts.rarer == 0
     yield counts.known < (1 - limits.geno) * calls.shape[1]
-    yield rarer < limits.maf
+    yield counts.rarer < limits.maf
     yield exact_mid_p(counts.one, counts.two, counts.none) < limits.hwe
 
 
