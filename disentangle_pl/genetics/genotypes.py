@@ -172,7 +172,8 @@ class Called(NamedTuple):
     @property
     def rarer(self) -> Values:
         """Frequency of the rarer allele; 0 without any call."""
-        return (self.one + 2 * np.minimum(self.none, self.two)) / np.maximum(2 * self.known, 1)
+        rarer: Values = (self.one + 2 * np.minimum(self.none, self.two)) / np.maximum(2 * self.known, 1)
+        return rarer
 
 
 def called(calls: Calls) -> Called:

@@ -155,7 +155,7 @@ def _scan(
         block = genotypes.read(span)
         faults = genotypes.faults(span, block, plan.limits)
         kept = block.take(faults < 0)
-        line = {"block": number, "variants": len(faults), "tested": len(kept.variants)}
+        line: dict[str, Any] = {"block": number, "variants": len(faults), "tested": len(kept.variants)}
         line["faults"] = np.bincount(faults[faults >= 0], minlength=len(REASONS)).tolist()
         if len(kept.variants):
             fits, together = tests(kept.calls)
@@ -199,8 +199,7 @@ def _lines(out: Path, settings: dict[str, Any], count: int) -> list[dict[str, An
     missing = [number for number in range(count) if number not in found]
     if missing:
         raise InputError(
-            f"{len(missing)} of {count} blocks are not in {out}, the first is number {missing[0]}: run all shards "
-            "first"
+            f"{len(missing)} of {count} blocks are not in {out}, the first is number {missing[0]}: run all shards first"
         )
     return [found[number] for number in range(count)]
 

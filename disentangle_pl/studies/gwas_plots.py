@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -88,7 +88,7 @@ def draw_manhattan(out: Path, levels: Thresholds, names: Sequence[str]) -> Figur
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     axis = figure.subplots()
     starts = _starts([peaks])
-    _draw(axis, peaks, starts, levels, 1)
+    _draw(axis, peaks, starts, levels)
     _ticks(axis, starts)
     axis.set_ylim(bottom=0)
     axis.set_ylabel("-log10 p")
@@ -110,8 +110,8 @@ def draw_miami(first: tuple[str, Path, int], second: tuple[str, Path, int], leve
     figure = Figure(figsize=(10, 5.4), layout="constrained")
     axes = figure.subplots(2, 1, sharex=True)
     top = 1.12 * max(float(peaks.log10_p.max()) for peaks in both)
-    for axis, peaks, (name, _, phenotypes) in zip(axes, both, (first, second), strict=True):
-        _draw(axis, peaks, starts, levels, phenotypes)
+    for axis, peaks, (name, _, _) in zip(axes, both, (first, second), strict=True):
+        _draw(axis, peaks, starts, levels, axis is axes[0])
         axis.set_ylim(0, max(top, 8.5))
         axis.set_ylabel(f"{name}\n-log10 p")
     axes[1].invert_yaxis()
@@ -129,7 +129,7 @@ def _starts(studies: Sequence[Peaks]) -> pd.DataFrame:
     return pd.DataFrame({"start": (sizes + gap).cumsum() - sizes - gap, "size": sizes})
 
 
-def _draw(axis: Axes, peaks: Peaks, starts: pd.DataFrame, levels: Thresholds, phenotypes: int) -> None:
+def _draw(axis: Axes, peaks: Peaks, starts: pd.DataFrame, levels: Thresholds, up: bool = True) -> None:
     x = peaks.position + starts["start"].reindex(peaks.chromosome).to_numpy()
     turn = pd.Series(np.arange(len(starts)) % 2, index=starts.index).reindex(peaks.chromosome).to_numpy()
     shown = _thinned(x, peaks.log10_p)
@@ -142,16 +142,12 @@ def _draw(axis: Axes, peaks: Peaks, starts: pd.DataFrame, levels: Thresholds, ph
     if levels.effective < levels.genome_wide:
         label = f"5e-8 / {levels.effective_number:.1f}"
         axis.axhline(-np.log10(levels.effective), color=STRONG, linewidth=0.8, linestyle=":", label=label)
-    axis.legend(fontsize=7, frameon=False, loc="upper right", ncols=2)
+    if up:
+        axis.legend(fontsize=7, frameon=False, loc="upper right", ncols=2)
+    place: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "ha": "center"}
     for row in np.flatnonzero(strong)[_apart(x[strong], peaks.log10_p[strong], float(x.max()))]:
-        axis.annotate(
-            str(peaks.identifier[row]),
-            (x[row], peaks.log10_p[row]),
-            (0, 4),
-            textcoords="offset points",
-            fontsize=6,
-            ha="center",
-        )
+        point = (float(x[row]), float(peaks.log10_p[row]))
+        axis.annotate(str(peaks.identifier[row]), point, (0, 4 if up else -9), **place)
     axis.set_xlim(-0.01 * x.max(), 1.01 * x.max())
     axis.spines[["top", "right"]].set_visible(False)
 

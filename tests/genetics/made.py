@@ -25,10 +25,10 @@ def make(people: int = 120, variants: int = 40, phenotypes: int = 3, missing: fl
     rng = np.random.default_rng(seed)
     calls = rng.binomial(2, rng.uniform(0.1, 0.9, (variants, 1)), (variants, people)).astype(np.int8)
     covariates = np.column_stack((rng.normal(70, 7, people), rng.integers(0, 2, people), rng.standard_normal(people)))
-    values: Values = rng.standard_normal((people, phenotypes)) + 0.05 * covariates[:, :1] + 0.5 * calls[0][:, None]
+    values = rng.standard_normal((people, phenotypes)) + 0.05 * covariates[:, :1] + 0.5 * calls[0][:, None]
     holes = rng.random(calls.shape) < missing
     holes[np.arange(variants) % 3 > 0] = False
-    return Made(np.where(holes, np.int8(-127), calls), values, covariates)
+    return Made(np.where(holes, np.int8(-127), calls), values, covariates.astype(np.float64))
 
 
 def rows(variants: int, chromosome: int = 1, first: int = 1) -> list[Row]:

@@ -63,8 +63,8 @@ def test_the_example_of_regenie(tmp_path: Path, name: str) -> None:
     phenotypes, covariates = (pd.read_csv(SHARED / f"{each}.txt", sep=" ") for each in ("phenotype", "covariates"))
     people = [line.split()[1] for line in (SHARED / f"{name}.fam").read_text().splitlines()]
     assert phenotypes["IID"].astype(str).tolist() == people == covariates["IID"].astype(str).tolist()
-    values = (each.iloc[:, 2:].to_numpy(float) for each in (phenotypes, covariates))
-    compare(SHARED / f"{name}.bed", *values, people, tmp_path)
+    values, others = (each.iloc[:, 2:].to_numpy(float) for each in (phenotypes, covariates))
+    compare(SHARED / f"{name}.bed", values, others, people, tmp_path)
 
 
 def test_hardy_weinberg_and_filters(tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ from disentangle_pl.genetics.association import Scan
 from disentangle_pl.genetics.genotypes import Genotypes, Limits
 from disentangle_pl.genetics.people import read_people
 from disentangle_pl.genetics.phenotypes import inverse_normal
+from disentangle_pl.genetics.results import write_whole
 from disentangle_pl.studies import gwas
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_findings import Found
 from disentangle_pl.studies.gwas_report import Told
+from tests.command_line import refused
+from tests.command_line import run as command
 from tests.genetics.made import Made, make, names, write
 
 PEOPLE, VARIANTS = 150, 60
@@ -53,7 +56,8 @@ def run(files: Path, out: Path, told: Told = PLAIN, merge: bool = False, **plan:
 
 
 def table(out: Path, name: str = "associations") -> pd.DataFrame:
-    return pq.read_table(out / f"{name}.parquet").to_pandas()
+    frame: pd.DataFrame = pq.read_table(out / f"{name}.parquet").to_pandas()
+    return frame
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,13 @@ def test_the_table_holds_the_scan(made: Made, whole: Path) -> None:
     assert rows["phenotype"].tolist() == ["z0", "z1", "z2"] * VARIANTS
     assert rows["chromosome"].tolist() == ["1"] * 120 + ["2"] * 60
     assert rows["position"].tolist() == [1000 * i for i in range(1, VARIANTS + 1) for _ in range(3)]
-    pairs = {"beta": found.beta, "se": found.error, "t": found.t, "p": found.p, "neg_log10_p": found.log10_p}
+    pairs: dict[str, Any] = {
+        "beta": found.beta,
+        "se": found.error,
+        "t": found.t,
+        "p": found.p,
+        "neg_log10_p": found.log10_p,
+    }
     pairs |= {"n": found.people, "a1_frequency": found.frequency}
     for name, values in pairs.items():
         np.testing.assert_allclose(rows[name], values.ravel(), rtol=1e-12)
@@ -108,7 +118,7 @@ def test_a_study_is_the_same_after_a_kill(
     files: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = {"written": 0, "read": 0}
-    write_whole, read = gwas.write_whole, Genotypes.read
+    read = Genotypes.read
 
     def killed(part: pa.Table, path: Path) -> None:
         calls["written"] += 1
@@ -250,3 +260,20 @@ def test_what_cannot_be(files: Path, whole: Path, tmp_path: Path) -> None:
         run(files, tmp_path / "third", shard=(3, 2))
     with pytest.raises(InputError, match="no finished study"):
         run(files, tmp_path / "fourth", Told(against=tmp_path))
+
+
+def test_the_command_line(files: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["gwas", "--bed", str(files / "chr1.bed"), str(files / "chr2"), "--out", str(tmp_path / "study")]
+    flags += ["--covariates", str(files / "c.txt"), "--plots=false", "--rint=false"]
+    tables = ["--phenotypes", str(files / "z.txt")]
+    command(*flags, *tables, "--maf=0", "--geno=1", "--hwe=0", "--block=7")
+    pd.testing.assert_frame_equal(table(tmp_path / "study"), table(whole))
+    assert "1 loci reach 5e-8" in capsys.readouterr().out
+    assert "not both" in refused(capsys, *flags)
+    assert "not both" in refused(capsys, *flags, *tables, "--checkpoint=last.ckpt")
+    assert "there is no checkpoint at last.ckpt" in refused(capsys, *flags, "--checkpoint", "last.ckpt")
+    assert "--shard takes i/n" in refused(capsys, *flags, *tables, "--shard=one")
+    assert "shard 0/3 is none" in refused(capsys, *flags, *tables, "--shard=0/3")
+    assert "clumps need an r2" in refused(capsys, *flags, *tables, "--clump-r2=2")
+    assert "maf 0.7 must lie" in refused(capsys, *flags, *tables, "--maf=0.7")
+    assert "cannot be read" in refused(capsys, *flags, "--phenotypes", str(tmp_path / "none.txt"))

@@ -1,14 +1,23 @@
 """Latents as phenotypes: one value a person who was not trained on, with covariates of the visits."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import covariates_of, numbers_of
+from disentangle_pl.genetics.plink import write_plink
+from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.studies.gwas_codes import phenotypes_from
 from disentangle_pl.studies.scan_codes import ScanCodes
+from tests.command_line import run
+from tests.genetics.made import rows
+from tests.studies.brain_runs import HELD_OUT, Runs
+from tests.studies.brain_runs import PEOPLE as EVERYBODY
 
 PEOPLE = ["sub-1", "sub-2", "sub-3", "sub-4"]
 
@@ -56,3 +65,32 @@ def test_nothing_to_associate() -> None:
         phenotypes_from(codes._replace(held_out=np.arange(0)), known, "mean", False)
     with pytest.raises(InputError, match="no latent of the model varies"):
         phenotypes_from(codes._replace(mean=torch.zeros(12, 3)), known, "mean", False)
+
+
+def test_the_latents_of_a_checkpoint(brain_runs: Runs, tmp_path: Path) -> None:
+    calls = np.random.default_rng(0).integers(0, 3, (12, EVERYBODY)).astype(np.int8)
+    people = [f"sub-{i:03d}" for i in range(EVERYBODY)]
+    write_plink(tmp_path / "genes", people, [True] * EVERYBODY, rows(12), iter(calls))
+    more = torch.load(brain_runs.plain, weights_only=False)
+    loud = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    loud.parent.mkdir(parents=True)
+    (tmp_path / "run" / "config.yaml").write_text((brain_runs.plain.parents[1] / "config.yaml").read_text())
+    last = [name for name in more["state_dict"] if "encoder" in name and name.endswith("weight")][-1]
+    more["state_dict"][last] *= 100  # so that the latents of an untrained model vary
+    torch.save(more, loud)
+    load_model(loud)
+    run(
+        "gwas",
+        f"--bed={tmp_path / 'genes.bed'}",
+        f"--checkpoint={loud}",
+        f"--out={tmp_path / 'study'}",
+        "--hwe=0",
+        "--geno=1",
+        "--maf=0",
+        "--multivariate=false",
+        "--plots=false",
+    )
+    found = pq.read_table(tmp_path / "study" / "associations.parquet").to_pandas()
+    assert set(found["n"]) == {HELD_OUT + 1}
+    assert set(found["phenotype"]) <= {"z0", "z1", "z2", "z3"}
+    assert "that the model was trained on are left out" in (tmp_path / "study" / "findings.md").read_text()
