@@ -54,7 +54,16 @@ def gwas(args: Sequence[str]) -> None:
     clumping = Clumping(given.clump_r2, given.clump_kb * 1000)
     clumping.check()
     phenotyped = _from_files(given) if given.checkpoint is None else _from_model(given, parser)
-    told = Told(clumping, given.planted, given.export, given.trait, given.plots, given.against, phenotyped.remarks)
+    told = Told(
+        clumping,
+        given.planted,
+        given.export,
+        given.trait,
+        given.plots,
+        given.against,
+        phenotyped.remarks,
+        given.scripts,
+    )
     associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
 
 
@@ -95,6 +104,7 @@ def _how(parser: VerbParser) -> None:
     parser.add_argument(
         "--export", nargs="+", type=Literal["glm", "regenie", "ssf"], default=[], help="text files a phenotype"
     )
+    parser.add_argument("--scripts", type=bool, default=False, help="write tables and scripts for plink2 and regenie")
     parser.add_argument("--trait", type=str, default="latent of a brain model", help="for the metadata of ssf")
     parser.add_argument("--plots", type=bool, default=True, help="draw pictures")
 

@@ -8,21 +8,17 @@ Source: Frisch & Waugh 1933, Econometrica 1:387, and Lovell 1963, for the residu
 Computations, section 6.5, for the removal of rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.designs import NONE, Holes, Rows, gather_holes, invertible, orthonormal_basis
 from disentangle_pl.genetics.plink import Calls
 from disentangle_pl.genetics.tails import log10_p_of_t, p_of_t
 from disentangle_pl.metrics.score import Values
-
-Rows = NDArray[np.intp]
-NONE = 1e-8
-SINGULAR = 1e-10
-CELLS = 4_000_000
 
 
 class Associations(NamedTuple):
@@ -61,24 +57,12 @@ class Products(NamedTuple):
         targets: (m, K) with the residual phenotypes.
     """
 
-    holes: list["Holes"]
+    holes: list[Holes]
     people: NDArray[np.int64]
     dosage: Values
     square: Values
     basis: Values
     targets: Values
-
-
-class Holes(NamedTuple):
-    """Variants with missing calls.
-
-    Attributes:
-        variants: (h,) which variants.
-        people: (h, w) who has no call; filled up with N, which is nobody.
-    """
-
-    variants: Rows
-    people: Rows
 
 
 class Panel:
@@ -105,7 +89,7 @@ class Panel:
     def __init__(
         self, phenotypes: Values, covariates: Values, names: Sequence[str], covariate_names: Sequence[str]
     ) -> None:
-        self.basis = _basis(covariates, covariate_names)
+        self.basis = orthonormal_basis(covariates, covariate_names)
         people, parameters = self.basis.shape
         if people < parameters + 2:
             raise InputError(
@@ -135,7 +119,7 @@ class Panel:
         dosage = np.where(lacking, np.int8(0), calls).astype(np.float64)
         found = dosage @ self.padded[:-1]
         width = self.basis.shape[1]
-        holes = list(_holes(lacking, missing, self.padded.shape[1]))
+        holes = list(gather_holes(lacking, missing, self.padded.shape[1]))
         square = np.einsum("ij,ij->i", dosage, dosage)
         return Products(holes, calls.shape[1] - missing, dosage.sum(axis=1), square, found[:, :width], found[:, width:])
 
@@ -149,7 +133,7 @@ class Panel:
             gone = self.padded[people]
             basis, targets = gone[:, :, :width], gone[:, :, width:]
             inner = np.eye(width) - basis.transpose(0, 2, 1) @ basis
-            sound = _sound(inner)
+            sound = invertible(inner)
             inner[~sound] = np.eye(width)
             shared = -basis.transpose(0, 2, 1) @ targets
             seen = products.basis[variants]
@@ -222,47 +206,3 @@ def _joined(found: Sequence[tuple[Rows, Associations]], shape: tuple[int, int]) 
             table[:, columns] = part
         whole.append(table)
     return Associations(*whole)
-
-
-def _basis(covariates: Values, names: Sequence[str]) -> Values:
-    people = len(covariates)
-    centred = covariates - covariates.mean(axis=0)
-    spread = np.sqrt((centred**2).sum(axis=0))
-    flat = spread <= NONE * np.maximum(np.abs(covariates).max(axis=0, initial=0), np.finfo(np.float64).tiny)
-    if flat.any():
-        raise InputError(f"covariate {names[int(flat.argmax())]} is constant over {people} people: leave it out")
-    q, r = np.linalg.qr(np.column_stack((np.full(people, people**-0.5), centred / spread)))
-    given = np.abs(np.diag(r)) <= NONE if people > covariates.shape[1] else np.zeros(0, dtype=bool)
-    if given.any():
-        raise InputError(
-            f"covariate {names[int(given.argmax()) - 1]} is a combination of those before it over {people} people: "
-            "leave it out"
-        )
-    basis: Values = q
-    return basis
-
-
-def _holes(lacking: NDArray[np.bool_], missing: NDArray[np.int64], width: int) -> Iterator[Holes]:
-    """Gather variants with missing calls, in parts of alike numbers of them that fit in memory."""
-    nobody = lacking.shape[1]
-    order = np.argsort(missing, kind="stable")
-    order = order[missing[order] > 0]
-    while len(order):
-        fits = missing[order] * np.arange(1, len(order) + 1) * width <= CELLS
-        part = order[: len(order) if fits.all() else max(int(fits.argmin()), 1)]
-        order = order[len(part) :]
-        variant, person = np.nonzero(lacking[part])
-        starts = np.cumsum(missing[part]) - missing[part]
-        people = np.full((len(part), int(missing[part].max())), nobody)
-        people[variant, np.arange(len(variant)) - starts[variant]] = person
-        yield Holes(part, people)
-
-
-def _sound(inner: Values) -> NDArray[np.bool_]:
-    """Tell which of the matrices (h, p, p) can be inverted: the smallest eigenvalue is at least 1 - tr(1 - A)."""
-    width = inner.shape[1]
-    least = np.trace(inner, axis1=1, axis2=2) - width + 1
-    unsure = np.flatnonzero(least < SINGULAR**0.5)
-    least[unsure] = np.linalg.eigvalsh(inner[unsure])[:, 0] if len(unsure) else 0
-    sound: NDArray[np.bool_] = least > SINGULAR
-    return sound

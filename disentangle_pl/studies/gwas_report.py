@@ -15,9 +15,10 @@ from scipy import optimize
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
 from disentangle_pl.genetics.exports import export
-from disentangle_pl.genetics.genotypes import REASONS, Genotypes
+from disentangle_pl.genetics.genotypes import REASONS, Genotypes, Limits
 from disentangle_pl.genetics.power import expected_finds, power, power_table, read_planted
 from disentangle_pl.genetics.results import write_text
+from disentangle_pl.genetics.scripts import write_scripts
 from disentangle_pl.genetics.significance import (
     GENOME_WIDE,
     Thresholds,
@@ -78,6 +79,7 @@ class Told:
         plots: Also draw pictures.
         against: Folder of another finished study, to be drawn mirrored.
         remarks: To be said in the findings.
+        scripts: Also write tables and scripts for plink2 and regenie.
     """
 
     clumping: Clumping = field(default_factory=Clumping)
@@ -87,6 +89,7 @@ class Told:
     plots: bool = True
     against: Path | None = None
     remarks: Sequence[str] = ()
+    scripts: bool = False
 
 
 def report(study: Study, told: Told) -> Found:
@@ -148,8 +151,20 @@ def _write(study: Study, told: Told, found: Found, counted: Counted, free: int) 
         draw_manhattan(out, found.thresholds, study.inputs.names).savefig(out / "manhattan.png", dpi=130)
         if told.against:
             _mirror(study, told.against, found.thresholds)
+    if told.scripts:
+        _for_others(study)
     for kind in told.exports:
         export(out / ASSOCIATIONS, out / "export", kind, study.inputs.names, study.build, told.trait)
+
+
+def _for_others(study: Study) -> None:
+    inputs = study.inputs
+    tables = {
+        "phenotypes": (inputs.names, inputs.phenotypes),
+        "covariates": (inputs.covariate_names, inputs.covariates),
+    }
+    beds = [each.bed for each in study.genotypes.filesets]
+    write_scripts(study.out / "scripts", inputs.people, tables, beds, Limits(*study.settings["limits"]))
 
 
 def _mirror(study: Study, other: Path, levels: Thresholds) -> None:

@@ -69,7 +69,7 @@ def test_badly_scaled_covariates_and_phenotypes_lose_no_digits() -> None:
 def test_the_parts_in_which_missing_calls_are_gathered_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     made = make(missing=0.1)
     whole = scan(made)
-    monkeypatch.setattr("disentangle_pl.genetics.association.CELLS", 50)
+    monkeypatch.setattr("disentangle_pl.genetics.designs.CELLS", 50)
     for ours, theirs in zip(scan(made), whole, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 

@@ -12,6 +12,7 @@ from disentangle_pl.genetics.association import Scan
 from disentangle_pl.genetics.filesets import open_filesets
 from disentangle_pl.genetics.genotypes import Genotypes, Limits, poor_calls, spans
 from disentangle_pl.genetics.hardy_weinberg import exact_mid_p
+from disentangle_pl.genetics.scripts import write_scripts
 from tests.genetics.made import SHARED, make, names, write
 
 PLINK2 = shutil.which("plink2")
@@ -81,3 +82,31 @@ def test_hardy_weinberg_and_filters(tmp_path: Path) -> None:
     kept = (tmp_path / "made.snplist").read_text().split()
     poor = np.any(list(poor_calls(made.calls, limits)), axis=0)
     assert [f"rs{i + 1}" for i in np.flatnonzero(~poor)] == kept
+
+
+def test_the_script_makes_the_same_numbers(tmp_path: Path) -> None:
+    made = make(people=200, variants=60)
+    bed = write(tmp_path / "with space", made.calls)
+    people = pd.DataFrame({"fid": names(200), "iid": names(200)})
+    tables = {"phenotypes": (["z 0", "z1", "z2"], made.phenotypes), "covariates": (["a", "b", "c"], made.covariates)}
+    write_scripts(
+        tmp_path / "scripts", people[:180], {k: (n, v[:180]) for k, (n, v) in tables.items()}, [bed], Limits()
+    )
+    subprocess.run(["sh", "scripts/plink2.sh"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    theirs = pd.read_csv(tmp_path / "plink2_with space.z_0.glm.linear", sep="\t").set_index("ID")
+    found = Scan(made.phenotypes[:180], made.covariates[:180], ["z0", "z1", "z2"], ["a", "b", "c"])(made.calls[:, :180])
+    mine = pd.Series(found.p[:, 0], [f"rs{i}" for i in range(1, 61)])[theirs.index]
+    assert len(theirs) > 30
+    np.testing.assert_allclose(mine, theirs["P"], rtol=2e-5)
+    regenie = (tmp_path / "scripts" / "regenie.sh").read_text()
+    assert "--step 1" in regenie
+    assert "--covarFile" in regenie
+    subprocess.run(["sh", "-n", "scripts/regenie.sh"], cwd=tmp_path, check=True, timeout=60)
+    write_scripts(
+        tmp_path / "bare",
+        people,
+        {"phenotypes": tables["phenotypes"], "covariates": ([], np.empty((200, 0)))},
+        [bed],
+        Limits(),
+    )
+    subprocess.run(["sh", "bare/plink2.sh"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
