@@ -176,7 +176,7 @@ def _settings(plan: Plan, filesets: Sequence[Fileset], inputs: Inputs) -> dict[s
     told = asdict(plan)
     told = {name: told[name] for name in ("block", "ranks", "permute", "together", "seed")}
     told |= {"limits": list(plan.limits), "inputs": inputs.fingerprint(), "recipe": RECIPE}
-    told["genotypes"] = [[str(each.bed), len(each.people), len(each.variants)] for each in filesets]
+    told["genotypes"] = [[each.bed.name, len(each.people), len(each.variants)] for each in filesets]
     return told
 
 

@@ -113,31 +113,22 @@ def _named(people: pd.Series, table: pd.DataFrame, name: str) -> PeopleTable:
 def _covariates(
     visits: pd.DataFrame, known: pd.DataFrame, people: pd.Series, summary: Summary
 ) -> tuple[PeopleTable | None, list[str]]:
-    """Take age and head size like the codes (at the first scan for slopes), sex and site as they are."""
-    first = visits.assign(order=visits["years"].fillna(np.inf)).sort_values("order", kind="stable")
-    once = first.drop_duplicates("participant_id").set_index("participant_id").loc[people]
-    means = known.groupby(visits["participant_id"]).mean().loc[people]
-    numbers = means if summary == "mean" else known.loc[_first_rows(first, people)].set_axis(means.index)
-    size = next((name for name in HEAD_SIZE for column in known.columns if column.lower() == name), None)
-    age = visits.groupby("participant_id")["age"].mean().loc[people] if summary == "mean" else once["age"]
-    past = age.astype("float64") - age.astype("float64").mean()
-    columns: dict[str, pd.Series] = {"age": past, "age2": past**2, "sex": once["sex"], "site": once["site"]}
-    if size is not None:
-        columns[size] = numbers[next(column for column in known.columns if column.lower() == size)]
+    """Take age and head size at the first scan, or their means with mean codes, and sex and site."""
+    size = [name for name in map(str, known.columns) if name.lower() in HEAD_SIZE][:1]
+    scans = visits[["participant_id", "age", "sex", "site"]].join(known[size].add_prefix("head "))
+    order = visits["years"].fillna(np.inf).sort_values(kind="stable").index
+    once = scans.loc[order].drop_duplicates("participant_id").set_index("participant_id").loc[people]
+    if summary == "mean":
+        means = scans.groupby("participant_id")[["age", *(f"head {name}" for name in size)]].mean()
+        once = once.assign(**{str(name): means.loc[people, name] for name in means.columns})
+    age = once["age"].astype("float64") - once["age"].astype("float64").mean()
+    site = once["site"].map(lambda name: f"site {name}", na_action="ignore")  # a number is a name here
+    columns = {"age": age, "age2": age**2, "sex": once["sex"], "site": site}
+    columns["head_size"] = once[f"head {size[0]}"] if size else pd.Series(np.nan, once.index)
     kept = {name: cells.set_axis(people.index) for name, cells in columns.items() if _useful(cells)}
-    dropped = [name for name in ("age", "age2", "sex", "site", "head size") if name not in kept and name != "head size"]
-    dropped += ["head size"] if size not in kept else []
-    said = (
-        [f"covariates that are not known of everybody, or constant, are left out: {', '.join(dropped)}"]
-        if dropped
-        else []
-    )
-    return (_named(people, pd.DataFrame(kept), "the visits") if kept else None), said
-
-
-def _first_rows(first: pd.DataFrame, people: pd.Series) -> list[int]:
-    rows = pd.Series(first.index, index=first["participant_id"])
-    return rows[~rows.index.duplicated()].loc[people].tolist()
+    dropped = [name for name in columns if name not in kept]
+    said = f"covariates that are not known of everybody, or constant, are left out: {', '.join(dropped)}"
+    return (_named(people, pd.DataFrame(kept), "the visits") if kept else None), [said] if dropped else []
 
 
 def _useful(cells: pd.Series) -> bool:

@@ -105,8 +105,8 @@ def _hits(found: Found) -> list[str]:
     return [
         *lines,
         "",
-        f"{found.summary['loci']['genome_wide']} loci reach 5e-8, "
-        f"{found.summary['loci']['effective']} of them the threshold of the effective phenotypes.",
+        f"Loci at 5e-8: {found.summary['loci']['genome_wide']}; at the threshold of the effective phenotypes: "
+        f"{found.summary['loci']['effective']}.",
     ]
 
 

@@ -268,7 +268,7 @@ def test_the_command_line(files: Path, whole: Path, tmp_path: Path, capsys: pyte
     tables = ["--phenotypes", str(files / "z.txt")]
     command(*flags, *tables, "--maf=0", "--geno=1", "--hwe=0", "--block=7")
     pd.testing.assert_frame_equal(table(tmp_path / "study"), table(whole))
-    assert "1 loci reach 5e-8" in capsys.readouterr().out
+    assert "Loci at 5e-8: 1;" in capsys.readouterr().out
     assert "not both" in refused(capsys, *flags)
     assert "not both" in refused(capsys, *flags, *tables, "--checkpoint=last.ckpt")
     assert "there is no checkpoint at last.ckpt" in refused(capsys, *flags, "--checkpoint", "last.ckpt")

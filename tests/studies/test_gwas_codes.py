@@ -42,10 +42,21 @@ def test_one_value_of_everybody_who_was_not_trained_on() -> None:
     np.testing.assert_allclose(values, [[1, 0], [2, 0], [3, 0]])
     assert found.covariates is not None
     names, values = covariates_of(found.covariates)
-    assert names == ["age", "age2", "sex=M", "ml_icv"]
+    assert names == ["age", "age2", "sex=M", "head_size"]
     np.testing.assert_allclose(values, [[-1, 1, 1, 1410], [0, 0, 0, 1420], [1, 1, 1, 1430]])
     assert any("1 people that the model was trained on are left out" in said for said in found.remarks)
     assert any("site" in said for said in found.remarks)
+
+
+def test_a_site_of_digits_is_a_name() -> None:
+    codes, known = scans()
+    codes.visits["site"] = np.repeat(["3", "3", "4", "3"], 3)
+    found = phenotypes_from(codes, known.drop(columns="ml_icv"), "baseline", True)
+    assert found.covariates is not None
+    names, values = covariates_of(found.covariates)
+    assert names == ["age", "age2", "sex=M", "site=site 4"]
+    assert values[:, 3].tolist() == [0, 0, 1, 0]
+    assert any("head_size" in said for said in found.remarks)
 
 
 def test_means_and_slopes() -> None:
