@@ -21,6 +21,8 @@ from disentangle_pl.studies.sparsity import MAIN, report_sparsity
 from disentangle_pl.sweeps.local import sweep_here
 from disentangle_pl.verb_parser import data_of_run, verb_parser
 from disentangle_pl.verbs_brain import prepare, scans, simulated_cohort
+from disentangle_pl.verbs_clinic import predict_scores
+from disentangle_pl.verbs_genome import gwas
 from disentangle_pl.verbs_latents import counterfactuals, latents, traversals
 
 
@@ -155,8 +157,10 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "compact": shrink,
     "counterfactual": counterfactuals,
     "evaluate": evaluate,
+    "gwas": gwas,
     "latents": latents,
     "meta-transfer": study_meta_transfer,
+    "predict-scores": predict_scores,
     "prepare": prepare,
     "runs": runs,
     "scans": scans,

@@ -1,0 +1,189 @@
+"""Results as text that other programs read: plink2's .glm.linear, regenie's, and GWAS-SSF with its metadata.
+
+Source: formats of plink2 --glm, https://www.cog-genomics.org/plink/2.0/formats, regenie --step 2,
+https://rgcgithub.github.io/regenie/options, and Hayhurst et al. 2022, bioRxiv 2022.07.15.500230, for GWAS-SSF (v1.1).
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import yaml
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.results import write_text
+
+Kind = Literal["glm", "regenie", "ssf"]
+SMALLEST = 300
+
+
+class Format(NamedTuple):
+    """A way to write the fits of one phenotype.
+
+    Attributes:
+        suffix: Of the file name.
+        separator: Between cells.
+        missing: What stands for an unknown number.
+        columns: Makes the columns from rows of the table of fits.
+    """
+
+    suffix: str
+    separator: str
+    missing: str
+    columns: Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build: str | None, trait: str) -> None:
+    """Write one file a phenotype, and for GWAS-SSF a YAML file of metadata beside each.
+
+    Args:
+        path: The table of all fits, phenotypes running fastest.
+        folder: Where to.
+        kind: glm, regenie or ssf.
+        phenotypes: Their names.
+        build: Genome build.
+        trait: What the phenotypes are.
+
+    Raises:
+        InputError: If the kind is unknown, or the genome build is, which GWAS-SSF needs.
+    """
+    if kind not in FORMATS:
+        raise InputError(f"{kind} is no format to export: give {', '.join(FORMATS)}")
+    if kind == "ssf" and build is None:
+        raise InputError(
+            "GWAS-SSF needs the genome build, which the variants do not tell: give --build, such as GRCh38"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    form = FORMATS[kind]
+    targets = [folder / f"{_safe(name)}{form.suffix}" for name in phenotypes]
+    partials = [each.with_name(f".{each.name}.partial") for each in targets]
+    samples = np.zeros(len(targets), dtype=np.int64)
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group).to_pandas()
+            for k, partial in enumerate(partials):
+                mine = rows.iloc[k :: len(partials)]
+                samples[k] = max(samples[k], int(mine["n"].max()))
+                text = form.columns(mine).to_csv(
+                    sep=form.separator, index=False, header=group == 0, na_rep=form.missing, lineterminator="\n"
+                )
+                with partial.open("a" if group else "w", encoding="utf-8") as out:
+                    out.write(text)
+    for partial, target, name, people in zip(partials, targets, phenotypes, samples.tolist(), strict=True):
+        partial.replace(target)
+        if kind == "ssf" and build is not None:
+            write_text(
+                target.with_name(f"{target.name}-meta.yaml"), _metadata(target, f"{trait} {name}", people, build)
+            )
+
+
+def _safe(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+
+
+def _number(values: pd.Series) -> pd.Series:
+    return values.map("{:.8g}".format, na_action="ignore")
+
+
+def p_text(log10_p: pd.Series) -> pd.Series:
+    """Write p in full also where no floating-point number is so small, such as 3.2e-412."""
+
+    def text(value: float) -> str:
+        if value < SMALLEST:
+            return f"{10**-value:.8g}"
+        power = int(np.ceil(value))
+        return f"{10 ** (power - value):.8g}e-{power}"
+
+    return log10_p.map(text, na_action="ignore")
+
+
+def _glm(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "#CHROM": rows["chromosome"],
+            "POS": rows["position"],
+            "ID": rows["id"],
+            "REF": rows["other"],
+            "ALT": rows["a1"],
+            "A1": rows["a1"],
+            "A1_FREQ": _number(rows["a1_frequency"]),
+            "TEST": "ADD",
+            "OBS_CT": rows["n"],
+            "BETA": _number(rows["beta"]),
+            "SE": _number(rows["se"]),
+            "T_STAT": _number(rows["t"]),
+            "P": p_text(rows["neg_log10_p"]),
+            "ERRCODE": np.where(rows["t"].isna(), "CONST_ALLELE", "."),
+        }
+    )
+
+
+def _regenie(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "CHROM": rows["chromosome"],
+            "GENPOS": rows["position"],
+            "ID": rows["id"],
+            "ALLELE0": rows["other"],
+            "ALLELE1": rows["a1"],
+            "A1FREQ": _number(rows["a1_frequency"]),
+            "INFO": 1,
+            "N": rows["n"],
+            "TEST": "ADD",
+            "BETA": _number(rows["beta"]),
+            "SE": _number(rows["se"]),
+            "CHISQ": _number(rows["t"] ** 2),
+            "LOG10P": _number(rows["neg_log10_p"]),
+            "EXTRA": "NA",
+        }
+    )
+
+
+def _ssf(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "chromosome": rows["chromosome"],
+            "base_pair_location": rows["position"],
+            "effect_allele": rows["a1"],
+            "other_allele": rows["other"],
+            "beta": _number(rows["beta"]),
+            "standard_error": _number(rows["se"]),
+            "effect_allele_frequency": _number(rows["a1_frequency"]),
+            "neg_log_10_p_value": _number(rows["neg_log10_p"]),
+            "variant_id": rows["id"],
+            "n": rows["n"],
+        }
+    )
+
+
+def _metadata(path: Path, trait: str, people: int, build: str) -> str:
+    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    positions = pd.read_csv(path, sep="\t", usecols=["chromosome", "base_pair_location"], dtype={"chromosome": str})
+    order = positions.assign(chromosome=pd.to_numeric(positions["chromosome"], errors="coerce"))
+    ordered = order.sort_values(["chromosome", "base_pair_location"], kind="stable").index
+    told = {
+        "data_file_name": path.name,
+        "file_type": "GWAS-SSF v1.1",
+        "data_file_md5sum": digest,
+        "is_harmonised": False,
+        "is_sorted": bool((ordered == order.index).all()),
+        "genome_assembly": build,
+        "coordinate_system": "1-based",
+        "trait_description": [trait],
+        "samples": [{"sample_size": people, "sample_ancestry": ["not given"]}],
+        "analysis_software": "disentangle_pl: least squares, people without a call left out",
+        "date_metadata_last_modified": datetime.now(UTC).date().isoformat(),
+    }
+    return yaml.safe_dump(told, sort_keys=False)
+
+
+FORMATS: dict[str, Format] = {
+    "glm": Format(".glm.linear", "\t", "NA", _glm),
+    "regenie": Format(".regenie", " ", "NA", _regenie),
+    "ssf": Format(".tsv", "\t", "#NA", _ssf),
+}

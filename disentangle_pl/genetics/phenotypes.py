@@ -1,0 +1,73 @@
+"""Phenotypes: one value a person from many scans, and ranks made normal."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.reliability import People
+from disentangle_pl.metrics.score import Values
+
+Summary = Literal["baseline", "mean", "slope"]
+BLOM = 3 / 8
+
+
+def inverse_normal(values: Values) -> Values:
+    """Replace values (N, K) by normal quantiles of their ranks, column by column; ties share a rank.
+
+    Missing values stay missing, and do not count.
+
+    Source: Blom 1958, Statistical Estimates and Transformed Beta-Variables: the quantile of (rank - 3/8) / (N + 1/4).
+    """
+    known = ~np.isnan(values)
+    ranks = stats.rankdata(values, axis=0, nan_policy="omit")
+    normal: Values = special.ndtri((ranks - BLOM) / (known.sum(axis=0) + 1 - 2 * BLOM))
+    return np.where(known, normal, np.nan)
+
+
+def one_value(values: Values, people: People, years: Values, summary: Summary) -> tuple[NDArray[np.int64], Values]:
+    """Make one value a person of the scans.
+
+    Args:
+        values: (N, K) codes of scans.
+        people: (N,) a number of the person of every scan.
+        years: (N,) time of the scan, NaN where unknown.
+        summary: `baseline` is the scan of the earliest known time (the first one if none is known), `mean` that over
+            all scans, `slope` the least-squares change a year of the person's own scans; people without two times have
+            none.
+
+    Returns:
+        The numbers of the people (P,), sorted, and their values (P, K), NaN where there is none.
+
+    Raises:
+        InputError: If a slope is asked for and nobody has two scans at different times.
+    """
+    who = np.unique(people).astype(np.int64)
+    how: dict[Summary, Callable[[Values, Values], Values]] = {"baseline": _first, "mean": _mean, "slope": _slope}
+    made = np.stack([how[summary](values[people == person], years[people == person]) for person in who])
+    if np.isnan(made).all():
+        raise InputError("nobody has two scans at different known times: ask for baseline or mean, not slope")
+    return who, made
+
+
+def _first(values: Values, years: Values) -> Values:
+    chosen: Values = values[np.argmin(np.where(np.isnan(years), np.inf, years))]
+    return chosen
+
+
+def _mean(values: Values, years: Values) -> Values:
+    mean: Values = values.mean(axis=0)
+    return mean
+
+
+def _slope(values: Values, years: Values) -> Values:
+    known = ~np.isnan(years)
+    past = years[known] - years[known].mean() if known.any() else years[known]
+    spread = (past**2).sum()
+    if spread == 0:
+        return np.full(values.shape[1], np.nan)
+    slope: Values = past @ values[known] / spread
+    return slope

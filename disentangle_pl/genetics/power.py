@@ -1,0 +1,71 @@
+"""How likely a study of this size finds an effect, and whether it found those that were planted."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from disentangle_pl.brain.tables import numbers, read_table
+from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.score import Values
+
+SHARES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1)
+
+
+def power(people: int, explained: Values, level: float) -> Values:
+    """Return the chance (m,) that a variant that explains these shares of the variance has a p below `level`.
+
+    Source: Sham & Purcell 2014, Nature Reviews Genetics 15:335: chi-squared of one degree of freedom with
+        non-centrality N q / (1 - q).
+
+    Args:
+        people: N, less the covariates.
+        explained: (m,) shares q in [0, 1) of the variance that covariates leave.
+        level: Threshold.
+    """
+    found = stats.ncx2.sf(stats.chi2.isf(level, 1), 1, people * explained / (1 - explained))
+    return np.asarray(found, np.float64)
+
+
+def power_table(people: int, levels: dict[str, float]) -> pd.DataFrame:
+    """Tabulate the power for shares of the variance, one column a threshold, and the effect an allele at frequency 0.3.
+
+    Args:
+        people: Less the covariates.
+        levels: Thresholds by name.
+    """
+    explained = np.array(SHARES)
+    table = pd.DataFrame({"explained": explained, "beta_at_frequency_0.3": np.sqrt(explained / (2 * 0.3 * 0.7))})
+    return table.assign(**{name: power(people, explained, level) for name, level in levels.items()})
+
+
+def read_planted(path: Path) -> pd.DataFrame:
+    """Read planted effects: columns snp, factor, frequency and effect_sd, of the variants that act on something.
+
+    Raises:
+        InputError: If a column is missing or no number, or nothing is planted.
+    """
+    table = read_table(path, ["snp", "factor", "frequency", "effect_sd"])
+    planted = pd.DataFrame(
+        {
+            "id": table["snp"],
+            "factor": table["factor"],
+            "frequency": numbers(table, "frequency", path),
+            "effect": numbers(table, "effect_sd", path),
+        }
+    )
+    planted = planted[planted["factor"].notna() & (planted["effect"].abs() > 0)].reset_index(drop=True)
+    if planted.empty:
+        raise InputError(
+            f"{path} has no variant with a factor and an effect: give truth_snps.tsv of a simulated cohort"
+        )
+    return planted
+
+
+def expected_finds(planted: pd.DataFrame, people: int, level: float) -> pd.DataFrame:
+    """Add `explained`, and the `power` of a phenotype that is the factor itself and nothing else."""
+    frequency = planted["frequency"].to_numpy(np.float64)
+    explained = 2 * frequency * (1 - frequency) * planted["effect"].to_numpy(np.float64) ** 2
+    explained = np.minimum(explained, 0.99)
+    return planted.assign(explained=explained, power=power(people, explained, level))

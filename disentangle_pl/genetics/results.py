@@ -1,0 +1,154 @@
+"""Results of a scan as files: tables of blocks that appear whole or not at all, and a journal of what is done."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from disentangle_pl.genetics.association import Associations
+from disentangle_pl.genetics.multivariate import Together
+from disentangle_pl.metrics.score import Values
+
+PLACE = ("chromosome", "position", "id", "a1", "other")
+WORDS = pa.dictionary(pa.int32(), pa.string())
+
+
+def associations_table(variants: pd.DataFrame, found: Associations, phenotypes: Sequence[str]) -> pa.Table:
+    """Lay fits out tidily: a row a variant and phenotype, phenotypes running faster; what is unknown is null.
+
+    Columns chromosome, position, id, a1 (the allele of beta), other, a1_frequency, n, phenotype, beta, se, t, p and
+    neg_log10_p.
+    """
+    m, k = found.t.shape
+    row = np.repeat(np.arange(m, dtype=np.int32), k)
+    columns: dict[str, Any] = {name: _words(variants[name], row) for name in PLACE if name != "position"}
+    columns["position"] = np.repeat(variants["position"].to_numpy(np.int64), k)
+    columns = {name: columns[name] for name in PLACE}
+    numbers = {"beta": found.beta, "se": found.error, "t": found.t, "p": found.p, "neg_log10_p": found.log10_p}
+    which = np.tile(np.arange(k, dtype=np.int32), m)
+    columns["a1_frequency"] = found.frequency.ravel()
+    columns["n"] = found.people.ravel().astype(np.int32)
+    columns["phenotype"] = pa.DictionaryArray.from_arrays(pa.array(which), pa.array(list(phenotypes), pa.string()))
+    columns |= {name: pa.array(values.ravel(), from_pandas=True) for name, values in numbers.items()}
+    return pa.table(columns)
+
+
+def together_table(variants: pd.DataFrame, found: Together, permuted: Together | None) -> pa.Table:
+    """Lay the tests of all phenotypes together out: a row a variant, and beside it what its permuted calls make.
+
+    Args:
+        variants: m rows.
+        found: Of the variants.
+        permuted: Of the first of them, with calls permuted over people.
+    """
+    row = np.arange(len(variants), dtype=np.int32)
+    columns: dict[str, Any] = {name: _words(variants[name], row) for name in PLACE if name != "position"}
+    columns["position"] = variants["position"].to_numpy(np.int64)
+    columns = {name: columns[name] for name in PLACE}
+    columns |= {
+        "n": pa.array(found.people.astype(np.int32)),
+        "f": pa.array(found.f, from_pandas=True),
+        "f_p": pa.array(found.f_p, from_pandas=True),
+        "f_neg_log10_p": pa.array(found.f_log10_p, from_pandas=True),
+        "mostest": pa.array(found.mostest, from_pandas=True),
+        "mostest_chi2_neg_log10_p": pa.array(found.chi2_log10_p, from_pandas=True),
+        "min_p_neg_log10_p": pa.array(found.min_log10_p, from_pandas=True),
+    }
+    for name in ("f_log10_p", "mostest", "min_log10_p"):
+        filled = np.full(len(variants), np.nan)
+        if permuted is not None:
+            values: Values = getattr(permuted, name)
+            filled[: len(values)] = values
+        columns[f"permuted_{name}"] = pa.array(filled, from_pandas=True)
+    return pa.table(columns)
+
+
+def _words(cells: pd.Series, row: NDArray[np.int32]) -> pa.DictionaryArray:
+    codes, names = pd.factorize(cells.astype(object))
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)[row]), pa.array(names.tolist(), pa.string()))
+
+
+def write_whole(table: pa.Table, path: Path) -> None:
+    """Write a table as parquet; the file is there, safe on the disk, or as it was before."""
+    with TableFile(path, table.schema) as file:
+        file.add(table)
+
+
+class TableFile:
+    """A parquet file written part by part, which takes its place when it is whole; a context.
+
+    Args:
+        path: Of the file.
+        schema: Of all parts.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self._partial = path.with_name(f".{path.name}.partial")
+        self._schema = schema
+
+    def __enter__(self) -> "TableFile":
+        words = [field.name for field in self._schema if pa.types.is_dictionary(field.type)]
+        self._writer = pq.ParquetWriter(self._partial, self._schema, use_dictionary=words, compression="zstd")
+        return self
+
+    def add(self, table: pa.Table) -> None:
+        """Append a part, as a row group of its own."""
+        self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
+        self._writer.close()
+        if kind is not None:
+            self._partial.unlink(missing_ok=True)
+            return
+        with self._partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        self._partial.replace(self.path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text; the file is there whole or as it was before."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+class Journal:
+    """What a process has done, line by line; a line is there only when what it tells of is safe on the disk.
+
+    Args:
+        path: The file, made by the first line; a torn line is overwritten by the next one.
+
+    Attributes:
+        lines: All whole lines.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: list[dict[str, Any]] = []
+        self._whole = 0
+        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
+            try:
+                read = json.loads(line if line.endswith(b"\n") else b"")
+            except ValueError:
+                break
+            self.lines.append(read)
+            self._whole += len(line)
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append a line, safe on the disk when this returns."""
+        text = (json.dumps(line) + "\n").encode()
+        with self.path.open("ab") as file:
+            file.truncate(self._whole)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        self._whole += len(text)
+        self.lines.append(line)

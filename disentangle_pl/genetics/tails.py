@@ -1,0 +1,91 @@
+"""Chances far out in the tails, where they are smaller than any floating-point number.
+
+Source: the continued fractions of the incomplete beta and gamma functions, NIST Handbook of Mathematical Functions
+2010, 8.17.22 and 8.9.2, summed by the modified method of Lentz (Press et al. 2007, Numerical Recipes, 5.2).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import special
+
+from disentangle_pl.metrics.score import Values
+
+TINY = 1e-290
+STEPS = 10_000
+
+
+def p_of_t(t: Values, freedom: Values | float) -> Values:
+    """Return the two-sided p of t statistics."""
+    return np.asarray(2 * special.stdtr(freedom, -np.abs(t)), np.float64)
+
+
+def log10_p_of_t(t: Values, freedom: Values | float, p: Values) -> Values:
+    """Return -log10 of the p of `p_of_t`, also where that is 0."""
+    return log10_p_of_f(t**2, 1.0, freedom, p)
+
+
+def p_of_f(f: Values, above: Values | float, below: Values | float) -> Values:
+    """Return the chance of a larger F statistic."""
+    return np.asarray(special.fdtrc(above, below, f), np.float64)
+
+
+def log10_p_of_f(f: Values, above: Values | float, below: Values | float, p: Values) -> Values:
+    """Return -log10 of the p of `p_of_f`, also where that is 0."""
+
+    def far(rows: tuple[np.ndarray, ...]) -> Values:
+        up, down = (np.broadcast_to(np.asarray(each, np.float64), f.shape)[rows] for each in (above, below))
+        return log_beta_tail(down / 2, up / 2, down / (down + up * f[rows]))
+
+    return _joined(p, far)
+
+
+def p_of_gamma(x: Values, shape: float, scale: float) -> Values:
+    """Return the chance of a larger value of a gamma distribution."""
+    return np.asarray(special.gammaincc(shape, x / scale), np.float64)
+
+
+def log10_p_of_gamma(x: Values, shape: float, scale: float, p: Values) -> Values:
+    """Return -log10 of the p of `p_of_gamma`, also where that is 0."""
+    return _joined(p, lambda rows: log_gamma_tail(shape, x[rows] / scale))
+
+
+def log_beta_tail(a: Values, b: Values, x: Values) -> Values:
+    """Return log I_x(a, b) for x below (a + 1) / (a + b + 2), natural logarithm."""
+
+    def term(m: int) -> tuple[Values, Values]:
+        half, one = m // 2, np.ones_like(x)
+        if m % 2:
+            return -(a + half) * (a + b + half) * x / ((a + 2 * half) * (a + 2 * half + 1)), one
+        return half * (b - half) * x / ((a + 2 * half - 1) * (a + 2 * half)), one
+
+    front = a * np.log(x) + b * np.log1p(-x) - np.log(a) - special.betaln(a, b)
+    return front - np.log(_fraction(np.ones_like(x), term))
+
+
+def log_gamma_tail(a: float, x: Values) -> Values:
+    """Return log Q(a, x) for x above a + 1, natural logarithm."""
+    front = a * np.log(x) - x - special.gammaln(a)
+    return front - np.log(_fraction(x + 1 - a, lambda m: (np.full_like(x, -m * (m - a)), x + 2 * m + 1 - a)))
+
+
+def _fraction(first: Values, term: Callable[[int], tuple[Values, Values]]) -> Values:
+    """Sum b0 + a1 / (b1 + a2 / (b2 + ...)), where `term(m)` is (a_m, b_m)."""
+    value, c, d = first.copy(), first.copy(), np.zeros_like(first)
+    for m in range(1, STEPS):
+        above, below = term(m)
+        d = 1 / (below + above * d)
+        c = below + above / c
+        value *= c * d
+        if (np.abs(c * d - 1) < 1e-14).all():
+            break
+    return value
+
+
+def _joined(p: Values, far: Callable[[tuple[np.ndarray, ...]], Values]) -> Values:
+    with np.errstate(divide="ignore"):
+        found: Values = -np.log10(p) + 0.0
+    rows = np.nonzero(p < TINY)
+    if len(rows[0]):
+        found[rows] = -far(rows) / np.log(10)
+    return found

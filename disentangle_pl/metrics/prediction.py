@@ -1,0 +1,189 @@
+"""Predictions of people that neither the probe, nor its penalty, nor its inputs were fitted to."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.prediction_folds import Folds, Rows, check_folds, fewest_people, person_folds
+from disentangle_pl.metrics.prediction_inputs import Inputs
+from disentangle_pl.metrics.prediction_probes import PENALTIES, balanced, log_loss, logistic_path, ridge_path
+from disentangle_pl.metrics.reliability import People
+from disentangle_pl.metrics.score import Values
+
+APART = 1009  # between the seeds of repeats
+
+
+class Asked(NamedTuple):
+    """What is to be predicted of N scans.
+
+    Attributes:
+        target: (N,) finite: a quantity, or 0 and 1 for two classes.
+        discrete: Two classes, or a quantity.
+        people: (N,) a number of the person of every scan.
+        weights: (N,) how much each scan counts, in fitting and in scoring.
+    """
+
+    target: Values
+    discrete: bool
+    people: People
+    weights: Values
+
+
+class Predicted(NamedTuple):
+    """Predictions for n scans, R times over.
+
+    Attributes:
+        values: (R, n) quantities, or log odds of class 1 with classes of equal size.
+        base: (R, n) what is said without any input: the training mean, or log odds of 0.
+    """
+
+    values: Values
+    base: Values
+
+
+Probe: TypeAlias = Callable[[Inputs, Asked, Rows, int, int], Values]
+
+
+class Plan(NamedTuple):
+    """How people are predicted.
+
+    Attributes:
+        folds: Outer folds, whose people are predicted.
+        inner: Inner folds, which choose the penalty.
+        repeats: Times the folds are dealt anew.
+        seed: Of all.
+    """
+
+    folds: int = 5
+    inner: int = 3
+    repeats: int = 5
+    seed: int = 0
+
+
+def cross_validated(inputs: Inputs, asked: Asked, probe: Probe, plan: Plan | None = None) -> Predicted:
+    """Predict everybody by probes that were fitted to others: nested cross-validation with people as units.
+
+    Source: Varma and Simon 2006, BMC Bioinformatics 7:91, for the inner folds.
+
+    Args:
+        inputs: Of the N scans.
+        asked: N scans.
+        probe: `linear` or `boosted`.
+        plan: Folds and repeats.
+
+    Returns:
+        Predictions of all N scans, one a repeat.
+
+    Raises:
+        InputError: If there are fewer people than folds (of two classes in either), or the target does not vary.
+    """
+    plan = plan or Plan()
+    _check(asked)
+    values, base = np.empty((2, plan.repeats, len(asked.target)))
+    for repeat in range(plan.repeats):
+        seed = plan.seed + APART * repeat
+        folds = person_folds(asked.people, asked.target, plan.folds, discrete=asked.discrete, seed=seed)
+        values[repeat], base[repeat] = _over(folds, inputs, asked, probe, plan)
+    return Predicted(values, base)
+
+
+def transferred(
+    inputs: Inputs, asked: Asked, probe: Probe, train: Rows, test: Rows, plan: Plan | None = None
+) -> Predicted:
+    """Predict some people by a probe that was fitted to others, once.
+
+    Args:
+        inputs: Of the N scans.
+        asked: N scans.
+        probe: `linear` or `boosted`.
+        train: Rows to fit to.
+        test: (n,) rows to predict.
+        plan: Inner folds and the seed.
+
+    Returns:
+        Predictions (1, n).
+
+    Raises:
+        InputError: If a person is in both, or as `cross_validated`.
+    """
+    plan = plan or Plan()
+    side = np.zeros(len(train) + len(test), np.int64)
+    side[len(train) :] = 1
+    check_folds(side, asked.people[np.concatenate((train, test))])
+    _check(_rows(asked, train))
+    values = probe(inputs, asked, train, plan.inner, plan.seed)[test]
+    return Predicted(values[None], np.full((1, len(test)), _without_inputs(asked, train)))
+
+
+def linear(inputs: Inputs, asked: Asked, train: Rows, inner: int, seed: int) -> Values:
+    """Fit ridge or logistic regression to training rows, the penalty chosen by inner folds; predict all rows (N,)."""
+    losses = np.zeros(len(PENALTIES))
+    fit = logistic_path if asked.discrete else ridge_path
+    mine = _rows(asked, train)
+    inner = min(inner, fewest_people(mine.people, mine.target, mine.discrete))
+    folds = person_folds(mine.people, mine.target, inner, discrete=mine.discrete, seed=seed)
+    for fold in range(inner):
+        use, ask = train[folds != fold], train[folds == fold]
+        seen = inputs(use)
+        said = fit(seen[use], asked.target[use], asked.weights[use]).values(seen[ask])
+        losses += _loss(asked, ask, said)
+    best = np.flatnonzero(losses <= losses.min() * (1 + 1e-9))[-1:]
+    seen = inputs(train)
+    path = fit(seen[train], mine.target, mine.weights, PENALTIES[best])
+    return np.asarray(path.values(seen)[0], dtype=np.float64)
+
+
+def boosted(inputs: Inputs, asked: Asked, train: Rows, inner: int, seed: int) -> Values:
+    """Fit gradient-boosted trees of depth 3 to training rows and predict all rows (N,); nothing is tuned.
+
+    Source: Friedman 2001, Annals of Statistics 29:1189; Pedregosa et al. 2011, JMLR 12:2825.
+    """
+    seen, mine = inputs(train), _rows(asked, train)
+    if not seen.shape[1]:
+        return np.full(len(seen), _without_inputs(asked, train))
+    how = {"max_depth": 3, "early_stopping": False, "random_state": seed, "min_samples_leaf": 5}
+    if not asked.discrete:
+        trees = HistGradientBoostingRegressor(**how).fit(seen[train], mine.target, mine.weights)
+        return np.asarray(trees.predict(seen), dtype=np.float64)
+    even = balanced(mine.target, mine.weights) * len(train)
+    choice = HistGradientBoostingClassifier(**how).fit(seen[train], mine.target.astype(np.int64), even)
+    return np.asarray(choice.decision_function(seen), dtype=np.float64)
+
+
+def _over(folds: Folds, inputs: Inputs, asked: Asked, probe: Probe, plan: Plan) -> tuple[Values, Values]:
+    """Predict every fold by the others."""
+    check_folds(folds, asked.people)
+    values, base = np.empty((2, len(folds)))
+    for fold in range(plan.folds):
+        train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        values[test] = probe(inputs, asked, train, plan.inner, plan.seed)[test]
+        base[test] = _without_inputs(asked, train)
+    return values, base
+
+
+def _rows(asked: Asked, rows: Rows) -> Asked:
+    return asked._replace(target=asked.target[rows], people=asked.people[rows], weights=asked.weights[rows])
+
+
+def _loss(asked: Asked, rows: Rows, said: Values) -> Values:
+    """Return the loss (p,) of predictions (p, n) of some rows; classes count alike."""
+    target, weights = asked.target[rows], asked.weights[rows]
+    if asked.discrete:
+        both = len(np.unique(target)) > 1
+        return np.asarray(log_loss(target, said) @ (balanced(target, weights) if both else weights / weights.sum()))
+    return np.asarray((said - target) ** 2 @ weights)
+
+
+def _without_inputs(asked: Asked, train: Rows) -> float:
+    return 0.0 if asked.discrete else float(np.average(asked.target[train], weights=asked.weights[train]))
+
+
+def _check(asked: Asked) -> None:
+    if not len(asked.target) or not np.isfinite(asked.target).all():
+        raise InputError("a probe needs a known target of every scan: leave scans without one out, do not fill them in")
+    if np.ptp(asked.target) == 0:
+        kind = "class" if asked.discrete else "value"
+        raise InputError(f"the target has one {kind} only, {asked.target[0]:g}, so that nothing can be predicted")

@@ -1,0 +1,94 @@
+"""What a probe sees of N scans: columns that may have to be fitted, on training scans and nowhere else."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.prediction_folds import Rows
+from disentangle_pl.metrics.score import Values
+
+Inputs: TypeAlias = Callable[[Rows], Values]
+NOTHING = 1e-9
+
+
+def columns(values: Values) -> Inputs:
+    """Make inputs of columns (N, k) that are as they are, whoever is in training.
+
+    Raises:
+        InputError: If a value is NaN or infinite.
+    """
+    if values.ndim != 2 or not np.isfinite(values).all():
+        broken = np.flatnonzero(~np.isfinite(values).all(axis=0)).tolist() if values.ndim == 2 else values.shape
+        raise InputError(f"inputs of a probe must be finite columns (N, k), got NaN or infinity in columns {broken}")
+    fixed = values.astype(np.float64)
+    return lambda _: fixed
+
+
+def beside(*parts: Inputs) -> Inputs:
+    """Put inputs side by side."""
+    return lambda train: np.concatenate([part(train) for part in parts], axis=1)
+
+
+def principal_components(products: Values, count: int) -> Inputs:
+    """Make inputs of principal components, fitted to the training rows only.
+
+    All that is needed of the images are their inner products, so that every fold has its own components at little cost.
+
+    Source: Schoelkopf, Smola and Mueller 1998, Neural Computation 10:1299, with the linear kernel; Wen et al. 2020,
+        Medical Image Analysis 63:101694, on components that were fitted before the split.
+
+    Args:
+        products: (N, N) inner products of the images of all rows.
+        count: Components at most; fewer where the training rows have fewer dimensions.
+    """
+
+    def fitted(train: Rows) -> Values:
+        inner = products[np.ix_(train, train)]
+        means = inner.mean(axis=1)
+        centred = inner - means[:, None] - means[None] + inner.mean()
+        rows = len(train)
+        values, vectors = scipy.linalg.eigh(centred, subset_by_index=[max(0, rows - count), rows - 1])
+        kept = values > NOTHING * max(values[-1], 0.0)
+        axes = vectors[:, kept] / np.sqrt(values[kept])
+        across = products[:, train]
+        scores: Values = (across - across.mean(axis=1, keepdims=True) - means + inner.mean()) @ axes
+        return scores[:, ::-1]
+
+    return fitted
+
+
+def without(inputs: Inputs, confounds: Values, controls: NDArray[np.bool_]) -> Inputs:
+    """Take from inputs what confounds explain among the controls in training.
+
+    Fitted to controls, so that what disease does to the inputs is not taken for an effect of the confound.
+
+    Source: Dukart, Schroeter and Mueller 2011, PLoS ONE 6:e22193; Snoek, Miletic and Scholte 2019, NeuroImage 184:741,
+        on fitting within the folds.
+
+    Args:
+        inputs: Any.
+        confounds: (N, c), finite.
+        controls: (N,) True for scans of healthy people.
+
+    Returns:
+        Inputs that raise InputError where training has too few controls to fit c + 1 numbers.
+    """
+    design = np.column_stack((np.ones(len(confounds)), confounds))
+
+    def fitted(train: Rows) -> Values:
+        mine = train[controls[train]]
+        if len(mine) <= design.shape[1]:
+            raise InputError(
+                f"confounds are fitted to scans of controls in training, and {len(mine)} are too few for "
+                f"{confounds.shape[1]} confounds: name fewer, or bring more controls"
+            )
+        values = inputs(train)
+        slopes = np.linalg.lstsq(design[mine], values[mine], rcond=None)[0]
+        rest: Values = values - design @ slopes
+        return rest
+
+    return fitted

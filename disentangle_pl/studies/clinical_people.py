@@ -1,0 +1,146 @@
+"""Whom a probe may see: nobody is tested whom the encoder was trained on, and nobody is on two sides."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.brain.rescans import visit_rows
+from disentangle_pl.brain.split import split_of
+from disentangle_pl.brain.split_file import read_split
+from disentangle_pl.brain.tables import listing
+from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.prediction_folds import Rows
+from disentangle_pl.metrics.score import Values
+from disentangle_pl.studies.run_files import Broken, read_config
+from disentangle_pl.studies.scan_codes import images_of
+
+Protocol = Literal["held-out", "train-test"]
+HeldOut = Literal["both", "val", "test"]
+EDGE = 32
+CHUNK = 16
+
+
+class Sides(NamedTuple):
+    """Rows of the table of visits, rescans left out.
+
+    Attributes:
+        train: Scans of people that the encoder was trained on.
+        held_out: Scans of people that it has not seen.
+    """
+
+    train: Rows
+    held_out: Rows
+
+
+class Pictures(NamedTuple):
+    """All images, in brief.
+
+    Attributes:
+        digests: (N,) sha256 of every image.
+        products: (N, N) inner products of the images at a coarse resolution, after their mean is taken off.
+    """
+
+    digests: list[str]
+    products: Values
+
+
+def sides_of(data: LongitudinalData, part: HeldOut) -> Sides:
+    """Tell training from held-out scans.
+
+    Args:
+        data: Set up.
+        part: Which of the held-out people.
+
+    Raises:
+        InputError: If somebody is on both sides, as in a cohort too small to hold people out.
+    """
+    named = {"both": ("val", "test")}.get(part, (part,))
+    first = visit_rows(data.visits).to_numpy()
+    train = data.parts.train.index.to_numpy(np.intp)
+    held_out = np.unique(np.concatenate([getattr(data.parts, name).index.to_numpy(np.intp) for name in named]))
+    people = data.visits["participant_id"].to_numpy()
+    both = sorted(set(people[train]) & set(people[held_out]))
+    if both:
+        raise InputError(
+            f"{listing(both, 3)} and {max(len(both) - 3, 0)} more are in training and held out: give --data.split_file "
+            "with people in all three parts"
+        )
+    return Sides(train[first[train]], held_out[first[held_out]])
+
+
+def refuse_seen(checkpoint: Path, data: LongitudinalData, held_out: Sequence[str]) -> None:
+    """Refuse a model that was trained on people who are to be tested.
+
+    Whom it was trained on says the config.yaml of its run: by a split file, or else by the hash of the ids.
+
+    Args:
+        checkpoint: Of the model.
+        data: What is encoded.
+        held_out: Participants to test.
+
+    Raises:
+        InputError: If it was, or nobody can tell.
+    """
+    path = checkpoint.absolute().parent.parent / "config.yaml"
+    try:
+        config = read_config(path, needed=False)
+    except Broken as broken:
+        raise InputError(f"whom {checkpoint} was trained on cannot be told: {path} is damaged ({broken})") from broken
+    if not config:
+        if data.split_file is None:
+            raise InputError(
+                f"whom {checkpoint} was trained on cannot be told: there is no {path}; name the split that it was "
+                "trained with by --data.split_file"
+            )
+        return
+    named = config.get("data.split_file")
+    bare = [name.removeprefix("sub-") for name in held_out]
+    if named:
+        theirs = read_split(Path(str(named)))
+        seen = [name for name in bare if theirs.get(name) == "train"]
+    else:
+        seen = [name for name in bare if split_of(name) == "train"]
+    if seen:
+        how = f"by {named}" if named else "by the hash of their ids"
+        raise InputError(
+            f"{checkpoint} was trained on {len(seen)} of the {len(bare)} people to be tested ({listing(seen, 3)}), who "
+            f"were split {how}: give the same --data.split_file"
+        )
+
+
+def brief_pictures(data: LongitudinalData) -> Pictures:
+    """Read every image once.
+
+    Args:
+        data: Set up; the images stay where they are.
+    """
+    digests, small = [], []
+    chunks = np.array_split(np.arange(len(data.visits)), -(-len(data.visits) // CHUNK))
+    for rows in track(chunks, "reading images", console=Console(stderr=True), transient=True):
+        images = images_of(data, rows.astype(np.int64), torch.device("cpu"))
+        digests += [hashlib.sha256(image.numpy().tobytes()).hexdigest() for image in images]
+        step = [-(-size // EDGE) for size in images.shape[2:]]
+        small.append(torch.nn.functional.avg_pool3d(images, step, ceil_mode=True).flatten(1))
+    flat = torch.cat(small)
+    flat = flat - flat.mean(0)
+    return Pictures(digests, (flat @ flat.T).double().numpy())
+
+
+def refuse_twins(visits: pd.DataFrame, digests: Sequence[str]) -> None:
+    """Refuse people who share an image: they are one person, or one file has two names.
+
+    Raises:
+        InputError: If there are such people.
+    """
+    shared = visits["participant_id"].groupby(np.array(digests)).unique()
+    twins = [listing(sorted(people)) for people in shared if len(people) > 1]
+    if twins:
+        raise InputError(f"{len(twins)} images are of several people ({twins[0]}): keep one of each, or mend the ids")

@@ -1,0 +1,141 @@
+"""Questions put to probes, and their answers, kept in files so that a killed study goes on."""
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.prediction import (
+    Asked,
+    Plan,
+    Predicted,
+    Probe,
+    boosted,
+    cross_validated,
+    linear,
+    transferred,
+)
+from disentangle_pl.metrics.prediction_folds import Rows, person_weights
+from disentangle_pl.metrics.prediction_scores import Scored, people_drawn, scored
+from disentangle_pl.metrics.score import Values
+from disentangle_pl.studies.clinical_inputs import Source
+from disentangle_pl.studies.clinical_people import Protocol, Sides
+from disentangle_pl.studies.clinical_targets import Target
+
+PROBES: dict[str, Probe] = {"linear": linear, "boosted": boosted}
+ALL, ONE = "all visits", "one scan a person"
+VERSION = 1
+
+
+class Question(NamedTuple):
+    """A target, and the scans it is asked of.
+
+    Attributes:
+        name: Of the target.
+        mode: All visits, with people counting alike, or one scan a person.
+        rows: (n,) rows of the table of visits.
+        asked: Of these rows.
+        train: Which of them are fitted to; none in cross-validation.
+        test: Which of them are scored.
+    """
+
+    name: str
+    mode: str
+    rows: Rows
+    asked: Asked
+    train: Rows
+    test: Rows
+
+    @property
+    def tested(self) -> Asked:
+        """What is asked of the scans that are scored; their people count alike."""
+        people = self.asked.people[self.test]
+        return Asked(self.asked.target[self.test], self.asked.discrete, people, person_weights(people))
+
+
+def question(
+    target: Target, visits: pd.DataFrame, sides: Sides, protocol: Protocol, known: Values, mode: str = ALL
+) -> Question:
+    """Put a question about all scans of which everything is known.
+
+    Args:
+        target: Of all scans.
+        visits: Table of all scans.
+        sides: Training and held-out scans.
+        protocol: `held-out` cross-validates among held-out people; `train-test` fits to training people.
+        known: (N, k) whatever else must be known: rivals of all kinds.
+        mode: `ALL` or `ONE`, the first scan of each person of which everything is known.
+
+    Raises:
+        InputError: If nothing is known of any scan.
+    """
+    there = np.isfinite(target.values) & np.isfinite(known).all(axis=1)
+    rows = np.concatenate((sides.train, sides.held_out)) if protocol == "train-test" else sides.held_out
+    rows = rows[there[rows]]
+    if mode == ONE:
+        years = visits["years"].to_numpy(np.float64)[rows]
+        rows = rows[np.lexsort((rows, np.nan_to_num(years, nan=np.inf)))]
+        rows = np.sort(rows[np.unique(visits["participant_id"].to_numpy()[rows], return_index=True)[1]])
+    people = pd.factorize(visits["participant_id"].iloc[rows])[0].astype(np.int64)
+    test = np.flatnonzero(np.isin(rows, sides.held_out))
+    train = np.flatnonzero(~np.isin(rows, sides.held_out))
+    if not len(test):
+        raise InputError(f"{target.name} and its covariates are not known together of any held-out scan")
+    asked = Asked(target.values[rows], target.discrete, people, person_weights(people))
+    return Question(target.name, mode, rows, asked, train, test)
+
+
+def answer(
+    to: Question, source: Source, probe: str, plan: Plan, folder: Path, drawn: Values | None = None
+) -> dict[str, Scored]:
+    """Answer a question, or look the answer up.
+
+    Args:
+        to: The question.
+        source: What the probe sees.
+        probe: `linear` or `boosted`.
+        plan: Folds and repeats.
+        folder: Of answers; the name of a file says what it is the answer to.
+        drawn: (B, n) of `people_drawn`; None to draw.
+
+    Raises:
+        InputError: As `cross_validated`.
+    """
+    path = folder / f"{_key(to, source, probe, plan)}.npz"
+    predicted = _read(path)
+    if predicted is None:
+        inputs, how = source.at(to.rows), PROBES[probe]
+        if len(to.train):
+            predicted = transferred(inputs, to.asked, how, to.train, to.test, plan)
+        else:
+            predicted = cross_validated(inputs, to.asked, how, plan)
+        _write(path, predicted)
+    return scored(to.tested, predicted, people_drawn(to.tested, seed=plan.seed) if drawn is None else drawn)
+
+
+def _key(to: Question, source: Source, probe: str, plan: Plan) -> str:
+    said = hashlib.sha256(repr((VERSION, source.digest, probe, tuple(plan), to.asked.discrete)).encode())
+    for values in (to.rows, to.asked.target, to.asked.people, to.train, to.test):
+        said.update(np.ascontiguousarray(values).tobytes())
+    return said.hexdigest()[:32]
+
+
+def _read(path: Path) -> Predicted | None:
+    try:
+        with np.load(path) as arrays:
+            return Predicted(arrays["values"], arrays["base"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _write(path: Path, predicted: Predicted) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    with part.open("wb") as file:
+        np.savez(file, values=predicted.values, base=predicted.base)
+    part.replace(path)

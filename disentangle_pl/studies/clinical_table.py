@@ -1,0 +1,168 @@
+"""The one table of a study of scores: a row a number, for models, rivals and settings over seeds."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from disentangle_pl.metrics.intervals import Interval, bootstrap_interval
+from disentangle_pl.metrics.prediction_scores import Scored, difference, not_below_chance
+from disentangle_pl.studies.clinical_probe import Question
+from disentangle_pl.studies.clinical_reliability import Line
+
+COLUMNS = [
+    "target",
+    "mode",
+    "people",
+    "people_1",
+    "scans",
+    "setting",
+    "model",
+    "seed",
+    "probe",
+    "inputs",
+    "versus",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "interval",
+]
+COVARIATES, LATENTS, VOLUMES, PCA, SITE, BEFORE = "covariates", "latents", "volumes", "pca", "site", "score before"
+WITH = f"{COVARIATES}+"
+BASELINE = "baseline"
+CHANCE = "chance"
+RIVAL = "rival"
+PEOPLE, SEEDS = "people", "seeds"
+
+
+class Name(NamedTuple):
+    """Whose number it is.
+
+    Attributes:
+        setting: Of a model; `rival` for what needs none.
+        model: Its name.
+        seed: As text.
+    """
+
+    setting: str = RIVAL
+    model: str = ""
+    seed: str = ""
+
+
+class Answered(NamedTuple):
+    """Scores of one source.
+
+    Attributes:
+        name: Of the model, or a rival.
+        probe: Which.
+        inputs: What it sees.
+        scores: By metric.
+    """
+
+    name: Name
+    probe: str
+    inputs: str
+    scores: Mapping[str, Scored]
+
+
+def rows_of(to: Question, answers: Sequence[Answered], baseline: str | None) -> list[dict[str, object]]:
+    """Write the scores of one question, their increments over covariates (at least chance), and over the baseline.
+
+    Args:
+        to: The question.
+        answers: Of all rivals and models.
+        baseline: The setting of the baseline model, if there is one.
+    """
+    counts: dict[str, object] = {"target": to.name, "mode": to.mode, "people": len(np.unique(to.asked.people[to.test]))}
+    ill = to.tested.people[to.tested.target == 1]
+    counts |= {"scans": len(to.test), "people_1": len(np.unique(ill)) if to.asked.discrete else ""}
+    averaged = [*answers, *_over_seeds(answers)]
+    rows = []
+    for each in averaged:
+        for versus, other in _rivals(each, averaged, baseline):
+            rows += [counts | row for row in _scores(each, versus, other)]
+    return rows + _seed_rows(counts, pd.DataFrame(rows))
+
+
+def reliability_rows(name: Name, lines: Sequence[Line], scans: int) -> list[dict[str, object]]:
+    """Write numbers of measures."""
+    return [
+        {"target": line.measure, "mode": "reliability", "people": line.people, "scans": scans, "inputs": line.measure}
+        | {"metric": line.number, **name._asdict(), "interval": PEOPLE if np.isfinite(line.value.low) else ""}
+        | {"probe": "", "versus": ""}
+        | dict(zip(("value", "low", "high"), line.value, strict=True))
+        for line in lines
+    ]
+
+
+def table_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Make the table."""
+    return pd.DataFrame(list(rows), columns=COLUMNS)
+
+
+def _over_seeds(answers: Sequence[Answered]) -> list[Answered]:
+    """Average the scores of the models of a setting; their bootstrap draws are those of the same people."""
+    groups: dict[tuple[str, str, str], list[Answered]] = {}
+    for each in answers:
+        if each.name.setting != RIVAL:
+            groups.setdefault((each.name.setting, each.probe, each.inputs), []).append(each)
+    found = []
+    for (setting, probe, inputs), members in groups.items():
+        if len(members) > 1:
+            scores = {metric: mean_of([each.scores[metric] for each in members]) for metric in members[0].scores}
+            found.append(Answered(Name(setting, f"mean of {len(members)}"), probe, inputs, scores))
+    return found
+
+
+def mean_of(scores: Sequence[Scored]) -> Scored:
+    """Average scores whose bootstrap draws are of the same people."""
+    return Scored(float(np.mean([each.value for each in scores])), np.mean([each.draws for each in scores], axis=0))
+
+
+def _rivals(
+    each: Answered, answers: Sequence[Answered], baseline: str | None
+) -> list[tuple[str, Mapping[str, Scored] | None]]:
+    """Return what scores are compared with: nothing, covariates alone, and the baseline of the same inputs."""
+    found: list[tuple[str, Mapping[str, Scored] | None]] = [("", None)]
+    for other in answers:
+        if other.probe != each.probe:
+            continue
+        if each.inputs.startswith(WITH) and other.inputs == COVARIATES:
+            found.append((COVARIATES, not_below_chance(other.scores)))
+        theirs = other.name.setting == baseline and each.name.setting not in (baseline, RIVAL)
+        whole = other.name.model.startswith("mean of ") or not _has_mean(other, answers)
+        if theirs and whole and other.inputs == each.inputs:
+            found.append((BASELINE, other.scores))
+    return found
+
+
+def _has_mean(one: Answered, answers: Sequence[Answered]) -> bool:
+    return sum(other.name.setting == one.name.setting and other[1:3] == one[1:3] for other in answers) > 1
+
+
+def _scores(each: Answered, versus: str, other: Mapping[str, Scored] | None) -> list[dict[str, object]]:
+    rows = []
+    for metric, found in each.scores.items():
+        value = found.interval() if other is None else difference(found, other[metric])
+        row = {"probe": each.probe, "inputs": each.inputs, "versus": versus, "metric": metric, "interval": PEOPLE}
+        rows.append({**each.name._asdict(), **row, **_ends(value)})
+    return rows
+
+
+def _seed_rows(counts: Mapping[str, object], rows: pd.DataFrame) -> list[dict[str, object]]:
+    """Say how much numbers differ between the seeds of a setting."""
+    models = rows[(rows["setting"] != RIVAL) & ~rows["model"].str.startswith("mean of ")]
+    keys = ["setting", "probe", "inputs", "versus", "metric"]
+    found = []
+    for key, mine in models.groupby(keys, sort=False):
+        if len(mine) > 1:
+            value = bootstrap_interval(mine["value"].tolist(), resamples=2000)
+            named = dict(zip(keys, key, strict=True)) | {"model": f"mean of {len(mine)}", "seed": "", "interval": SEEDS}
+            found.append({**counts, **named, **_ends(value)})
+    return found
+
+
+def _ends(value: Interval) -> dict[str, object]:
+    return dict(zip(("value", "low", "high"), value, strict=True))

@@ -1,0 +1,105 @@
+"""Who is in a genome-wide study, and with what phenotypes and covariates."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.filesets import Fileset
+from disentangle_pl.genetics.genotypes import common_people
+from disentangle_pl.genetics.people import PeopleTable, covariates_of, numbers_of, rows_of
+from disentangle_pl.genetics.phenotypes import inverse_normal
+from disentangle_pl.metrics.score import Values
+
+
+class Inputs(NamedTuple):
+    """The people of a study.
+
+    Attributes:
+        people: N rows: fid, iid, sex.
+        names: Of the phenotypes.
+        phenotypes: (N, K), NaN where missing.
+        covariate_names: Of the covariates.
+        covariates: (N, c).
+        dropped: Columns iid and reason: genotyped people who are not in the study.
+        remarks: What else ought to be known.
+    """
+
+    people: pd.DataFrame
+    names: list[str]
+    phenotypes: Values
+    covariate_names: list[str]
+    covariates: Values
+    dropped: pd.DataFrame
+    remarks: list[str]
+
+    def fingerprint(self) -> str:
+        """Return a hash of who is in the study, and of all numbers."""
+        told = hashlib.sha256(repr((self.names, self.covariate_names)).encode())
+        told.update("\n".join(self.people["fid"] + "\t" + self.people["iid"]).encode())
+        for values in (self.phenotypes, self.covariates):
+            told.update(np.ascontiguousarray(values).tobytes())
+        return told.hexdigest()
+
+
+def gather(filesets: Sequence[Fileset], phenotypes: PeopleTable, covariates: PeopleTable | None, ranks: bool) -> Inputs:
+    """Match genotyped people with their phenotypes and covariates.
+
+    Args:
+        filesets: The genotypes.
+        phenotypes: Numbers a person.
+        covariates: Numbers or texts a person; None for an intercept alone.
+        ranks: Replace the phenotypes of the people of the study by normal quantiles of their ranks.
+
+    Raises:
+        InputError: If nobody is left, or a table is wrong.
+    """
+    people = common_people(filesets)
+    everybody = len(filesets[0].people)
+    names, values = numbers_of(phenotypes)
+    rows = rows_of(people, phenotypes)
+    mine = np.where((rows >= 0)[:, None], values[rows], np.nan)
+    covariate_names, covariate_rows, covariate_values = _covariates(people, covariates)
+    reason = np.select(
+        [rows < 0, np.isnan(mine).all(axis=1), covariate_rows < 0, np.isnan(covariate_values).any(axis=1)],
+        ["no row of phenotypes", "all phenotypes missing", "no row of covariates", "a covariate missing"],
+        "",
+    )
+    there = reason == ""
+    if not there.any():
+        counts = pd.Series(reason).value_counts()
+        said = ", ".join(f"{count} {why}" for why, count in counts.items())
+        raise InputError(f"none of the {len(people)} genotyped people is left: {said}")
+    kept = mine[there]
+    dropped = pd.DataFrame({"iid": people["iid"][~there], "reason": reason[~there]})
+    remarks = _remarks(everybody - len(people), int((rows >= 0).sum()), phenotypes, people["sex"][there])
+    return Inputs(
+        people[there].reset_index(drop=True),
+        names,
+        inverse_normal(kept) if ranks else kept,
+        covariate_names,
+        covariate_values[there],
+        dropped.reset_index(drop=True),
+        remarks,
+    )
+
+
+def _covariates(people: pd.DataFrame, table: PeopleTable | None) -> tuple[list[str], NDArray[np.intp], Values]:
+    if table is None:
+        return [], np.zeros(len(people), dtype=np.intp), np.empty((len(people), 0))
+    names, values = covariates_of(table)
+    rows = rows_of(people, table)
+    return names, rows, np.where((rows >= 0)[:, None], values[rows], np.nan)
+
+
+def _remarks(lacking: int, matched: int, phenotypes: PeopleTable, sex: pd.Series) -> list[str]:
+    remarks = [f"{lacking} people are not in all of the genotype files"] if lacking else []
+    more = len(phenotypes.people) - matched
+    remarks += [f"{more} people of {phenotypes.name} have no genotypes"] if more else []
+    known = sex.value_counts()
+    by_sex = ", ".join(f"{known.get(name, 0)} {name}" for name in ("F", "M"))
+    return [*remarks, f"sex of the analysed people by the .fam: {by_sex}, {int(sex.isna().sum())} unknown"]

@@ -1,0 +1,176 @@
+"""The tables of a genome-wide study: blocks put together, and what a pass over them counts."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from disentangle_pl.genetics.clumping import Clumping, clump
+from disentangle_pl.genetics.genotypes import Genotypes
+from disentangle_pl.genetics.multivariate import Nulls, fit_nulls, min_log10_p, most_log10_p
+from disentangle_pl.genetics.results import PLACE, TableFile
+from disentangle_pl.genetics.significance import Histogram
+from disentangle_pl.metrics.score import Values
+
+ASSOCIATIONS, TOGETHER = "associations.parquet", "together.parquet"
+SUGGESTIVE = 5.0
+VARIANT = list(PLACE)
+
+
+class Counted(NamedTuple):
+    """What a pass over all tests found.
+
+    Attributes:
+        histogram: Of all p.
+        hits: Rows of the table with p up to 1e-5.
+        planted: Rows of the variants asked for.
+    """
+
+    histogram: Histogram
+    hits: pd.DataFrame
+    planted: pd.DataFrame
+
+
+def join_associations(out: Path, blocks: Sequence[int]) -> None:
+    """Write the table of all fits from those of the blocks, unless it is there."""
+    path = out / ASSOCIATIONS
+    if path.exists() or not blocks:
+        return
+    parts = [out / "blocks" / f"{number}.parquet" for number in blocks]
+    with TableFile(path, pq.read_schema(parts[0])) as file:
+        for part in parts:
+            file.add(pq.read_table(part))
+
+
+def join_together(out: Path, blocks: Sequence[int], permuted: bool) -> Nulls | None:
+    """Write the table of the tests of all phenotypes together; with permuted calls, add MOSTest's and min-P's p.
+
+    Returns:
+        The permuted nulls, None without.
+
+    Raises:
+        InputError: If too few variants were permuted.
+    """
+    path = out / TOGETHER
+    parts = [out / "blocks" / f"{number}.together.parquet" for number in blocks] if not path.exists() else [path]
+    if not parts or not parts[0].exists():
+        return None
+    nulls = None
+    if permuted:
+        columns = ["permuted_mostest", "permuted_min_log10_p"]
+        drawn = pa.concat_tables([pq.read_table(part, columns=columns) for part in parts])
+        nulls = fit_nulls(*(column_of(drawn, name) for name in columns))
+    if path.exists():
+        return nulls
+    first = _with_nulls(pq.read_table(parts[0]), nulls)
+    with TableFile(path, first.schema) as file:
+        for part in parts:
+            file.add(_with_nulls(pq.read_table(part), nulls))
+    return nulls
+
+
+def _with_nulls(table: pa.Table, nulls: Nulls | None) -> pa.Table:
+    if nulls is None:
+        return table
+    most = most_log10_p(column_of(table, "mostest"), nulls)
+    least = min_log10_p(column_of(table, "min_p_neg_log10_p"), nulls)
+    table = table.append_column("mostest_neg_log10_p", pa.array(most, from_pandas=True))
+    return table.append_column("min_p_permuted_neg_log10_p", pa.array(least, from_pandas=True))
+
+
+def column_of(table: pa.Table, name: str) -> Values:
+    """Return a column of numbers, NaN where null."""
+    values: Values = table[name].to_numpy().astype(np.float64)
+    return values
+
+
+def parts_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Read a table block by block."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=columns)
+
+
+def count(path: Path, phenotypes: int, wanted: Sequence[str]) -> Counted:
+    """Go once over all tests.
+
+    Args:
+        path: The table of all fits.
+        phenotypes: K.
+        wanted: Identifiers of variants whose rows are kept.
+    """
+    histogram, hits, planted = Histogram(phenotypes), [], []
+    names = pa.array(list(wanted), pa.string())
+    for table in parts_of(path):
+        log10_p = column_of(table, "neg_log10_p")
+        histogram.add(log10_p.reshape(-1, phenotypes))
+        hits.append(table.filter(pa.array(log10_p >= SUGGESTIVE)).to_pandas())
+        if len(names):
+            mine = np.isin(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), list(wanted))
+            planted.append(table.filter(pa.array(mine)).to_pandas())
+    return Counted(histogram, _stacked(hits), _stacked(planted))
+
+
+def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    plain = [table.astype({name: str for name in table.columns if table[name].dtype == "category"}) for table in tables]
+    whole = [table for table in plain if len(table)] or plain[:1]
+    return pd.concat(whole, ignore_index=True) if whole else pd.DataFrame()
+
+
+def best_of_together(path: Path) -> pd.DataFrame:
+    """Return the rows of the table of tests together with an F-test's p up to 1e-5."""
+    kept = [
+        each.filter(pa.array(column_of(each, "f_neg_log10_p") >= SUGGESTIVE)).to_pandas() for each in parts_of(path)
+    ]
+    return _stacked(kept)
+
+
+def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: Clumping) -> pd.DataFrame:
+    """Clump variants by the best p over their rows, and describe the lead variants.
+
+    Args:
+        hits: Rows with the columns that name a variant.
+        column: Of -log10 p.
+        genotypes: To read their calls from.
+        rule: When variants belong together.
+
+    Returns:
+        The best row of every lead variant, its clump's number of `variants` and of `phenotypes`, the best first.
+    """
+    if hits.empty:
+        return hits.assign(variants=[], phenotypes=[])
+    best = hits.sort_values(column, ascending=False, kind="stable").drop_duplicates(VARIANT).reset_index(drop=True)
+    where = _places(best, genotypes)
+
+    def calls(rows: np.ndarray) -> np.ndarray:
+        return np.concatenate([genotypes.pick(*where[row]).calls for row in rows])
+
+    lead = clump(
+        best["chromosome"].to_numpy(str),
+        best["position"].to_numpy(np.int64),
+        best[column].to_numpy(np.float64),
+        calls,
+        rule,
+    )
+    leads = best.iloc[np.unique(lead)].assign(variants=np.bincount(lead)[np.unique(lead)])
+    clumps = best[VARIANT].assign(lead=lead)
+    phenotypes = hits[[*VARIANT, *(["phenotype"] if "phenotype" in hits else [])]].merge(clumps, on=VARIANT)
+    if "phenotype" in hits:
+        leads["phenotypes"] = phenotypes.groupby("lead")["phenotype"].nunique().reindex(leads.index)
+    return leads.sort_values(column, ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndarray]]:
+    """Find fileset and column of variants; the first where one is there twice."""
+    wanted = pd.MultiIndex.from_frame(best[VARIANT])
+    places: list[tuple[int, np.ndarray]] = [(0, np.zeros(1, np.int64))] * len(best)
+    for i, each in reversed(list(enumerate(genotypes.filesets))):
+        mine = each.variants[each.variants["id"].isin(best["id"])].drop_duplicates(VARIANT)
+        rows = pd.MultiIndex.from_frame(mine[VARIANT]).get_indexer(wanted)
+        for k in np.flatnonzero(rows >= 0):
+            places[k] = i, np.array([mine.index[rows[k]]])
+    return places

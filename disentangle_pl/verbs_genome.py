@@ -1,0 +1,134 @@
+"""The verb of the command line that relates phenotypes to the genome."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from disentangle_pl.data.module import ImageData
+from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.clumping import Clumping
+from disentangle_pl.genetics.genotypes import Limits
+from disentangle_pl.genetics.people import read_people
+from disentangle_pl.genetics.phenotypes import Summary
+from disentangle_pl.studies.gwas import Plan, associate
+from disentangle_pl.studies.gwas_codes import Codes, Phenotyped, phenotypes_of
+from disentangle_pl.studies.gwas_report import Told
+from disentangle_pl.verb_parser import VerbParser, data_of_run, verb_parser
+
+
+def gwas(args: Sequence[str]) -> None:
+    """Associate all variants with latents, or with any phenotypes.
+
+    Examples:
+        disentangle-pl gwas --bed cohort.bed --phenotypes z.txt --covariates age_sex_pcs.txt --out study
+        disentangle-pl gwas --bed chr{chr}.bed --phenotypes z.txt --covariates c.txt --out study --shard 3/22
+        disentangle-pl gwas --bed chr{chr}.bed --phenotypes z.txt --covariates c.txt --out study --merge=true
+        disentangle-pl gwas --bed cohort.bed --checkpoint runs/ada/checkpoints/last.ckpt --out study --export regenie
+    """
+    does = (
+        "Least squares of all phenotypes on all variants at once, exact where calls are missing, and tests of all "
+        "phenotypes together; lambda, QQ and Manhattan plots, thresholds, lead variants and a control by permuted "
+        "genotypes. The same command goes on after a kill. For unrelated people: covariates ought to hold ancestry "
+        "components."
+    )
+    parser = verb_parser("gwas", does, gwas.__doc__)
+    _what(parser)
+    _how(parser)
+    parser.add_argument("--config", action="config", help="a YAML file with `data`")
+    parser.add_subclass_arguments(ImageData, "data", required=False, help="scans of --checkpoint (default: the run's)")
+    spaced = [part for arg in args for part in (arg.split("=", 1) if arg.startswith("--checkpoint=") else [arg])]
+    given = parser.parse_args([*data_of_run(spaced), *args])
+    if (given.phenotypes is None) == (given.checkpoint is None):
+        raise InputError("give gwas either --phenotypes FILE or --checkpoint FILE, not both")
+    plan = Plan(
+        tuple(given.bed),
+        Limits(given.maf, given.geno, given.hwe),
+        given.block,
+        _shard(given.shard),
+        given.rint,
+        given.mostest_permute,
+        given.multivariate,
+        given.seed,
+        given.build,
+    )
+    clumping = Clumping(given.clump_r2, given.clump_kb * 1000)
+    clumping.check()
+    phenotyped = _from_files(given) if given.checkpoint is None else _from_model(given, parser)
+    told = Told(
+        clumping,
+        given.planted,
+        given.export,
+        given.trait,
+        given.plots,
+        given.against,
+        phenotyped.remarks,
+        given.scripts,
+    )
+    associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
+
+
+def _what(parser: VerbParser) -> None:
+    parser.add_argument(
+        "--bed", nargs="+", type=str, required=True, help="PLINK 1 .bed files; {chr} in a path is every chromosome"
+    )
+    parser.add_argument("--phenotypes", type=Path | None, help="a table of FID, IID and a column a phenotype")
+    parser.add_argument("--checkpoint", type=Path | None, help="instead: the latents of a model of brain scans")
+    parser.add_argument("--summary", type=Summary, default="baseline", help="with --checkpoint: one value a person")
+    parser.add_argument(
+        "--with-training", type=bool, default=False, help="with --checkpoint: also the people it was trained on"
+    )
+    parser.add_argument(
+        "--covariates", type=Path | None, help="FID, IID and numbers or texts (of --checkpoint: age, sex, site, ICV)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the study, new or of an earlier call")
+    parser.add_argument("--maf", type=float, default=0.01, help="least frequency of the rarer allele")
+    parser.add_argument("--geno", type=float, default=0.05, help="largest share of missing calls")
+    parser.add_argument("--hwe", type=float, default=1e-6, help="least p of Hardy-Weinberg proportions (exact, mid-p)")
+    parser.add_argument("--build", type=str | None, help="genome build, such as GRCh38 (default: by APOE's variants)")
+
+
+def _how(parser: VerbParser) -> None:
+    parser.add_argument("--rint", type=bool, default=True, help="phenotypes as normal quantiles of their ranks")
+    parser.add_argument("--multivariate", type=bool, default=True, help="also test all phenotypes together")
+    parser.add_argument(
+        "--mostest-permute", type=bool, default=False, help="permute all genotypes too: p of MOSTest and min-P"
+    )
+    parser.add_argument("--block", type=int, default=2000, help="variants in memory at a time")
+    parser.add_argument("--shard", type=str, default="1/1", help="do this share i/n of the blocks only")
+    parser.add_argument("--merge", type=bool, default=False, help="put the blocks of all shards together, and report")
+    parser.add_argument("--seed", type=int, default=0, help="of the permutations")
+    parser.add_argument("--clump-r2", type=float, default=0.1, help="r2 from which a variant belongs to a lead variant")
+    parser.add_argument("--clump-kb", type=int, default=250, help="and its largest distance in 1,000 base pairs")
+    parser.add_argument("--planted", type=Path | None, help="truth_snps.tsv of a simulated cohort: were they found?")
+    parser.add_argument("--against", type=Path | None, help="another finished study, drawn mirrored (miami.png)")
+    parser.add_argument(
+        "--export", nargs="+", type=Literal["glm", "regenie", "ssf"], default=[], help="text files a phenotype"
+    )
+    parser.add_argument("--scripts", type=bool, default=False, help="write tables and scripts for plink2 and regenie")
+    parser.add_argument("--trait", type=str, default="latent of a brain model", help="for the metadata of ssf")
+    parser.add_argument("--plots", type=bool, default=True, help="draw pictures")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    i, _, n = text.partition("/")
+    try:
+        return int(i), int(n)
+    except ValueError as error:
+        raise InputError(f"--shard takes i/n, such as 3/22, and {text!r} is none") from error
+
+
+def _from_files(given: Any) -> Phenotyped:
+    covariates = read_people(given.covariates) if given.covariates else None
+    remarks = [] if covariates else ["without covariates, age, sex and ancestry confound what is found"]
+    return Phenotyped(read_people(given.phenotypes), covariates, remarks)
+
+
+def _from_model(given: Any, parser: VerbParser) -> Phenotyped:
+    if not given.checkpoint.is_file():
+        raise InputError(f"there is no checkpoint at {given.checkpoint}: give the path of a .ckpt file of a run")
+    if given.data is None:
+        raise InputError("the run of the checkpoint has no config.yaml beside it: give --data or --config")
+    made: Any = parser.instantiate_classes(given)
+    codes = Codes(given.checkpoint, given.summary, given.with_training)
+    found = phenotypes_of(codes, made.data)
+    return found._replace(covariates=read_people(given.covariates)) if given.covariates else found

@@ -1,0 +1,78 @@
+"""People are matched by family and name, and what a table cannot mean is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.people import covariates_of, numbers_of, read_people, rows_of
+
+PEOPLE = pd.DataFrame({"fid": ["F1", "F1", "F2", "F3"], "iid": ["1", "2", "1", "sub-9"]})
+
+
+def table(tmp_path: Path, text: str, name: str = "table.txt") -> Path:
+    (tmp_path / name).write_text(text)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("FID IID z0  z1\nF2 1 0.5 NA\nF1 1 -9 2\n", "a.txt"),
+        ("#FID\tIID\tz0\tz1\nF2\t1\t0.5\t\nF1\t1\tn/a\t2\n", "a.tsv"),
+        ("IID,FID,z0,z1\n1,F2,0.5,nan\n1,F1,,2\n", "a.csv"),
+    ],
+)
+def test_tables_of_all_kinds(tmp_path: Path, text: str, name: str) -> None:
+    read = read_people(table(tmp_path, text, name))
+    assert rows_of(PEOPLE, read).tolist() == [1, -1, 0, -1]
+    names, values = numbers_of(read)
+    assert names == ["z0", "z1"]
+    np.testing.assert_array_equal(values, [[0.5, np.nan], [np.nan, 2]])
+
+
+def test_iid_alone_where_it_is_of_one_person(tmp_path: Path) -> None:
+    alone = read_people(table(tmp_path, "participant_id\tz\n9\t1\n2\t2\n", "a.tsv"))
+    assert rows_of(PEOPLE[1:], alone).tolist() == [1, -1, 0]
+    other = read_people(table(tmp_path, "FID IID z\n0 9 1\nX 2 2\n"))
+    assert rows_of(PEOPLE[1:], other).tolist() == [1, -1, 0]
+    with pytest.raises(InputError, match="IID 1 is not of one person"):
+        rows_of(PEOPLE, alone)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a b\n1 2\n", "it needs IID"),
+        ("FID IID\n1 2\n", "at least one more"),
+        ("FID IID z\n1 2 3\n1 2 4\n", "has 2: keep one line a person"),
+        ("FID\tIID\tz\n1\t\t3\n", "a person without IID"),
+        ("", "cannot be read"),
+    ],
+)
+def test_what_is_no_table_of_people(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_people(table(tmp_path, text))
+    with pytest.raises(InputError, match="cannot be read"):
+        read_people(tmp_path / "nothing.txt")
+
+
+def test_nobody_in_common(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none of the genotyped people: it has X, the \.fam 2; 1"):
+        rows_of(PEOPLE[1:], read_people(table(tmp_path, "IID z\nX 1\n")))
+
+
+def test_a_phenotype_that_is_no_number(tmp_path: Path) -> None:
+    for cell in ("high", "inf"):
+        with pytest.raises(InputError, match="in column z: write a number"):
+            numbers_of(read_people(table(tmp_path, f"IID z\n1 {cell}\n")))
+
+
+def test_covariates_of_text_become_columns(tmp_path: Path) -> None:
+    read = read_people(table(tmp_path, "IID age sex site\n1 60 M b\n2 61 F a\n3 NA F NA\n4 63 F c\n"))
+    names, values = covariates_of(read)
+    assert names == ["age", "sex=M", "site=b", "site=c"]
+    nan = np.nan
+    np.testing.assert_array_equal(values, [[60, 1, 1, 0], [61, 0, 0, 0], [nan, 0, nan, nan], [63, 0, 0, 1]])

@@ -1,0 +1,279 @@
+"""A genome-wide study: the numbers of the scan, whatever kills it and however it is cut into blocks and shards."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.association import Scan
+from disentangle_pl.genetics.genotypes import Genotypes, Limits
+from disentangle_pl.genetics.people import read_people
+from disentangle_pl.genetics.phenotypes import inverse_normal
+from disentangle_pl.genetics.results import write_whole
+from disentangle_pl.studies import gwas
+from disentangle_pl.studies.gwas import Plan, associate
+from disentangle_pl.studies.gwas_findings import Found
+from disentangle_pl.studies.gwas_report import Told
+from tests.command_line import refused
+from tests.command_line import run as command
+from tests.genetics.made import Made, make, names, write
+
+PEOPLE, VARIANTS = 150, 60
+OPEN = Limits(maf=0, geno=1, hwe=0)
+PLAIN = Told(plots=False)
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    drawn = make(PEOPLE, VARIANTS)
+    drawn.phenotypes[:, 0] += 2 * drawn.calls[0]
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def files(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("genome")
+    write(folder / "chr1", made.calls[:40], 1)
+    write(folder / "chr2", made.calls[40:], 2, 41)
+    for name, values in (("z", made.phenotypes), ("c", made.covariates)):
+        table = pd.DataFrame(values, columns=[f"{name}{k}" for k in range(3)])
+        table.insert(0, "IID", names(PEOPLE))
+        table.insert(0, "FID", names(PEOPLE))
+        table[::-1].to_csv(folder / f"{name}.txt", sep=" ", index=False, float_format="%.17g")
+    return folder
+
+
+def run(files: Path, out: Path, told: Told = PLAIN, merge: bool = False, **plan: Any) -> Found | None:
+    how: dict[str, Any] = {"limits": OPEN, "block": 7, "ranks": False} | plan
+    phenotypes, covariates = read_people(files / "z.txt"), read_people(files / "c.txt")
+    return associate(Plan((str(files / "chr{chr}.bed"),), **how), phenotypes, covariates, out, told, merge)
+
+
+def table(out: Path, name: str = "associations") -> pd.DataFrame:
+    frame: pd.DataFrame = pq.read_table(out / f"{name}.parquet").to_pandas()
+    return frame
+
+
+@pytest.fixture(scope="module")
+def whole(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "study"
+    run(files, out)
+    return out
+
+
+def test_the_table_holds_the_scan(made: Made, whole: Path) -> None:
+    found = Scan(made.phenotypes, made.covariates, ["z0", "z1", "z2"], ["a", "b", "c"])(made.calls)
+    rows = table(whole)
+    assert rows["id"].tolist() == [f"rs{i}" for i in range(1, VARIANTS + 1) for _ in range(3)]
+    assert rows["phenotype"].tolist() == ["z0", "z1", "z2"] * VARIANTS
+    assert rows["chromosome"].tolist() == ["1"] * 120 + ["2"] * 60
+    assert rows["position"].tolist() == [1000 * i for i in range(1, VARIANTS + 1) for _ in range(3)]
+    pairs: dict[str, Any] = {
+        "beta": found.beta,
+        "se": found.error,
+        "t": found.t,
+        "p": found.p,
+        "neg_log10_p": found.log10_p,
+    }
+    pairs |= {"n": found.people, "a1_frequency": found.frequency}
+    for name, values in pairs.items():
+        np.testing.assert_allclose(rows[name], values.ravel(), rtol=1e-12)
+    assert set(rows["a1"]) == {"A"}
+    assert set(rows["other"]) == {"G"}
+
+
+def test_what_is_written_beside(whole: Path) -> None:
+    there = sorted(path.name for path in whole.iterdir() if path.name[0] != ".")
+    assert there == [
+        "associations.parquet",
+        "dropped.tsv",
+        "findings.md",
+        "hits.tsv",
+        "journal-1-of-1.jsonl",
+        "leads.tsv",
+        "leads_together.tsv",
+        "phenotypes.tsv",
+        "power.tsv",
+        "summary.json",
+        "together.parquet",
+    ]
+    summary = json.loads((whole / "summary.json").read_text())
+    assert (summary["people"], summary["variants"], summary["variants_tested"]) == (150, 60, 60)
+    assert summary["tests"] == 180
+    assert summary["loci"] == {"genome_wide": 1, "phenotypes": 1, "effective": 1}
+    assert summary["permuted"]["tests"] == 180
+    leads = pd.read_csv(whole / "leads.tsv", sep="\t")
+    assert leads["id"][0] == "rs1"
+    assert leads["phenotype"][0] == "z0"
+    assert "rs1" in (whole / "findings.md").read_text()
+
+
+def test_a_study_is_the_same_after_a_kill(
+    files: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = {"written": 0, "read": 0}
+    read = Genotypes.read
+
+    def killed(part: pa.Table, path: Path) -> None:
+        calls["written"] += 1
+        if calls["written"] == 6:
+            raise KeyboardInterrupt
+        write_whole(part, path)
+
+    def counted(self: Genotypes, span: Any) -> Any:
+        calls["read"] += 1
+        return read(self, span)
+
+    monkeypatch.setattr(gwas, "write_whole", killed)
+    monkeypatch.setattr(Genotypes, "read", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run(files, tmp_path / "study")
+    journal = tmp_path / "study" / "journal-1-of-1.jsonl"
+    with journal.open("a") as file:
+        file.write('{"block": 2, "vari')
+    assert calls["read"] == 3
+    run(files, tmp_path / "study")
+    assert calls["read"] == 3 + 9 - 2
+    for name in ("associations", "together"):
+        pd.testing.assert_frame_equal(table(tmp_path / "study", name), table(whole, name))
+    run(files, tmp_path / "study")
+    assert calls["read"] == 10
+    assert (tmp_path / "study" / "findings.md").read_text() == (whole / "findings.md").read_text()
+
+
+def test_shards_make_the_same_study(files: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    assert run(files, out, shard=(2, 2)) is None
+    with pytest.raises(InputError, match="4 of 9 blocks are not in"):
+        run(files, out, merge=True)
+    run(files, out, shard=(1, 2))
+    run(files, out, merge=True)
+    for name in ("associations", "together"):
+        pd.testing.assert_frame_equal(table(out, name), table(whole, name))
+    assert json.loads((out / "summary.json").read_text()) == json.loads((whole / "summary.json").read_text())
+
+
+def test_blocks_of_another_size_make_the_same_numbers(files: Path, whole: Path, tmp_path: Path) -> None:
+    run(files, tmp_path / "study", block=1000)
+    pd.testing.assert_frame_equal(table(tmp_path / "study"), table(whole), rtol=1e-9)
+
+
+def test_ranks_and_people_who_lack_something(files: Path, made: Made, tmp_path: Path) -> None:
+    for name in ("chr1", "chr2"):
+        for suffix in (".bed", ".bim", ".fam"):
+            (tmp_path / f"{name}{suffix}").write_bytes((files / f"{name}{suffix}").read_bytes())
+    phenotypes = pd.read_csv(files / "z.txt", sep=" ")
+    covariates = pd.read_csv(files / "c.txt", sep=" ")
+    of = phenotypes["IID"]
+    phenotypes.loc[of.isin(["P3", "P4"]), ["z0", "z1", "z2"]] = np.nan
+    phenotypes.loc[of.isin(["P5", "P6", "P7"]), "z1"] = np.nan
+    covariates.loc[covariates["IID"] == "P8", "c1"] = np.nan
+    phenotypes[of != "P9"].to_csv(tmp_path / "z.txt", sep=" ", index=False, na_rep="NA", float_format="%.17g")
+    covariates[covariates["IID"] != "P10"].to_csv(tmp_path / "c.txt", sep=" ", index=False, na_rep="NA")
+    run(tmp_path, tmp_path / "study", ranks=True)
+    dropped = pd.read_csv(tmp_path / "study" / "dropped.tsv", sep="\t")
+    assert dict(zip(dropped["iid"], dropped["reason"], strict=True)) == {
+        "P3": "all phenotypes missing",
+        "P4": "all phenotypes missing",
+        "P8": "a covariate missing",
+        "P9": "no row of phenotypes",
+        "P10": "no row of covariates",
+    }
+    kept = np.setdiff1d(np.arange(PEOPLE), [3, 4, 8, 9, 10])
+    values = made.phenotypes.copy()
+    values[[5, 6, 7], 1] = np.nan
+    scan = Scan(inverse_normal(values[kept]), made.covariates[kept], ["z0", "z1", "z2"], ["a", "b", "c"])
+    np.testing.assert_allclose(table(tmp_path / "study")["t"], scan(made.calls[:, kept]).t.ravel(), rtol=1e-6)
+    together = table(tmp_path / "study", "together")
+    assert together["n"].max() == len(kept) - 3
+
+
+def test_permuted_genotypes_give_nulls_and_pictures_are_drawn(files: Path, tmp_path: Path) -> None:
+    bed = make(PEOPLE, 140, missing=0, seed=3).calls
+    for suffix in (".txt",):
+        for name in ("z", "c"):
+            (tmp_path / f"{name}{suffix}").write_bytes((files / f"{name}{suffix}").read_bytes())
+    write(tmp_path / "chr3", bed, 3)
+    found = run(tmp_path, tmp_path / "one", Told(), permute=True, block=50)
+    assert found is not None
+    assert found.nulls is not None
+    assert found.nulls.variants == 140
+    rows = table(tmp_path / "one", "together")
+    assert {"mostest_neg_log10_p", "min_p_permuted_neg_log10_p"} < set(rows)
+    assert rows["permuted_mostest"].notna().all()
+    assert 0.5 < found.summary["permuted"]["permuted_f_lambda"] < 1.6
+    run(tmp_path, tmp_path / "two", Told(against=tmp_path / "one"), block=50)
+    for name in ("one/qq", "one/manhattan", "two/miami"):
+        assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_exports_hold_the_numbers(files: Path, whole: Path, tmp_path: Path) -> None:
+    run(files, tmp_path / "study", Told(plots=False, exports=("glm", "regenie", "ssf")), build="GRCh37")
+    rows = table(whole)
+    mine = rows[rows["phenotype"] == "z1"].reset_index(drop=True)
+    folder = tmp_path / "study" / "export"
+    glm = pd.read_csv(folder / "z1.glm.linear", sep="\t")
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "A1", "A1_FREQ", "TEST", "OBS_CT", "BETA", "SE", "T_STAT", "P"]
+    assert list(glm) == [*columns, "ERRCODE"]
+    np.testing.assert_allclose(glm["P"], mine["p"], rtol=1e-6)
+    regenie = pd.read_csv(folder / "z1.regenie", sep=" ")
+    assert regenie["ALLELE1"].tolist() == mine["a1"].tolist()
+    np.testing.assert_allclose(regenie["CHISQ"], mine["t"] ** 2, rtol=1e-6)
+    np.testing.assert_allclose(regenie["LOG10P"], mine["neg_log10_p"], rtol=1e-6)
+    ssf = pd.read_csv(folder / "z1.tsv", sep="\t")
+    assert list(ssf)[:4] == ["chromosome", "base_pair_location", "effect_allele", "other_allele"]
+    np.testing.assert_allclose(ssf["standard_error"], mine["se"], rtol=1e-6)
+    meta = (folder / "z1.tsv-meta.yaml").read_text()
+    assert "genome_assembly: GRCh37" in meta
+    assert "is_sorted: true" in meta
+    with pytest.raises(InputError, match="needs the genome build"):
+        run(files, tmp_path / "other", Told(plots=False, exports=("ssf",)))
+
+
+def test_planted_variants_are_looked_for(files: Path, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.tsv"
+    truth.write_text("snp\tfactor\tfrequency\teffect_sd\nrs1\tz\t0.4\t0.9\nrs7\tz\t0.4\t0.01\nrs9\tn/a\t0.1\t0\n")
+    found = run(files, tmp_path / "study", Told(plots=False, planted=truth))
+    assert found is not None
+    assert found.planted is not None
+    assert found.planted["id"].tolist() == ["rs1", "rs7"]
+    assert found.planted["neg_log10_p"].gt(7).tolist() == [True, False]
+    assert found.planted["power"].gt(0.5).tolist() == [True, False]
+
+
+def test_what_cannot_be(files: Path, whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="another folder, or the same settings"):
+        run(files, whole, ranks=True)
+    with pytest.raises(InputError, match=r"no variant passes the filters: .*rare \(maf\).: 60"):
+        run(files, tmp_path / "study", limits=Limits(maf=0.4999, geno=1, hwe=0))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("dear")
+    with pytest.raises(InputError, match="holds other files"):
+        run(files, tmp_path / "other")
+    with pytest.raises(InputError, match="shard 3/2 is none"):
+        run(files, tmp_path / "third", shard=(3, 2))
+    with pytest.raises(InputError, match="no finished study"):
+        run(files, tmp_path / "fourth", Told(against=tmp_path))
+
+
+def test_the_command_line(files: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["gwas", "--bed", str(files / "chr1.bed"), str(files / "chr2"), "--out", str(tmp_path / "study")]
+    flags += ["--covariates", str(files / "c.txt"), "--plots=false", "--rint=false"]
+    tables = ["--phenotypes", str(files / "z.txt")]
+    command(*flags, *tables, "--maf=0", "--geno=1", "--hwe=0", "--block=7")
+    pd.testing.assert_frame_equal(table(tmp_path / "study"), table(whole))
+    assert "Loci at 5e-8: 1;" in capsys.readouterr().out
+    assert "not both" in refused(capsys, *flags)
+    assert "not both" in refused(capsys, *flags, *tables, "--checkpoint=last.ckpt")
+    assert "there is no checkpoint at last.ckpt" in refused(capsys, *flags, "--checkpoint", "last.ckpt")
+    assert "--shard takes i/n" in refused(capsys, *flags, *tables, "--shard=one")
+    assert "shard 0/3 is none" in refused(capsys, *flags, *tables, "--shard=0/3")
+    assert "clumps need an r2" in refused(capsys, *flags, *tables, "--clump-r2=2")
+    assert "maf 0.7 must lie" in refused(capsys, *flags, *tables, "--maf=0.7")
+    assert "cannot be read" in refused(capsys, *flags, "--phenotypes", str(tmp_path / "none.txt"))

@@ -1,0 +1,107 @@
+"""Latents as phenotypes: one value a person who was not trained on, with covariates of the visits."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.people import covariates_of, numbers_of
+from disentangle_pl.genetics.plink import write_plink
+from disentangle_pl.models.checkpoint import load_model
+from disentangle_pl.studies.gwas_codes import phenotypes_from
+from disentangle_pl.studies.scan_codes import ScanCodes
+from tests.command_line import run
+from tests.genetics.made import rows
+from tests.studies.brain_runs import HELD_OUT, Runs
+from tests.studies.brain_runs import PEOPLE as EVERYBODY
+
+PEOPLE = ["sub-1", "sub-2", "sub-3", "sub-4"]
+
+
+def scans() -> tuple[ScanCodes, pd.DataFrame]:
+    """Three scans of each of four people; the first is trained on; latent 1 is dead."""
+    years = np.tile([2.0, 0.0, 1.0], 4)
+    person = np.repeat(np.arange(4), 3)
+    codes = np.stack((person + years * (person + 1), np.full(12, 0.3), -years), axis=1)
+    visits = pd.DataFrame({"participant_id": np.array(PEOPLE)[person], "years": years, "age": 70 + person + years})
+    visits["sex"], visits["site"] = np.where(person % 2, "M", "F"), None
+    known = pd.DataFrame({"age": visits["age"], "ml_icv": 1400.0 + 10 * person + years})
+    return ScanCodes(torch.from_numpy(codes), visits, np.arange(3), np.arange(3, 12)), known
+
+
+def test_one_value_of_everybody_who_was_not_trained_on() -> None:
+    codes, known = scans()
+    found = phenotypes_from(codes, known, "baseline", False)
+    assert found.phenotypes.people["iid"].tolist() == PEOPLE[1:]
+    names, values = numbers_of(found.phenotypes)
+    assert names == ["z0", "z2"]
+    np.testing.assert_allclose(values, [[1, 0], [2, 0], [3, 0]])
+    assert found.covariates is not None
+    names, values = covariates_of(found.covariates)
+    assert names == ["age", "age2", "sex=M", "head_size"]
+    np.testing.assert_allclose(values, [[-1, 1, 1, 1410], [0, 0, 0, 1420], [1, 1, 1, 1430]])
+    assert any("1 people that the model was trained on are left out" in said for said in found.remarks)
+    assert any("site" in said for said in found.remarks)
+
+
+def test_a_site_of_digits_is_a_name() -> None:
+    codes, known = scans()
+    codes.visits["site"] = np.repeat(["3", "3", "4", "3"], 3)
+    found = phenotypes_from(codes, known.drop(columns="ml_icv"), "baseline", True)
+    assert found.covariates is not None
+    names, values = covariates_of(found.covariates)
+    assert names == ["age", "age2", "sex=M", "site=site 4"]
+    assert values[:, 3].tolist() == [0, 0, 1, 0]
+    assert any("head_size" in said for said in found.remarks)
+
+
+def test_means_and_slopes() -> None:
+    codes, known = scans()
+    found = phenotypes_from(codes, known, "mean", True)
+    np.testing.assert_allclose(numbers_of(found.phenotypes)[1], [[1, -1], [3, -1], [5, -1], [7, -1]])
+    assert found.covariates is not None
+    np.testing.assert_allclose(covariates_of(found.covariates)[1][:, 3], [1401, 1411, 1421, 1431])
+    assert any("**the model was trained on 1" in said for said in found.remarks)
+    slopes = phenotypes_from(codes, known, "slope", True)
+    np.testing.assert_allclose(numbers_of(slopes.phenotypes)[1], [[1, -1], [2, -1], [3, -1], [4, -1]])
+
+
+def test_nothing_to_associate() -> None:
+    codes, known = scans()
+    with pytest.raises(InputError, match="all people are training people"):
+        phenotypes_from(codes._replace(held_out=np.arange(0)), known, "mean", False)
+    with pytest.raises(InputError, match="no latent of the model varies"):
+        phenotypes_from(codes._replace(mean=torch.zeros(12, 3)), known, "mean", False)
+
+
+def test_the_latents_of_a_checkpoint(brain_runs: Runs, tmp_path: Path) -> None:
+    calls = np.random.default_rng(0).integers(0, 3, (12, EVERYBODY)).astype(np.int8)
+    people = [f"sub-{i:03d}" for i in range(EVERYBODY)]
+    write_plink(tmp_path / "genes", people, [True] * EVERYBODY, rows(12), iter(calls))
+    more = torch.load(brain_runs.plain, weights_only=False)
+    loud = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    loud.parent.mkdir(parents=True)
+    (tmp_path / "run" / "config.yaml").write_text((brain_runs.plain.parents[1] / "config.yaml").read_text())
+    last = [name for name in more["state_dict"] if "encoder" in name and name.endswith("weight")][-1]
+    more["state_dict"][last] *= 100  # so that the latents of an untrained model vary
+    torch.save(more, loud)
+    load_model(loud)
+    run(
+        "gwas",
+        f"--bed={tmp_path / 'genes.bed'}",
+        f"--checkpoint={loud}",
+        f"--out={tmp_path / 'study'}",
+        "--hwe=0",
+        "--geno=1",
+        "--maf=0",
+        "--multivariate=false",
+        "--plots=false",
+    )
+    found = pq.read_table(tmp_path / "study" / "associations.parquet").to_pandas()
+    assert set(found["n"]) == {HELD_OUT + 1}
+    assert set(found["phenotype"]) <= {"z0", "z1", "z2", "z3"}
+    assert "that the model was trained on are left out" in (tmp_path / "study" / "findings.md").read_text()
