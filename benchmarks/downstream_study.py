@@ -1,0 +1,140 @@
+"""What latents say of dementia and of the genome, on many more people than the models were trained on.
+
+    python -m benchmarks.downstream_study [--brain runs/brain] [--subjects 1500] [--results benchmarks/results]
+
+Takes the models of `make brain`, enlarges its cohort, and prepares the first scans and rescans of everybody, and all
+scans of the first people. Then it relates the latents of every model, and the true volumes, to all variants, and
+predicts dementia scores from them, in people that no model has seen. Each step is a command of `disentangle-pl`,
+printed before it runs; the same call goes on after a kill.
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.brain_study import METHODS, call, finished
+from benchmarks.downstream_tables import draw_found, found_by_factor, loudest
+from disentangle_pl.brain.split_file import read_split, write_split
+from disentangle_pl.brain.tables import read_table
+
+FIRST = "ses-M000"
+VOLUMES = ("ratio_ventricles", "ratio_cortex", "ratio_hippocampus", "ratio_white_matter", "ml_icv")
+TRUTH = "true volumes"
+KEPT_GENOME = ("findings.md", "summary.json", "leads.tsv", "planted.tsv", "phenotypes.tsv", "manhattan.png", "qq.png")
+
+
+def bare(names: pd.Series) -> pd.Series:
+    """Take the sub- off names of people."""
+    return names.astype(str).str.removeprefix("sub-")
+
+
+def make_data(folder: Path, brain: Path, subjects: int, followed: int) -> None:
+    """Enlarge the cohort of `make brain`, choose scans, keep its split and add others for test, and prepare."""
+    cohort, table, split = folder / "cohort", folder / "scans.tsv", folder / "split.tsv"
+    visits = ("--visits", 0, 12, 24, "--rescans", 0.2)
+    call("simulate", "--subjects", subjects, *visits, "--out", cohort, "--jobs", -1)
+    if not table.exists():
+        call("scans", cohort, "--rescans", "--out", folder / "all.tsv")
+        scans = pd.read_csv(folder / "all.tsv", sep="\t", dtype=str, keep_default_na=False)
+        people = pd.read_csv(cohort / "participants.tsv", sep="\t", dtype=str)["participant_id"]
+        part = read_split(brain / "split.tsv").reindex(bare(people)).fillna("test")
+        write_split(split, part.set_axis(people), "that of the models, and everybody else for test")
+        first = scans["session_id"].str.startswith(FIRST) | scans["participant_id"].isin(people[:followed])
+        scans[first].to_csv(table, sep="\t", index=False)
+    geometry = ("--size", 32, 32, 32, "--spacing", 6, "--window", 0, 1000, "--align", 12)
+    call("prepare", table, "--out", folder / "prepared", *geometry, "--jobs", -1)
+
+
+def write_people(folder: Path) -> None:
+    """Write covariates, and true volumes of the people that no model was trained on, at their first scan."""
+    truth = read_table(folder / "cohort" / "truth.tsv").drop_duplicates("participant_id")
+    truth.insert(0, "IID", bare(truth["participant_id"]))
+    part = read_split(folder / "split.tsv").reindex(truth["IID"]).to_numpy()
+    truth = truth[["IID", "age", "male", "site", *VOLUMES]].astype(dict.fromkeys(["age", *VOLUMES], float))
+    age = truth["age"] - truth["age"].mean()
+    covariates = truth[["IID", "male"]].assign(age=age, age2=age**2, site="site " + truth["site"].astype(str))
+    covariates.to_csv(folder / "covariates.tsv", sep="\t", index=False)
+    truth.loc[part != "train", ["IID", *VOLUMES]].to_csv(folder / "volumes.tsv", sep="\t", index=False)
+
+
+def scan_genome(folder: Path, runs: pd.DataFrame) -> dict[str, list[Path]]:
+    """Scan the genome for the latents of every model and for the true volumes; return the studies by method."""
+    common = ("--bed", folder / "cohort" / "genotypes" / "cohort.bed", "--covariates", folder / "covariates.tsv")
+    ceiling = folder / "gwas" / "true_volumes"
+    call("gwas", *common, "--phenotypes", folder / "volumes.tsv", "--out", ceiling, *planted(folder))
+    studies = {TRUTH: [ceiling]}
+    for run in runs.itertuples():
+        out = folder / "gwas" / str(run.name)
+        model = ("--checkpoint", run.checkpoint, *data(folder), "--against", ceiling)
+        call("gwas", *common, *model, "--out", out, *planted(folder))
+        studies.setdefault(str(run.method), []).append(out)
+    return studies
+
+
+def planted(folder: Path) -> tuple[object, ...]:
+    """Say which variants act."""
+    return ("--planted", folder / "cohort" / "truth_snps.tsv")
+
+
+def data(folder: Path) -> tuple[str, ...]:
+    """Say which scans are to be encoded."""
+    files = {"root": "prepared", "split_file": "split.tsv", "truth": "cohort/truth.tsv"}
+    return tuple(f"--data.{key}={folder / name}" for key, name in files.items())
+
+
+def predict(folder: Path, runs: pd.DataFrame) -> None:
+    """Predict scores from the latents of Ada-GVAE, with the baseline beside them."""
+    ours, theirs = (runs["checkpoint"][runs["method"] == method] for method in (METHODS[-1], METHODS[0]))
+    call("predict-scores", *ours, "--baseline", *theirs, *data(folder), "--out", folder / "clinic")
+
+
+def keep(folder: Path, studies: dict[str, list[Path]], results: Path) -> None:
+    """Copy tables, words and pictures, but no scans, genotypes or p of all variants."""
+    for paths in studies.values():
+        for path in (each / name for each in paths for name in (*KEPT_GENOME, "miami.png")):
+            if path.exists() and (path.suffix != ".png" or path.parent == paths[0]):
+                _copy(path, results / "genome" / path.relative_to(folder / "gwas"))
+    for path in [*(folder / "gwas").glob("found.*"), folder / "split.tsv"]:
+        _copy(path, results / "genome" / path.name)
+    for path in (folder / "clinic").glob("*"):
+        if path.suffix in {".png", ".tsv", ".html"}:
+            _copy(path, results / "clinic" / path.name)
+
+
+def _copy(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Do what is missing, and say where the results are."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--brain", type=Path, default=Path("runs/brain"), help="of make brain (default: %(default)s)")
+    parser.add_argument("--subjects", type=int, default=1500, help="people of the cohort (default: %(default)s)")
+    parser.add_argument("--followed", type=int, default=150, help="first people, all scans (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/downstream"), help="(default: %(default)s)")
+    parser.add_argument("--results", type=Path, help="copy tables, words and pictures there")
+    given = parser.parse_args(args)
+    folder: Path = given.out
+    if not (given.brain / "methods" / "results.tsv").exists():
+        parser.error(f"{given.brain} has no models: run make brain first, or give --brain")
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = finished(given.brain / "methods")
+    make_data(folder, given.brain, given.subjects, given.followed)
+    write_people(folder)
+    studies = scan_genome(folder, runs)
+    table = found_by_factor(studies, folder / "cohort" / "truth_snps.tsv")
+    table.to_csv(folder / "gwas" / "found.tsv", sep="\t", index=False, float_format="%.6g")
+    draw_found(table).savefig(folder / "gwas" / "found.png", dpi=120)
+    print(loudest(table))
+    predict(folder, runs)
+    if given.results:
+        keep(folder, studies, given.results)
+    print(f"The genome: {folder / 'gwas'}. Dementia scores: {folder / 'clinic' / 'report.html'}")
+
+
+if __name__ == "__main__":
+    main()
