@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare test lint types bench zoo calibration brain sweep wandb-sweep sync kills slurm docs clean
+.PHONY: help install train compare test lint types bench zoo calibration brain downstream sweep wandb-sweep sync kills slurm docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -41,11 +41,12 @@ types: install  ## mypy --strict
 test: lint types  ## all gates: lint, types, layers, tests with coverage
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal --cov --cov-report=term $(ARGS)
 
-bench: install  ## training against a bare PyTorch loop, scores against scikit-learn run the reference's way, masks, brain scans
+bench: install  ## training against a bare PyTorch loop, scores against scikit-learn run the reference's way, masks, brain scans, genomes
 	$(BIN)/python -m benchmarks.training $(ARGS)
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.sparsity
 	$(BIN)/python -m benchmarks.brain
+	$(BIN)/python -m benchmarks.association
 
 zoo: install  ## every variant at an equal budget on small sprites, 3 seeds each: about an hour on two cores
 	$(BIN)/python -m benchmarks.zoo $(ARGS)
@@ -55,6 +56,9 @@ calibration: install  ## which scores see a rotation: docs/calibration.md
 
 brain: install  ## brain scans from nothing to latents, traversals and counterfactuals: about 30 minutes on two cores
 	$(BIN)/python -m benchmarks.brain_study $(ARGS)
+
+downstream: brain  ## dementia scores and genome-wide associations of those latents in 1,350 more people: about an hour more
+	$(BIN)/python -m benchmarks.downstream_study $(ARGS)
 
 sweep: install  ## run a sweep on this machine, or go on with it (SWEEP=sweeps/sprites_beta.yaml, ARGS="--parallel 2")
 	$(BIN)/disentangle-pl sweep $(SWEEP) $(ARGS)
