@@ -50,18 +50,21 @@ def gwas(args: Sequence[str]) -> None:
         given.multivariate,
         given.seed,
         given.build,
+        given.permutations,
+        given.loco,
     )
     clumping = Clumping(given.clump_r2, given.clump_kb * 1000)
     clumping.check()
     phenotyped = _from_files(given) if given.checkpoint is None else _from_model(given, parser)
+    planted, said = _planted(given)
     told = Told(
         clumping,
-        given.planted,
+        planted,
         given.export,
         given.trait,
         given.plots,
         given.against,
-        phenotyped.remarks,
+        [*phenotyped.remarks, *said],
         given.scripts,
     )
     associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
@@ -80,6 +83,9 @@ def _what(parser: VerbParser) -> None:
     parser.add_argument(
         "--covariates", type=Path | None, help="FID, IID and numbers or texts (of --checkpoint: age, sex, site, ICV)"
     )
+    parser.add_argument(
+        "--loco", type=Path | None, help="step1_pred.list of regenie: take off what other chromosomes predict"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the study, new or of an earlier call")
     parser.add_argument("--maf", type=float, default=0.01, help="least frequency of the rarer allele")
     parser.add_argument("--geno", type=float, default=0.05, help="largest share of missing calls")
@@ -96,10 +102,15 @@ def _how(parser: VerbParser) -> None:
     parser.add_argument("--block", type=int, default=2000, help="variants in memory at a time")
     parser.add_argument("--shard", type=str, default="1/1", help="do this share i/n of the blocks only")
     parser.add_argument("--merge", type=bool, default=False, help="put the blocks of all shards together, and report")
+    parser.add_argument(
+        "--permutations", type=int | None, help="of the people of every block, for the control (default: by its cost)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the permutations")
     parser.add_argument("--clump-r2", type=float, default=0.1, help="r2 from which a variant belongs to a lead variant")
     parser.add_argument("--clump-kb", type=int, default=250, help="and its largest distance in 1,000 base pairs")
-    parser.add_argument("--planted", type=Path | None, help="truth_snps.tsv of a simulated cohort: were they found?")
+    parser.add_argument(
+        "--planted", type=Path | None, help="truth_snps.tsv of a simulated cohort (default: the one beside)"
+    )
     parser.add_argument("--against", type=Path | None, help="another finished study, drawn mirrored (miami.png)")
     parser.add_argument(
         "--export", nargs="+", type=Literal["glm", "regenie", "ssf"], default=[], help="text files a phenotype"
@@ -107,6 +118,14 @@ def _how(parser: VerbParser) -> None:
     parser.add_argument("--scripts", type=bool, default=False, help="write tables and scripts for plink2 and regenie")
     parser.add_argument("--trait", type=str, default="latent of a brain model", help="for the metadata of ssf")
     parser.add_argument("--plots", type=bool, default=True, help="draw pictures")
+
+
+def _planted(given: Any) -> tuple[Path | None, list[str]]:
+    """Find what was planted in a simulated cohort, whose genotypes lie in a folder of their own within it."""
+    beside = {Path(bed).absolute().parent.parent / "truth_snps.tsv" for bed in given.bed}
+    if given.planted or len(beside) > 1 or not next(iter(beside)).is_file():
+        return given.planted, []
+    return next(iter(beside)), [f"planted effects are those of {next(iter(beside))}, which lies beside the genotypes"]
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -10,14 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from disentangle_pl.genetics.clumping import Clumping, clump
+from disentangle_pl.genetics.control import Control, control_of, control_table, total
 from disentangle_pl.genetics.genotypes import Genotypes
 from disentangle_pl.genetics.multivariate import Nulls, fit_nulls, min_log10_p, most_log10_p
-from disentangle_pl.genetics.results import PLACE, TableFile
+from disentangle_pl.genetics.results import PLACE, TableFile, write_whole
 from disentangle_pl.genetics.significance import Histogram
 from disentangle_pl.metrics.score import Values
 
-ASSOCIATIONS, TOGETHER = "associations.parquet", "together.parquet"
-SUGGESTIVE = 5.0
+ASSOCIATIONS, TOGETHER, CONTROL = "associations.parquet", "together.parquet", "control.parquet"
+SUGGESTIVE = 1e-5
 VARIANT = list(PLACE)
 
 
@@ -26,7 +27,7 @@ class Counted(NamedTuple):
 
     Attributes:
         histogram: Of all p.
-        hits: Rows of the table with p up to 1e-5.
+        hits: Rows of the table with p up to the one asked for.
         planted: Rows of the variants asked for.
     """
 
@@ -73,6 +74,19 @@ def join_together(out: Path, blocks: Sequence[int], permuted: bool) -> Nulls | N
     return nulls
 
 
+def join_control(out: Path, blocks: Sequence[int]) -> tuple[list[str], Control] | None:
+    """Write the counts of permuted tests, summed over the blocks; return what they are of, and them; None without."""
+    path = out / CONTROL
+    parts = [out / "blocks" / f"{number}.control.parquet" for number in blocks] if not path.exists() else [path]
+    if not parts or not parts[0].exists():
+        return None
+    of = pq.read_table(parts[0])["tests_of"].to_pylist()
+    control = total([control_of(pq.read_table(part)) for part in parts])
+    if not path.exists():
+        write_whole(control_table(control, of), path)
+    return of, control
+
+
 def _with_nulls(table: pa.Table, nulls: Nulls | None) -> pa.Table:
     if nulls is None:
         return table
@@ -95,20 +109,21 @@ def parts_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Ta
             yield file.read_row_group(group, columns=columns)
 
 
-def count(path: Path, phenotypes: int, wanted: Sequence[str]) -> Counted:
+def count(path: Path, phenotypes: int, wanted: Sequence[str], largest: float) -> Counted:
     """Go once over all tests.
 
     Args:
         path: The table of all fits.
         phenotypes: K.
         wanted: Identifiers of variants whose rows are kept.
+        largest: p of a hit.
     """
     histogram, hits, planted = Histogram(phenotypes), [], []
     names = pa.array(list(wanted), pa.string())
     for table in parts_of(path):
         log10_p = column_of(table, "neg_log10_p")
         histogram.add(log10_p.reshape(-1, phenotypes))
-        hits.append(table.filter(pa.array(log10_p >= SUGGESTIVE)).to_pandas())
+        hits.append(table.filter(pa.array(log10_p >= -np.log10(largest))).to_pandas())
         if len(names):
             mine = np.isin(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), list(wanted))
             planted.append(table.filter(pa.array(mine)).to_pandas())
@@ -121,10 +136,11 @@ def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(whole, ignore_index=True) if whole else pd.DataFrame()
 
 
-def best_of_together(path: Path) -> pd.DataFrame:
-    """Return the rows of the table of tests together with an F-test's p up to 1e-5."""
+def best_of_together(path: Path, largest: float) -> pd.DataFrame:
+    """Return the rows of the table of tests together with an F-test's p up to the largest."""
     kept = [
-        each.filter(pa.array(column_of(each, "f_neg_log10_p") >= SUGGESTIVE)).to_pandas() for each in parts_of(path)
+        each.filter(pa.array(column_of(each, "f_neg_log10_p") >= -np.log10(largest))).to_pandas()
+        for each in parts_of(path)
     ]
     return _stacked(kept)
 
