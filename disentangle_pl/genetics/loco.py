@@ -9,6 +9,7 @@ Source: Mbatchou et al. 2021, Nature Genetics 53:1097, Methods; https://rgcgithu
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def read_loco(path: Path) -> pd.DataFrame:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
             head, *rows = [line.split() for line in file]
         values = [[np.nan if cell == "NA" else float(cell) for cell in row[1:]] for row in rows]
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(f"{path} cannot be read as predictions ({error}): give a .loco file of regenie") from error
     if head[:1] != [HEADER] or not rows or any(len(row) != len(head) for row in rows):
         raise InputError(f"{path} has no header of {HEADER} and people, and a row a chromosome: it is no .loco file")

@@ -9,6 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from disentangle_pl.brain.tables import listing
+from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping, clump
 from disentangle_pl.genetics.control import Control, control_of, control_table, total
 from disentangle_pl.genetics.genotypes import Genotypes
@@ -181,12 +183,23 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
 
 
 def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndarray]]:
-    """Find fileset and column of variants; the first where one is there twice."""
-    wanted = pd.MultiIndex.from_frame(best[VARIANT])
-    places: list[tuple[int, np.ndarray]] = [(0, np.zeros(1, np.int64))] * len(best)
+    """Find fileset and column of variants, whichever allele is counted; the first where one is there twice."""
+    wanted = _either_way(best)
+    places: list[tuple[int, np.ndarray] | None] = [None] * len(best)
     for i, each in reversed(list(enumerate(genotypes.filesets))):
-        mine = each.variants[each.variants["id"].isin(best["id"])].drop_duplicates(VARIANT)
-        rows = pd.MultiIndex.from_frame(mine[VARIANT]).get_indexer(wanted)
+        mine = _either_way(each.variants[each.variants["id"].isin(best["id"])])
+        mine = mine[~mine.duplicated()]
+        rows = pd.MultiIndex.from_frame(mine).get_indexer(pd.MultiIndex.from_frame(wanted))
         for k in np.flatnonzero(rows >= 0):
             places[k] = i, np.array([mine.index[rows[k]]])
-    return places
+    missing = [name for name, place in zip(best["id"], places, strict=True) if place is None]
+    if missing:
+        raise InputError(
+            f"the genotypes have no {listing(missing, 3)} with the alleles that were tested: give their --bed"
+        )
+    return [place for place in places if place is not None]
+
+
+def _either_way(variants: pd.DataFrame) -> pd.DataFrame:
+    alleles = np.sort(variants[["a1", "other"]].to_numpy(str), axis=1)
+    return variants[["chromosome", "position", "id"]].assign(one=alleles[:, 0], two=alleles[:, 1])

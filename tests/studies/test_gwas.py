@@ -22,7 +22,7 @@ from disentangle_pl.studies.gwas_findings import Found
 from disentangle_pl.studies.gwas_report import Told
 from tests.command_line import refused
 from tests.command_line import run as command
-from tests.genetics.made import Made, make, names, write
+from tests.genetics.made import Made, make, write, write_study
 
 PEOPLE, VARIANTS = 150, 60
 OPEN = Limits(maf=0, geno=1, hwe=0)
@@ -39,13 +39,7 @@ def made() -> Made:
 @pytest.fixture(scope="module")
 def files(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("genome")
-    write(folder / "chr1", made.calls[:40], 1)
-    write(folder / "chr2", made.calls[40:], 2, 41)
-    for name, values in (("z", made.phenotypes), ("c", made.covariates)):
-        table = pd.DataFrame(values, columns=[f"{name}{k}" for k in range(3)])
-        table.insert(0, "IID", names(PEOPLE))
-        table.insert(0, "FID", names(PEOPLE))
-        table[::-1].to_csv(folder / f"{name}.txt", sep=" ", index=False, float_format="%.17g")
+    write_study(folder, made)
     return folder
 
 
