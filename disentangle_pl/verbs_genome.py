@@ -162,5 +162,5 @@ def _from_model(given: Any, parser: VerbParser) -> Phenotyped:
         raise InputError("the run of the checkpoint has no config.yaml beside it: give --data or --config")
     made: Any = parser.instantiate_classes(given)
     codes = Codes(given.checkpoint, given.summary, given.with_training)
-    found = phenotypes_of(codes, made.data)
+    found = phenotypes_of(codes, made.data, given.out)
     return found._replace(covariates=read_people(given.covariates)) if given.covariates else found
