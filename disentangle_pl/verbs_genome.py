@@ -13,6 +13,7 @@ from disentangle_pl.genetics.phenotypes import Summary
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_codes import Codes, Phenotyped, phenotypes_of
 from disentangle_pl.studies.gwas_report import Told
+from disentangle_pl.studies.gwas_results import associated
 from disentangle_pl.verb_parser import VerbParser, data_of_run, verb_parser
 
 
@@ -24,6 +25,8 @@ def gwas(args: Sequence[str]) -> None:
         disentangle-pl gwas --bed chr{chr}.bed --phenotypes z.txt --covariates c.txt --out study --shard 3/22
         disentangle-pl gwas --bed chr{chr}.bed --phenotypes z.txt --covariates c.txt --out study --merge=true
         disentangle-pl gwas --bed cohort.bed --checkpoint runs/ada/checkpoints/last.ckpt --out study --export regenie
+        disentangle-pl gwas --bed cohort.bed --phenotypes z.txt --covariates c.txt --loco step1_pred.list --out study
+        disentangle-pl gwas --bed cohort.bed --results plink2.z0.glm.linear plink2.z1.glm.linear --out study
     """
     does = (
         "Least squares of all phenotypes on all variants at once, exact where calls are missing, and tests of all "
@@ -38,8 +41,11 @@ def gwas(args: Sequence[str]) -> None:
     parser.add_subclass_arguments(ImageData, "data", required=False, help="scans of --checkpoint (default: the run's)")
     spaced = [part for arg in args for part in (arg.split("=", 1) if arg.startswith("--checkpoint=") else [arg])]
     given = parser.parse_args([*data_of_run(spaced), *args])
-    if (given.phenotypes is None) == (given.checkpoint is None):
-        raise InputError("give gwas either --phenotypes FILE or --checkpoint FILE, not both")
+    if sum(bool(each) for each in (given.phenotypes, given.checkpoint, given.results)) != 1:
+        raise InputError("give gwas one of --phenotypes FILE, --checkpoint FILE and --results FILES, not more")
+    if given.results:
+        _of_others(given)
+        return
     plan = Plan(
         tuple(given.bed),
         Limits(given.maf, given.geno, given.hwe),
@@ -50,20 +56,11 @@ def gwas(args: Sequence[str]) -> None:
         given.multivariate,
         given.seed,
         given.build,
+        given.permutations,
+        given.loco,
     )
-    clumping = Clumping(given.clump_r2, given.clump_kb * 1000)
-    clumping.check()
     phenotyped = _from_files(given) if given.checkpoint is None else _from_model(given, parser)
-    told = Told(
-        clumping,
-        given.planted,
-        given.export,
-        given.trait,
-        given.plots,
-        given.against,
-        phenotyped.remarks,
-        given.scripts,
-    )
+    told = _told(given, phenotyped.remarks)
     associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
 
 
@@ -73,12 +70,18 @@ def _what(parser: VerbParser) -> None:
     )
     parser.add_argument("--phenotypes", type=Path | None, help="a table of FID, IID and a column a phenotype")
     parser.add_argument("--checkpoint", type=Path | None, help="instead: the latents of a model of brain scans")
+    parser.add_argument(
+        "--results", nargs="+", type=Path, default=[], help="instead: .glm.linear or .regenie[.gz], one a phenotype"
+    )
     parser.add_argument("--summary", type=Summary, default="baseline", help="with --checkpoint: one value a person")
     parser.add_argument(
         "--with-training", type=bool, default=False, help="with --checkpoint: also the people it was trained on"
     )
     parser.add_argument(
         "--covariates", type=Path | None, help="FID, IID and numbers or texts (of --checkpoint: age, sex, site, ICV)"
+    )
+    parser.add_argument(
+        "--loco", type=Path | None, help="step1_pred.list of regenie: take off what other chromosomes predict"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the study, new or of an earlier call")
     parser.add_argument("--maf", type=float, default=0.01, help="least frequency of the rarer allele")
@@ -96,10 +99,15 @@ def _how(parser: VerbParser) -> None:
     parser.add_argument("--block", type=int, default=2000, help="variants in memory at a time")
     parser.add_argument("--shard", type=str, default="1/1", help="do this share i/n of the blocks only")
     parser.add_argument("--merge", type=bool, default=False, help="put the blocks of all shards together, and report")
+    parser.add_argument(
+        "--permutations", type=int | None, help="of the people of every block, for the control (default: by its cost)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the permutations")
     parser.add_argument("--clump-r2", type=float, default=0.1, help="r2 from which a variant belongs to a lead variant")
     parser.add_argument("--clump-kb", type=int, default=250, help="and its largest distance in 1,000 base pairs")
-    parser.add_argument("--planted", type=Path | None, help="truth_snps.tsv of a simulated cohort: were they found?")
+    parser.add_argument(
+        "--planted", type=Path | None, help="truth_snps.tsv of a simulated cohort (default: the one beside)"
+    )
     parser.add_argument("--against", type=Path | None, help="another finished study, drawn mirrored (miami.png)")
     parser.add_argument(
         "--export", nargs="+", type=Literal["glm", "regenie", "ssf"], default=[], help="text files a phenotype"
@@ -107,6 +115,30 @@ def _how(parser: VerbParser) -> None:
     parser.add_argument("--scripts", type=bool, default=False, help="write tables and scripts for plink2 and regenie")
     parser.add_argument("--trait", type=str, default="latent of a brain model", help="for the metadata of ssf")
     parser.add_argument("--plots", type=bool, default=True, help="draw pictures")
+
+
+def _told(given: Any, remarks: Sequence[str]) -> Told:
+    clumping = Clumping(given.clump_r2, given.clump_kb * 1000)
+    clumping.check()
+    planted, said = _planted(given)
+    pictures = given.plots, given.against
+    return Told(clumping, planted, given.export, given.trait, *pictures, [*remarks, *said], given.scripts)
+
+
+def _of_others(given: Any) -> None:
+    useless = {"covariates": given.covariates, "loco": given.loco, "merge": given.merge, "scripts": given.scripts}
+    idle = [f"--{name}" for name, value in useless.items() if value]
+    if idle:
+        raise InputError(f"--results are of tests that are made: {idle[0]} is of no use with them, leave it out")
+    associated(given.bed, given.results, given.out, _told(given, []), given.build)
+
+
+def _planted(given: Any) -> tuple[Path | None, list[str]]:
+    """Find what was planted in a simulated cohort, whose genotypes lie in a folder of their own within it."""
+    beside = {Path(bed).absolute().parent.parent / "truth_snps.tsv" for bed in given.bed}
+    if given.planted or len(beside) > 1 or not next(iter(beside)).is_file():
+        return given.planted, []
+    return next(iter(beside)), [f"planted effects are those of {next(iter(beside))}, which lies beside the genotypes"]
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -130,5 +162,5 @@ def _from_model(given: Any, parser: VerbParser) -> Phenotyped:
         raise InputError("the run of the checkpoint has no config.yaml beside it: give --data or --config")
     made: Any = parser.instantiate_classes(given)
     codes = Codes(given.checkpoint, given.summary, given.with_training)
-    found = phenotypes_of(codes, made.data)
+    found = phenotypes_of(codes, made.data, given.out)
     return found._replace(covariates=read_people(given.covariates)) if given.covariates else found

@@ -170,6 +170,9 @@ class Scan:
         names: Of the phenotypes.
         covariate_names: Of the covariates.
 
+    Attributes:
+        scale: (K,) standard deviations of the residual phenotypes.
+
     Raises:
         InputError: As `Panel`.
     """
@@ -180,12 +183,14 @@ class Scan:
         known = ~np.isnan(phenotypes)
         patterns, group = np.unique(known, axis=1, return_inverse=True)
         self.count = phenotypes.shape[1]
+        self.scale: Values = np.empty(self.count)
         self.parts: list[tuple[Rows, Rows, Panel]] = []
         for i, pattern in enumerate(patterns.T):
             rows, columns = np.flatnonzero(pattern), np.flatnonzero(group == i)
             mine = [names[int(column)] for column in columns]
             panel = Panel(phenotypes[np.ix_(rows, columns)], covariates[rows], mine, covariate_names)
             self.parts.append((rows, columns, panel))
+            self.scale[columns] = panel.scale
 
     def __call__(self, calls: Calls) -> Associations:
         """Fit calls (m, N) of all people."""

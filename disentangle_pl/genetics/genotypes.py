@@ -128,8 +128,8 @@ class Genotypes:
         return first_fault([*told, *poor_calls(block.calls, limits)])
 
 
-def spans(filesets: Sequence[Fileset], size: int) -> list[Span]:
-    """Cut the variants of filesets into blocks of at most `size`.
+def spans(filesets: Sequence[Fileset], size: int, by_chromosome: bool = False) -> list[Span]:
+    """Cut the variants of filesets into blocks of at most `size`; also where the chromosome changes, if asked for.
 
     Raises:
         InputError: If the size is below 1.
@@ -137,10 +137,18 @@ def spans(filesets: Sequence[Fileset], size: int) -> list[Span]:
     if size < 1:
         raise InputError(f"a block of {size} variants is none: give --block at least 1")
     return [
-        Span(i, start, min(start + size, len(each.variants)))
+        Span(i, start, min(start + size, stop))
         for i, each in enumerate(filesets)
-        for start in range(0, len(each.variants), size)
+        for first, stop in _runs(each.variants["chromosome"], by_chromosome)
+        for start in range(first, stop, size)
     ]
+
+
+def _runs(chromosome: pd.Series, apart: bool) -> list[tuple[int, int]]:
+    """Return where runs of one chromosome begin and end, or all of them together."""
+    cells = chromosome.to_numpy()
+    changes = (np.flatnonzero(cells[1:] != cells[:-1]) + 1).tolist() if apart else []
+    return list(zip([0, *changes], [*changes, len(cells)], strict=True))
 
 
 def common_people(filesets: Sequence[Fileset]) -> pd.DataFrame:

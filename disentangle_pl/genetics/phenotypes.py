@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.growth import slopes_of_people
 from disentangle_pl.metrics.reliability import People
 from disentangle_pl.metrics.score import Values
 
-Summary = Literal["baseline", "mean", "slope"]
+Summary = Literal["baseline", "mean", "slope", "blup"]
 BLOM = 3 / 8
 
 
@@ -36,8 +37,8 @@ def one_value(values: Values, people: People, years: Values, summary: Summary) -
         people: (N,) a number of the person of every scan.
         years: (N,) time of the scan, NaN where unknown.
         summary: `baseline` is the scan of the earliest known time (the first one if none is known), `mean` that over
-            all scans, `slope` the least-squares change a year of the person's own scans; people without two times have
-            none.
+            all scans, `slope` the least-squares change a year of the person's own scans, `blup` the one that a mixed
+            model of everybody's scans predicts (see `slopes_of_people`); people without two times have neither.
 
     Returns:
         The numbers of the people (P,), sorted, and their values (P, K), NaN where there is none.
@@ -46,10 +47,15 @@ def one_value(values: Values, people: People, years: Values, summary: Summary) -
         InputError: If a slope is asked for and nobody has two scans at different times.
     """
     who = np.unique(people).astype(np.int64)
-    how: dict[Summary, Callable[[Values, Values], Values]] = {"baseline": _first, "mean": _mean, "slope": _slope}
-    made = np.stack([how[summary](values[people == person], years[people == person]) for person in who])
+    how: dict[Summary, Callable[[Values, Values], Values]] = {"baseline": _first, "mean": _mean}
+    own = how.get(summary, _slope)
+    made = np.stack([own(values[people == person], years[people == person]) for person in who])
     if np.isnan(made).all():
-        raise InputError("nobody has two scans at different known times: ask for baseline or mean, not slope")
+        raise InputError(f"nobody has two scans at different known times: ask for baseline or mean, not {summary}")
+    if summary == "blup":
+        known = ~np.isnan(years)
+        some, slopes = slopes_of_people(values[known], people[known], years[known])
+        made[np.isin(who, some)] = np.where(np.isnan(made[np.isin(who, some)]), np.nan, slopes)
     return who, made
 
 

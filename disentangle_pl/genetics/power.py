@@ -63,9 +63,31 @@ def read_planted(path: Path) -> pd.DataFrame:
     return planted
 
 
-def expected_finds(planted: pd.DataFrame, people: int, level: float) -> pd.DataFrame:
-    """Add `explained`, and the `power` of a phenotype that is the factor itself and nothing else."""
+def expected_finds(planted: pd.DataFrame, people: int, levels: dict[str, float]) -> pd.DataFrame:
+    """Add `explained`, and the power of a phenotype that is the factor itself, in a column `power_*` a threshold.
+
+    Args:
+        planted: Of `read_planted`.
+        people: Less the covariates.
+        levels: Thresholds by name.
+    """
     frequency = planted["frequency"].to_numpy(np.float64)
     explained = 2 * frequency * (1 - frequency) * planted["effect"].to_numpy(np.float64) ** 2
     explained = np.minimum(explained, 0.99)
-    return planted.assign(explained=explained, power=power(people, explained, level))
+    chances = {f"power_{name}": power(people, explained, level) for name, level in levels.items()}
+    return planted.assign(explained=explained, **chances)
+
+
+def planted_by_factor(planted: pd.DataFrame, levels: dict[str, float]) -> pd.DataFrame:
+    """Sum up a row a factor: variants `planted` and `tested`, and `expected_*` and `found_*` of them a threshold.
+
+    Args:
+        planted: Of `expected_finds`, with neg_log10_p: the largest over the phenotypes, NaN where not tested.
+        levels: Thresholds by name.
+    """
+    tested = planted["neg_log10_p"].notna()
+    columns = {"planted": np.ones(len(planted), dtype=np.int64), "tested": tested.astype("int64")}
+    for name, level in levels.items():
+        columns[f"expected_{name}"] = planted[f"power_{name}"].where(tested, 0.0)
+        columns[f"found_{name}"] = (planted["neg_log10_p"] >= -np.log10(level)).astype("int64")
+    return pd.DataFrame(columns).groupby(planted["factor"], sort=True).sum().reset_index()

@@ -6,7 +6,7 @@ Source: Mbatchou et al. 2021, Nature Genetics 53:1097, for the two steps.
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +21,7 @@ HEAD = "#!/bin/sh\nset -e\n"
 def write_scripts(
     folder: Path,
     people: pd.DataFrame,
-    tables: dict[str, tuple[Sequence[str], Values]],
+    tables: Mapping[str, tuple[Sequence[str], Values]],
     beds: Sequence[Path],
     limits: Limits,
 ) -> None:

@@ -9,6 +9,7 @@ from scipy import stats
 from disentangle_pl.metrics.score import Values
 
 GENOME_WIDE = 5e-8
+LEVEL = 0.05
 STEP, LARGEST = 1e-3, 40.0
 BINS = round(LARGEST / STEP)
 MEDIAN_CHI2 = float(stats.chi2.ppf(0.5, 1))
@@ -22,6 +23,7 @@ class Thresholds(NamedTuple):
         phenotypes: Divided by the number of phenotypes (Bonferroni).
         effective: Divided by the effective number of phenotypes.
         effective_number: That number (see `effective_number`).
+        study: 5 % divided by the number of tested variants and the effective number of phenotypes (Bonferroni).
         fdr: The largest p that the false discovery rate allows over all tests, 0 if none.
     """
 
@@ -29,7 +31,8 @@ class Thresholds(NamedTuple):
     phenotypes: float
     effective: float
     effective_number: float
-    fdr: float
+    study: float
+    fdr: float = 0.0
 
 
 class Histogram:
@@ -120,7 +123,8 @@ def pairwise_correlation(values: Values) -> Values:
     return correlation
 
 
-def thresholds(correlation: Values, fdr: float) -> Thresholds:
-    """Return the thresholds for phenotypes of this correlation (K, K)."""
+def thresholds(correlation: Values, variants: int) -> Thresholds:
+    """Return the thresholds for phenotypes of this correlation (K, K) and so many tested variants; fdr is left at 0."""
     effective = effective_number(correlation)
-    return Thresholds(GENOME_WIDE, GENOME_WIDE / len(correlation), GENOME_WIDE / effective, effective, fdr)
+    alone = GENOME_WIDE / len(correlation)
+    return Thresholds(GENOME_WIDE, alone, GENOME_WIDE / effective, effective, LEVEL / max(variants, 1) / effective)

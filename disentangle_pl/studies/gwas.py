@@ -1,8 +1,9 @@
 """`disentangle-pl gwas`: all variants against all phenotypes, block by block, so that a kill loses little."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,21 @@ from rich.console import Console
 from rich.progress import track
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.genetics.association import Associations, Panel, Scan
-from disentangle_pl.genetics.filesets import Fileset, genome_build, open_filesets
-from disentangle_pl.genetics.genotypes import REASONS, Genotypes, Limits, Span, spans
-from disentangle_pl.genetics.multivariate import Omnibus, Together
+from disentangle_pl.genetics.control import permutations_of
+from disentangle_pl.genetics.filesets import Fileset, open_filesets
+from disentangle_pl.genetics.genotypes import AUTOSOMES, REASONS, Genotypes, Limits, Span, spans
+from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable
-from disentangle_pl.genetics.plink import Calls
-from disentangle_pl.genetics.results import Journal, associations_table, together_table, write_whole
-from disentangle_pl.genetics.significance import GENOME_WIDE
+from disentangle_pl.genetics.results import Journal
+from disentangle_pl.genetics.scripts import write_scripts
+from disentangle_pl.genetics.significance import pairwise_correlation
+from disentangle_pl.studies.gwas_blocks import ByChromosome, Routine, scan_block
 from disentangle_pl.studies.gwas_findings import Found
 from disentangle_pl.studies.gwas_inputs import Inputs, gather
-from disentangle_pl.studies.gwas_report import Study, Told, report
+from disentangle_pl.studies.gwas_report import Told, report
+from disentangle_pl.studies.gwas_summary import Study, Variants
 
-CONTROL = 100
-LEVELS = (0.05, 1e-3, GENOME_WIDE)
-RECIPE = 1
+RECIPE = 2
 """Counts changes of the files of blocks, so that no study is continued by another recipe."""
 
 
@@ -40,10 +41,12 @@ class Plan:
         block: Variants at a time.
         shard: This share (i, n) of the blocks, from (1, 1) for all.
         ranks: Rank-based inverse normal phenotypes.
-        permute: Permute the calls of all variants, for the nulls of MOSTest and min-P; else those of a few, as control.
+        permute: Permute the calls of all variants too, for the nulls of MOSTest and min-P.
         together: Test all phenotypes together too.
         seed: Of the permutations.
         build: Genome build, where the variants do not tell.
+        permutations: Of the people of every block, for the control; see `permutations_of`.
+        loco: List of the predictions of step 1 of regenie, see `Loco`.
 
     Raises:
         InputError: If a setting makes no sense.
@@ -58,39 +61,13 @@ class Plan:
     together: bool = True
     seed: int = 0
     build: str | None = None
+    permutations: int | None = None
+    loco: Path | None = None
 
     def __post_init__(self) -> None:
         self.limits.check()
         if not 1 <= self.shard[0] <= self.shard[1]:
             raise InputError(f"shard {self.shard[0]}/{self.shard[1]} is none: give i/n with i from 1 to n")
-
-
-class Tests:
-    """All tests of a study.
-
-    Args:
-        inputs: People, phenotypes and covariates.
-        together: Test all phenotypes together, over the people who have all.
-    """
-
-    def __init__(self, inputs: Inputs, together: bool) -> None:
-        self.scan = Scan(inputs.phenotypes, inputs.covariates, inputs.names, inputs.covariate_names)
-        self.rows = np.flatnonzero(~np.isnan(inputs.phenotypes).any(axis=1))
-        if not together:
-            self.omnibus = None
-            return
-        whole, covariates = inputs.phenotypes[self.rows], inputs.covariates[self.rows]
-        alike = len(self.scan.parts) == 1
-        self.panel = self.scan.parts[0][2] if alike else Panel(whole, covariates, inputs.names, inputs.covariate_names)
-        self.omnibus = Omnibus(self.panel)
-
-    def __call__(self, calls: Calls) -> tuple[Associations, Together | None]:
-        """Test calls (m, N)."""
-        if self.omnibus is None:
-            return self.scan(calls), None
-        products = self.panel.products(calls if len(self.rows) == calls.shape[1] else calls[:, self.rows])
-        fits = self.panel.fit(products)
-        return fits if len(self.scan.parts) == 1 else self.scan(calls), self.omnibus(products, fits)
 
 
 def associate(
@@ -115,72 +92,105 @@ def associate(
         InputError: If files, tables or settings are wrong, or blocks to merge are missing.
     """
     filesets = open_filesets(plan.beds)
-    inputs = gather(filesets, phenotypes, covariates, plan.ranks)
-    tests = Tests(inputs, plan.together)
-    settings = _settings(plan, filesets, inputs)
-    blocks = spans(filesets, plan.block)
+    loco = None if plan.loco is None else _loco(plan.loco, phenotypes, filesets)
+    inputs = gather(filesets, phenotypes, covariates, plan.ranks, loco)
+    tests = ByChromosome(inputs, plan.together, loco)
+    blocks = spans(filesets, plan.block, by_chromosome=loco is not None)
+    permutations = permutations_of(plan.permutations, len(blocks), plan.block)
+    routine = Routine(plan.limits, plan.permute, permutations, plan.seed)
+    settings = _settings(plan, routine, filesets, inputs) | {"loco": loco and loco.fingerprint()}
     with ExitStack() as stack:
         genotypes = stack.enter_context(Genotypes(filesets, inputs.people))
         if not merge:
-            stack.callback(_alone(out, plan.shard).release)
-            _scan(plan, genotypes, tests, inputs, blocks, settings, out)
+            stack.callback(alone(out, plan.shard).release)
+            _scan(plan.shard, partial(scan_block, routine, tests, genotypes), inputs.names, blocks, settings, out)
         if not merge and plan.shard[1] > 1:
             print(f"shard {plan.shard[0]}/{plan.shard[1]} is done: when all are, run the same with --merge=true")
             return None
         lines = _lines(out, settings, len(blocks))
-        build = plan.build or next(filter(None, (genome_build(each.variants) for each in filesets)), None)
-        return report(Study(out, inputs, genotypes, lines, settings, LEVELS, build), told)
+        if told.scripts:
+            _for_others(out, inputs, filesets, plan.limits)
+        remarks = [f"what other chromosomes predict is taken off, by {loco.path}"] if loco else []
+        return report(_study(out, inputs, genotypes, lines, settings, remarks), told, plan.build)
+
+
+def _loco(path: Path, phenotypes: PeopleTable, filesets: Sequence[Fileset]) -> Loco:
+    there = {name for each in filesets for name in each.variants["chromosome"].unique().tolist()}
+    return Loco(path, [str(name) for name in phenotypes.values.columns], sorted(there & AUTOSOMES, key=int))
 
 
 def _scan(
-    plan: Plan,
-    genotypes: Genotypes,
-    tests: Tests,
-    inputs: Inputs,
+    shard: tuple[int, int],
+    do: Callable[[Span, Sequence[str], Path, int], dict[str, Any]],
+    names: Sequence[str],
     blocks: Sequence[Span],
     settings: dict[str, Any],
     out: Path,
 ) -> None:
-    i, n = plan.shard
+    i, n = shard
     journal = Journal(out / f"journal-{i}-of-{n}.jsonl")
     if journal.lines:
-        _compare(journal.lines[0], settings, out)
+        compare(journal.lines[0], settings, out)
     else:
         journal.write(settings)
     done = {line["block"] for line in journal.lines[1:]}
     mine = [b for b in range(len(blocks) * (i - 1) // n, len(blocks) * i // n) if b not in done]
     (out / "blocks").mkdir(exist_ok=True)
     for number in track(mine, "scanning blocks of variants", console=Console(stderr=True), transient=True):
-        span = blocks[number]
-        block = genotypes.read(span)
-        faults = genotypes.faults(span, block, plan.limits)
-        kept = block.take(faults < 0)
-        line: dict[str, Any] = {"block": number, "variants": len(faults), "tested": len(kept.variants)}
-        line["faults"] = np.bincount(faults[faults >= 0], minlength=len(REASONS)).tolist()
-        if len(kept.variants):
-            fits, together = tests(kept.calls)
-            write_whole(associations_table(kept.variants, fits, inputs.names), out / "blocks" / f"{number}.parquet")
-            line |= {"unknown": int(np.isnan(fits.t).sum())}
-            some = len(kept.calls) if plan.permute else min(CONTROL, len(kept.calls))
-            rng = np.random.default_rng([plan.seed, number])
-            null, null_together = tests(rng.permuted(kept.calls[:some], axis=1))
-            line["control"] = [int((~np.isnan(null.p)).sum()), *(int((null.p <= level).sum()) for level in LEVELS)]
-            if together is not None:
-                table = together_table(kept.variants, together, null_together)
-                write_whole(table, out / "blocks" / f"{number}.together.parquet")
-        journal.write(line)
+        journal.write(do(blocks[number], names, out / "blocks", number))
 
 
-def _settings(plan: Plan, filesets: Sequence[Fileset], inputs: Inputs) -> dict[str, Any]:
+def _study(
+    out: Path,
+    inputs: Inputs,
+    genotypes: Genotypes,
+    lines: Sequence[dict[str, Any]],
+    settings: dict[str, Any],
+    remarks: Sequence[str],
+) -> Study:
+    left_out = np.array([line["faults"] for line in lines]).sum(axis=0).tolist()
+    variants = Variants(
+        sum(line["variants"] for line in lines),
+        sum(line["tested"] for line in lines),
+        sum(line.get("unknown", 0) for line in lines),
+        dict(zip(REASONS, left_out, strict=True)),
+    )
+    return Study(
+        out,
+        len(inputs.people),
+        inputs.names,
+        (~np.isnan(inputs.phenotypes)).sum(axis=0),
+        pairwise_correlation(inputs.phenotypes),
+        inputs.covariate_names,
+        inputs.dropped,
+        [*inputs.remarks, *remarks],
+        genotypes,
+        [line["block"] for line in lines if line["tested"]],
+        variants,
+        settings,
+    )
+
+
+def _for_others(out: Path, inputs: Inputs, filesets: Sequence[Fileset], limits: Limits) -> None:
+    tables = {
+        "phenotypes": (inputs.names, inputs.phenotypes),
+        "covariates": (inputs.covariate_names, inputs.covariates),
+    }
+    write_scripts(out / "scripts", inputs.people, tables, [each.bed for each in filesets], limits)
+
+
+def _settings(plan: Plan, routine: Routine, filesets: Sequence[Fileset], inputs: Inputs) -> dict[str, Any]:
     """Tell what makes the numbers: another value of any of these is another study."""
     told = asdict(plan)
     told = {name: told[name] for name in ("block", "ranks", "permute", "together", "seed")}
     told |= {"limits": list(plan.limits), "inputs": inputs.fingerprint(), "recipe": RECIPE}
+    told["permutations"] = routine.permutations
     told["genotypes"] = [[each.bed.name, len(each.people), len(each.variants)] for each in filesets]
     return told
 
 
-def _compare(theirs: dict[str, Any], ours: dict[str, Any], out: Path) -> None:
+def compare(theirs: dict[str, Any], ours: dict[str, Any], out: Path) -> None:
+    """Refuse to go on with a study of other settings."""
     other = [name for name in ours if theirs.get(name) != ours[name]]
     if other:
         raise InputError(
@@ -194,7 +204,7 @@ def _lines(out: Path, settings: dict[str, Any], count: int) -> list[dict[str, An
     for path in sorted(out.glob("journal-*-of-*.jsonl")):
         lines = Journal(path).lines
         if lines:
-            _compare(lines[0], settings, out)
+            compare(lines[0], settings, out)
         found |= {line["block"]: line for line in lines[1:]}
     missing = [number for number in range(count) if number not in found]
     if missing:
@@ -204,7 +214,8 @@ def _lines(out: Path, settings: dict[str, Any], count: int) -> list[dict[str, An
     return [found[number] for number in range(count)]
 
 
-def _alone(out: Path, shard: tuple[int, int]) -> FileLock:
+def alone(out: Path, shard: tuple[int, int]) -> FileLock:
+    """Lock a folder for a shard: a new one, or one of an earlier call."""
     lock = FileLock(out / f".lock-{shard[0]}-of-{shard[1]}", timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -6,15 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import PeopleTable, people_table
 from disentangle_pl.genetics.phenotypes import Summary, one_value
-from disentangle_pl.models.checkpoint import load_model
-from disentangle_pl.studies.scan_codes import ScanCodes, encode_scans
+from disentangle_pl.studies.gwas_kept import kept_codes
+from disentangle_pl.studies.scan_codes import ScanCodes
 
 HEAD_SIZE = ("icv", "etiv", "ml_icv", "intracranialvol", "head_log_scale", "scale")
 ACTIVE = 0.01
@@ -26,7 +25,7 @@ class Codes:
 
     Args:
         checkpoint: Of a model of brain scans.
-        summary: One value a person: that of the first scan, the mean, or the slope.
+        summary: One value a person: that of the first scan, the mean, or the slope, see `one_value`.
         with_training: Also take the people that the model was trained on.
     """
 
@@ -49,8 +48,8 @@ class Phenotyped(NamedTuple):
     remarks: list[str]
 
 
-def phenotypes_of(codes: Codes, data: ImageData) -> Phenotyped:
-    """Encode scans and make one value a person.
+def phenotypes_of(codes: Codes, data: ImageData, out: Path) -> Phenotyped:
+    """Encode scans, or take what is kept of them in the folder of the study, and make one value a person.
 
     A latent is active if its mean varies over the scans by more than 0.01.
 
@@ -61,8 +60,7 @@ def phenotypes_of(codes: Codes, data: ImageData) -> Phenotyped:
     """
     if not isinstance(data, LongitudinalData):
         raise InputError(f"latents of brain scans are asked for, but the data are {type(data).__name__}: give scans")
-    model = load_model(codes.checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")
-    scans = encode_scans(model, data)
+    scans = kept_codes(codes.checkpoint, data, out)
     return phenotypes_from(scans, data.known, codes.summary, codes.with_training)
 
 

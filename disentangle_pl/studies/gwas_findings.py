@@ -9,6 +9,8 @@ import pandas as pd
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.genetics.multivariate import Nulls
 from disentangle_pl.genetics.significance import Thresholds
+from disentangle_pl.studies.gwas_summary import STRICT
+from disentangle_pl.studies.gwas_tables import SUGGESTIVE
 
 SHOWN = 15
 FEW = 5000
@@ -28,6 +30,7 @@ class Found(NamedTuple):
         leads: Lead variants of single phenotypes, suggestive ones too.
         together: Lead variants of the F-test; None without.
         planted: Planted variants; None without.
+        factors: What of every factor was planted, expected and found; None without.
         nulls: Of MOSTest and min-P; None without permutations.
     """
 
@@ -37,6 +40,7 @@ class Found(NamedTuple):
     leads: pd.DataFrame
     together: pd.DataFrame | None
     planted: pd.DataFrame | None
+    factors: pd.DataFrame | None
     nulls: Nulls | None
 
 
@@ -51,13 +55,14 @@ def findings(found: Found, dropped: pd.DataFrame, remarks: Sequence[str]) -> str
     summary, levels = found.summary, found.thresholds
     lines = ["# Association of phenotypes with variants", "", *_who(summary, dropped, remarks), ""]
     lines += ["## Calibration", "", *_calibration(found), "", "## Hits", "", *_hits(found), ""]
-    lines += _table(found.leads, "neg_log10_p", ["phenotype", "a1_frequency", "beta", "se"])
+    largest = max(SUGGESTIVE, levels.study)
+    lines += _table(found.leads, "neg_log10_p", ["phenotype", "a1_frequency", "beta", "se"], largest)
     if found.together is not None:
         strong = int((found.together["f_neg_log10_p"] >= -np.log10(levels.genome_wide)).sum())
         lines += ["## All phenotypes together", "", _together(found.nulls, strong), ""]
-        lines += _table(found.together, "f_neg_log10_p", ["f", "min_p_neg_log10_p"])
-    if found.planted is not None:
-        lines += ["## Planted effects", "", _planted(found.planted, levels), ""]
+        lines += _table(found.together, "f_neg_log10_p", ["f", "min_p_neg_log10_p"], largest)
+    if found.factors is not None:
+        lines += ["## Planted effects", "", *_planted(found.factors, levels), ""]
     return "\n".join([*lines, CAUTION, ""])
 
 
@@ -87,18 +92,37 @@ def _calibration(found: Found) -> list[str]:
         f"Lambda is {inflation.median():.3f} in the middle, {inflation.min():.3f} to {inflation.max():.3f} over the "
         "phenotypes (1 without any association or confounding)."
     ]
-    if control["tests"]:
-        shares = ", ".join(f"{100 * share:.3g} % have p <= {level}" for level, share in control["shares"].items())
-        lines += ["", f"With genotypes permuted over people, of {control['tests']} tests {shares}."]
+    if control is None:
+        return lines
+    shares = ", ".join(f"{100 * share:.3g} % have p <= {level}" for level, share in control["shares"].items())
+    each = found.phenotypes["permuted_lambda"]
+    lines += [
+        "",
+        f"With genotypes permuted over people lambda is {_interval(control['lambda_all'])} over all phenotypes, "
+        f"{each.min():.3f} to {each.max():.3f} for single ones (phenotypes.tsv): the interval of 95 % takes into "
+        f"account that the tests of a permutation are correlated. Of {control['tests']} tests in {control['draws']} "
+        f"permutations {shares}.",
+    ]
+    if "lambda_f" in control:
+        lines += [
+            "",
+            f"The test of all phenotypes together has lambda {found.summary['f_lambda']:.3f}, with permuted genotypes "
+            f"{_interval(control['lambda_f'])}.",
+        ]
     return lines
 
 
+def _interval(values: Sequence[float]) -> str:
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*values)
+
+
 def _hits(found: Found) -> list[str]:
-    levels, total = found.thresholds, found.phenotypes
+    levels, total, variants = found.thresholds, found.phenotypes, found.summary["variants_tested"]
     rows = [
         ("5e-8, one phenotype", levels.genome_wide, total["hits_genome_wide"].sum()),
         (f"5e-8 / {len(total)} phenotypes", levels.phenotypes, total["hits_phenotypes"].sum()),
         (f"5e-8 / {levels.effective_number:.1f} effective phenotypes", levels.effective, total["hits_effective"].sum()),
+        (f"5 % / {variants} variants / {levels.effective_number:.1f}", levels.study, total["hits_study"].sum()),
         ("false discovery rate 5 %", levels.fdr, total["hits_fdr"].sum()),
     ]
     lines = ["| threshold | p | tests |", "|---|---|---|", *(f"| {name} | {p:.2g} | {n} |" for name, p, n in rows)]
@@ -106,22 +130,29 @@ def _hits(found: Found) -> list[str]:
         *lines,
         "",
         f"Loci at 5e-8: {found.summary['loci']['genome_wide']}; at the threshold of the effective phenotypes: "
-        f"{found.summary['loci']['effective']}.",
+        f"{found.summary['loci']['effective']}; at that of this study's own number of tests: "
+        f"{found.summary['loci']['study']}.",
     ]
 
 
-def _table(leads: pd.DataFrame, column: str, more: Sequence[str]) -> list[str]:
+def _table(leads: pd.DataFrame, column: str, more: Sequence[str], largest: float) -> list[str]:
     if leads.empty:
-        return ["No variant has p <= 1e-5.", ""]
+        return [f"No variant has p <= {largest:.2g}.", ""]
     names = ["id", "chromosome", "position", "a1", *more, column, "variants"]
     rows = [[_cell(row[name]) for name in names] for row in leads.head(SHOWN).to_dict("records")]
-    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}", *(f"| {' | '.join(row)} |" for row in rows)]
     rest = len(leads) - SHOWN
-    return [*lines, "", *([f"And {rest} more lead variants with p <= 1e-5.", ""] if rest > 0 else [])]
+    more_lines = [f"And {rest} more lead variants with p <= {largest:.2g}.", ""] if rest > 0 else []
+    return [*_markdown(names, rows), "", *more_lines]
+
+
+def _markdown(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return "n/a" if np.isnan(value) else f"{value:.4g}"
+    return str(value)
 
 
 def _together(nulls: Nulls | None, strong: int) -> str:
@@ -134,11 +165,26 @@ def _together(nulls: Nulls | None, strong: int) -> str:
     )
 
 
-def _planted(planted: pd.DataFrame, levels: Thresholds) -> str:
-    log10_p = planted["neg_log10_p"].fillna(0)
-    found = int((log10_p >= -np.log10(levels.effective)).sum())
-    expected = planted["power"].sum()
-    return (
-        f"Of {len(planted)} planted variants {found} are found at the threshold of the effective phenotypes; those "
-        f"that were the factors themselves would be expected to find {expected:.1f} (planted.tsv)."
-    )
+def _planted(factors: pd.DataFrame, levels: Thresholds) -> list[str]:
+    total = factors.drop(columns="factor").sum().to_dict() | {"factor": "all"}
+    rows = [
+        [
+            str(row["factor"]),
+            *(f"{row[name]:.0f}" for name in ("planted", "tested")),
+            *(
+                f"{row[f'{kind}_{step}']:{form}}"
+                for step in STRICT
+                for kind, form in (("expected", ".1f"), ("found", ".0f"))
+            ),
+        ]
+        for row in [*factors.to_dict("records"), total]
+    ]
+    strict, study = (f"p <= {getattr(levels, step):.2g}" for step in STRICT)
+    names = ["factor", "planted", "tested", f"expected, {strict}", "found", f"expected, {study}", "found"]
+    return [
+        *_markdown(names, rows),
+        "",
+        f"Thresholds are 5e-8 / {levels.effective_number:.1f} effective phenotypes, and 5 % by this study's own number "
+        "of tests. Expected is what as many people would find by phenotypes that are the factors themselves, from the "
+        "share of variance that a variant explains; found is by any of the phenotypes (planted.tsv).",
+    ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.filesets import Fileset
 from disentangle_pl.genetics.genotypes import common_people
+from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable, covariates_of, numbers_of, rows_of
 from disentangle_pl.genetics.phenotypes import inverse_normal
 from disentangle_pl.metrics.score import Values
@@ -46,7 +47,13 @@ class Inputs(NamedTuple):
         return told.hexdigest()
 
 
-def gather(filesets: Sequence[Fileset], phenotypes: PeopleTable, covariates: PeopleTable | None, ranks: bool) -> Inputs:
+def gather(
+    filesets: Sequence[Fileset],
+    phenotypes: PeopleTable,
+    covariates: PeopleTable | None,
+    ranks: bool,
+    loco: Loco | None = None,
+) -> Inputs:
     """Match genotyped people with their phenotypes and covariates.
 
     Args:
@@ -54,6 +61,7 @@ def gather(filesets: Sequence[Fileset], phenotypes: PeopleTable, covariates: Peo
         phenotypes: Numbers a person.
         covariates: Numbers or texts a person; None for an intercept alone.
         ranks: Replace the phenotypes of the people of the study by normal quantiles of their ranks.
+        loco: A phenotype counts as missing of people who have no prediction of it.
 
     Raises:
         InputError: If nobody is left, or a table is wrong.
@@ -64,11 +72,16 @@ def gather(filesets: Sequence[Fileset], phenotypes: PeopleTable, covariates: Peo
     rows = rows_of(people, phenotypes)
     mine = np.where((rows >= 0)[:, None], values[rows], np.nan)
     covariate_names, covariate_rows, covariate_values = _covariates(people, covariates)
-    reason = np.select(
-        [rows < 0, np.isnan(mine).all(axis=1), covariate_rows < 0, np.isnan(covariate_values).any(axis=1)],
-        ["no row of phenotypes", "all phenotypes missing", "no row of covariates", "a covariate missing"],
-        "",
-    )
+    faults = {
+        "no row of phenotypes": rows < 0,
+        "all phenotypes missing": np.isnan(mine).all(axis=1),
+        "no row of covariates": covariate_rows < 0,
+        "a covariate missing": np.isnan(covariate_values).any(axis=1),
+    }
+    if loco is not None:
+        mine = np.where(loco.known(people, names), mine, np.nan)
+        faults["no prediction (loco)"] = np.isnan(mine).all(axis=1)
+    reason = np.select(list(faults.values()), list(faults), "")
     there = reason == ""
     if not there.any():
         counts = pd.Series(reason).value_counts()

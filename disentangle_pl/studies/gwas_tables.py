@@ -9,15 +9,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from disentangle_pl.brain.tables import listing
+from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping, clump
+from disentangle_pl.genetics.control import Control, control_of, control_table, total
 from disentangle_pl.genetics.genotypes import Genotypes
 from disentangle_pl.genetics.multivariate import Nulls, fit_nulls, min_log10_p, most_log10_p
-from disentangle_pl.genetics.results import PLACE, TableFile
+from disentangle_pl.genetics.results import PLACE, TableFile, write_whole
 from disentangle_pl.genetics.significance import Histogram
 from disentangle_pl.metrics.score import Values
 
-ASSOCIATIONS, TOGETHER = "associations.parquet", "together.parquet"
-SUGGESTIVE = 5.0
+ASSOCIATIONS, TOGETHER, CONTROL = "associations.parquet", "together.parquet", "control.parquet"
+SUGGESTIVE = 1e-5
 VARIANT = list(PLACE)
 
 
@@ -26,7 +29,7 @@ class Counted(NamedTuple):
 
     Attributes:
         histogram: Of all p.
-        hits: Rows of the table with p up to 1e-5.
+        hits: Rows of the table with p up to the one asked for.
         planted: Rows of the variants asked for.
     """
 
@@ -73,6 +76,19 @@ def join_together(out: Path, blocks: Sequence[int], permuted: bool) -> Nulls | N
     return nulls
 
 
+def join_control(out: Path, blocks: Sequence[int]) -> tuple[list[str], Control] | None:
+    """Write the counts of permuted tests, summed over the blocks; return what they are of, and them; None without."""
+    path = out / CONTROL
+    parts = [out / "blocks" / f"{number}.control.parquet" for number in blocks] if not path.exists() else [path]
+    if not parts or not parts[0].exists():
+        return None
+    of = pq.read_table(parts[0])["tests_of"].to_pylist()
+    control = total([control_of(pq.read_table(part)) for part in parts])
+    if not path.exists():
+        write_whole(control_table(control, of), path)
+    return of, control
+
+
 def _with_nulls(table: pa.Table, nulls: Nulls | None) -> pa.Table:
     if nulls is None:
         return table
@@ -95,20 +111,21 @@ def parts_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Ta
             yield file.read_row_group(group, columns=columns)
 
 
-def count(path: Path, phenotypes: int, wanted: Sequence[str]) -> Counted:
+def count(path: Path, phenotypes: int, wanted: Sequence[str], largest: float) -> Counted:
     """Go once over all tests.
 
     Args:
         path: The table of all fits.
         phenotypes: K.
         wanted: Identifiers of variants whose rows are kept.
+        largest: p of a hit.
     """
     histogram, hits, planted = Histogram(phenotypes), [], []
     names = pa.array(list(wanted), pa.string())
     for table in parts_of(path):
         log10_p = column_of(table, "neg_log10_p")
         histogram.add(log10_p.reshape(-1, phenotypes))
-        hits.append(table.filter(pa.array(log10_p >= SUGGESTIVE)).to_pandas())
+        hits.append(table.filter(pa.array(log10_p >= -np.log10(largest))).to_pandas())
         if len(names):
             mine = np.isin(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), list(wanted))
             planted.append(table.filter(pa.array(mine)).to_pandas())
@@ -121,10 +138,11 @@ def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(whole, ignore_index=True) if whole else pd.DataFrame()
 
 
-def best_of_together(path: Path) -> pd.DataFrame:
-    """Return the rows of the table of tests together with an F-test's p up to 1e-5."""
+def best_of_together(path: Path, largest: float) -> pd.DataFrame:
+    """Return the rows of the table of tests together with an F-test's p up to the largest."""
     kept = [
-        each.filter(pa.array(column_of(each, "f_neg_log10_p") >= SUGGESTIVE)).to_pandas() for each in parts_of(path)
+        each.filter(pa.array(column_of(each, "f_neg_log10_p") >= -np.log10(largest))).to_pandas()
+        for each in parts_of(path)
     ]
     return _stacked(kept)
 
@@ -165,12 +183,23 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
 
 
 def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndarray]]:
-    """Find fileset and column of variants; the first where one is there twice."""
-    wanted = pd.MultiIndex.from_frame(best[VARIANT])
-    places: list[tuple[int, np.ndarray]] = [(0, np.zeros(1, np.int64))] * len(best)
+    """Find fileset and column of variants, whichever allele is counted; the first where one is there twice."""
+    wanted = _either_way(best)
+    places: list[tuple[int, np.ndarray] | None] = [None] * len(best)
     for i, each in reversed(list(enumerate(genotypes.filesets))):
-        mine = each.variants[each.variants["id"].isin(best["id"])].drop_duplicates(VARIANT)
-        rows = pd.MultiIndex.from_frame(mine[VARIANT]).get_indexer(wanted)
+        mine = _either_way(each.variants[each.variants["id"].isin(best["id"])])
+        mine = mine[~mine.duplicated()]
+        rows = pd.MultiIndex.from_frame(mine).get_indexer(pd.MultiIndex.from_frame(wanted))
         for k in np.flatnonzero(rows >= 0):
             places[k] = i, np.array([mine.index[rows[k]]])
-    return places
+    missing = [name for name, place in zip(best["id"], places, strict=True) if place is None]
+    if missing:
+        raise InputError(
+            f"the genotypes have no {listing(missing, 3)} with the alleles that were tested: give their --bed"
+        )
+    return [place for place in places if place is not None]
+
+
+def _either_way(variants: pd.DataFrame) -> pd.DataFrame:
+    alleles = np.sort(variants[["a1", "other"]].to_numpy(str), axis=1)
+    return variants[["chromosome", "position", "id"]].assign(one=alleles[:, 0], two=alleles[:, 1])

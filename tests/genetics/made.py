@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from disentangle_pl.genetics.plink import Calls, Row, write_plink
@@ -46,3 +47,15 @@ def write(prefix: Path, calls: Calls, chromosome: int = 1, first: int = 1) -> Pa
     male = [i % 2 == 0 for i in range(calls.shape[1])]
     write_plink(prefix, names(calls.shape[1]), male, rows(len(calls), chromosome, first), iter(calls))
     return prefix.with_suffix(".bed")
+
+
+def write_study(folder: Path, drawn: Made, first: int = 40) -> None:
+    """Write chr1 with the first variants, chr2 with the others, z.txt with phenotypes z0, z1, ... and c.txt."""
+    people = names(len(drawn.phenotypes))
+    write(folder / "chr1", drawn.calls[:first], 1)
+    write(folder / "chr2", drawn.calls[first:], 2, first + 1)
+    for name, values in (("z", drawn.phenotypes), ("c", drawn.covariates)):
+        table = pd.DataFrame(values, columns=[f"{name}{k}" for k in range(values.shape[1])])
+        table.insert(0, "IID", people)
+        table.insert(0, "FID", people)
+        table[::-1].to_csv(folder / f"{name}.txt", sep=" ", index=False, float_format="%.17g")

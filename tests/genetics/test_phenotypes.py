@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.growth import slopes_of_people
 from disentangle_pl.genetics.phenotypes import Summary, inverse_normal, one_value
 
 
@@ -33,3 +34,18 @@ def test_one_value_a_person(summary: Summary, expected: list[float]) -> None:
 def test_a_slope_needs_two_times() -> None:
     with pytest.raises(InputError, match="ask for baseline or mean"):
         one_value(np.ones((3, 2)), np.array([0, 0, 1]), np.array([1.0, 1.0, 2.0]), "slope")
+
+
+def test_a_predicted_slope_is_that_of_all_scans_and_of_people_with_two_times() -> None:
+    rng = np.random.default_rng(0)
+    people, years = np.repeat(np.arange(12), 3), np.tile([0.0, 1.0, 2.5], 12)
+    values = rng.standard_normal((36, 2)) + people[:, None] * years[:, None] / 10
+    years[:2], years[5] = np.nan, np.nan
+    who, made = one_value(values, people, years, "blup")
+    known = ~np.isnan(years)
+    some, slopes = slopes_of_people(values[known], people[known], years[known])
+    assert who.tolist() == some.tolist() == list(range(12))
+    assert np.isnan(made[0]).all()
+    np.testing.assert_allclose(made[1:], slopes[1:])
+    with pytest.raises(InputError, match="not blup"):
+        one_value(values[:3], people[:3], years[:3], "blup")

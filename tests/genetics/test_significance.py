@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping, clump, squared_correlations
-from disentangle_pl.genetics.power import expected_finds, power, power_table, read_planted
+from disentangle_pl.genetics.power import expected_finds, planted_by_factor, power, power_table, read_planted
 from disentangle_pl.genetics.significance import (
     Histogram,
     effective_number,
@@ -53,8 +54,9 @@ def test_effective_number_of_phenotypes() -> None:
     assert effective_number(pair) == pytest.approx(6)
     strong = np.array([[1, 0.999999], [0.999999, 1]])
     assert effective_number(strong) == pytest.approx(2, abs=1e-3) or effective_number(strong) < 2.1
-    found = thresholds(np.eye(4), 0.01)
-    assert (found.genome_wide, found.phenotypes, found.effective, found.fdr) == (5e-8, 1.25e-8, 1.25e-8, 0.01)
+    found = thresholds(np.eye(4), 250)
+    assert (found.genome_wide, found.phenotypes, found.effective) == (5e-8, 1.25e-8, 1.25e-8)
+    assert found.study == pytest.approx(5e-5)
 
 
 def test_correlation_over_the_people_with_both() -> None:
@@ -113,10 +115,23 @@ def test_power_is_how_often_a_fit_finds_the_effect() -> None:
 def test_planted_effects(tmp_path: Path) -> None:
     path = tmp_path / "truth_snps.tsv"
     path.write_text("snp\tfactor\tfrequency\teffect_sd\nrs1\tcortex\t0.5\t0.2\nrs2\tn/a\t0.1\t0\n")
-    found = expected_finds(read_planted(path), 1000, 5e-8)
+    found = expected_finds(read_planted(path), 1000, {"strict": 5e-8})
     assert found["id"].tolist() == ["rs1"]
     assert found["explained"][0] == pytest.approx(0.02)
-    assert found["power"][0] == pytest.approx(power(1000, np.array([0.02]), 5e-8)[0])
+    assert found["power_strict"][0] == pytest.approx(power(1000, np.array([0.02]), 5e-8)[0])
     path.write_text("snp\tfactor\tfrequency\teffect_sd\nrs2\tn/a\t0.1\t0\n")
     with pytest.raises(InputError, match="no variant with a factor"):
         read_planted(path)
+
+
+def test_what_was_planted_is_summed_up_by_factor() -> None:
+    planted = pd.DataFrame({"factor": ["b", "a", "b"], "neg_log10_p": [9.0, np.nan, 2.0]})
+    planted = planted.assign(power_strict=[0.5, 0.9, 0.25], power_study=[1.0, 1.0, 0.5])
+    found = planted_by_factor(planted, {"strict": 5e-8, "study": 0.01})
+    assert found["factor"].tolist() == ["a", "b"]
+    assert found["planted"].tolist() == [1, 2]
+    assert found["tested"].tolist() == [0, 2]
+    assert found["expected_strict"].tolist() == [0, 0.75]
+    assert found["found_strict"].tolist() == [0, 1]
+    assert found["expected_study"].tolist() == [0, 1.5]
+    assert found["found_study"].tolist() == [0, 2]

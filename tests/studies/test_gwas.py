@@ -16,13 +16,13 @@ from disentangle_pl.genetics.genotypes import Genotypes, Limits
 from disentangle_pl.genetics.people import read_people
 from disentangle_pl.genetics.phenotypes import inverse_normal
 from disentangle_pl.genetics.results import write_whole
-from disentangle_pl.studies import gwas
+from disentangle_pl.studies import gwas_blocks
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_findings import Found
 from disentangle_pl.studies.gwas_report import Told
 from tests.command_line import refused
 from tests.command_line import run as command
-from tests.genetics.made import Made, make, names, write
+from tests.genetics.made import Made, make, write, write_study
 
 PEOPLE, VARIANTS = 150, 60
 OPEN = Limits(maf=0, geno=1, hwe=0)
@@ -39,18 +39,12 @@ def made() -> Made:
 @pytest.fixture(scope="module")
 def files(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("genome")
-    write(folder / "chr1", made.calls[:40], 1)
-    write(folder / "chr2", made.calls[40:], 2, 41)
-    for name, values in (("z", made.phenotypes), ("c", made.covariates)):
-        table = pd.DataFrame(values, columns=[f"{name}{k}" for k in range(3)])
-        table.insert(0, "IID", names(PEOPLE))
-        table.insert(0, "FID", names(PEOPLE))
-        table[::-1].to_csv(folder / f"{name}.txt", sep=" ", index=False, float_format="%.17g")
+    write_study(folder, made)
     return folder
 
 
 def run(files: Path, out: Path, told: Told = PLAIN, merge: bool = False, **plan: Any) -> Found | None:
-    how: dict[str, Any] = {"limits": OPEN, "block": 7, "ranks": False} | plan
+    how: dict[str, Any] = {"limits": OPEN, "block": 7, "ranks": False, "permutations": 3} | plan
     phenotypes, covariates = read_people(files / "z.txt"), read_people(files / "c.txt")
     return associate(Plan((str(files / "chr{chr}.bed"),), **how), phenotypes, covariates, out, told, merge)
 
@@ -92,6 +86,7 @@ def test_what_is_written_beside(whole: Path) -> None:
     there = sorted(path.name for path in whole.iterdir() if path.name[0] != ".")
     assert there == [
         "associations.parquet",
+        "control.parquet",
         "dropped.tsv",
         "findings.md",
         "hits.tsv",
@@ -106,8 +101,9 @@ def test_what_is_written_beside(whole: Path) -> None:
     summary = json.loads((whole / "summary.json").read_text())
     assert (summary["people"], summary["variants"], summary["variants_tested"]) == (150, 60, 60)
     assert summary["tests"] == 180
-    assert summary["loci"] == {"genome_wide": 1, "phenotypes": 1, "effective": 1}
-    assert summary["permuted"]["tests"] == 180
+    assert summary["loci"] == {"genome_wide": 1, "phenotypes": 1, "effective": 1, "study": 1}
+    assert summary["permuted"]["tests"] == 540
+    assert summary["permuted"]["draws"] == 3 * 9
     leads = pd.read_csv(whole / "leads.tsv", sep="\t")
     assert leads["id"][0] == "rs1"
     assert leads["phenotype"][0] == "z0"
@@ -122,7 +118,7 @@ def test_a_study_is_the_same_after_a_kill(
 
     def killed(part: pa.Table, path: Path) -> None:
         calls["written"] += 1
-        if calls["written"] == 6:
+        if calls["written"] == 8:
             raise KeyboardInterrupt
         write_whole(part, path)
 
@@ -130,7 +126,7 @@ def test_a_study_is_the_same_after_a_kill(
         calls["read"] += 1
         return read(self, span)
 
-    monkeypatch.setattr(gwas, "write_whole", killed)
+    monkeypatch.setattr(gwas_blocks, "write_whole", killed)
     monkeypatch.setattr(Genotypes, "read", counted)
     with pytest.raises(KeyboardInterrupt):
         run(files, tmp_path / "study")
@@ -140,7 +136,7 @@ def test_a_study_is_the_same_after_a_kill(
     assert calls["read"] == 3
     run(files, tmp_path / "study")
     assert calls["read"] == 3 + 9 - 2
-    for name in ("associations", "together"):
+    for name in ("associations", "together", "control"):
         pd.testing.assert_frame_equal(table(tmp_path / "study", name), table(whole, name))
     run(files, tmp_path / "study")
     assert calls["read"] == 10
@@ -154,7 +150,7 @@ def test_shards_make_the_same_study(files: Path, whole: Path, tmp_path: Path) ->
         run(files, out, merge=True)
     run(files, out, shard=(1, 2))
     run(files, out, merge=True)
-    for name in ("associations", "together"):
+    for name in ("associations", "together", "control"):
         pd.testing.assert_frame_equal(table(out, name), table(whole, name))
     assert json.loads((out / "summary.json").read_text()) == json.loads((whole / "summary.json").read_text())
 
@@ -207,7 +203,10 @@ def test_permuted_genotypes_give_nulls_and_pictures_are_drawn(files: Path, tmp_p
     rows = table(tmp_path / "one", "together")
     assert {"mostest_neg_log10_p", "min_p_permuted_neg_log10_p"} < set(rows)
     assert rows["permuted_mostest"].notna().all()
-    assert 0.5 < found.summary["permuted"]["permuted_f_lambda"] < 1.6
+    value, low, high = found.summary["permuted"]["lambda_f"]
+    assert low < value < high
+    assert low < 1.1
+    assert high > 0.9
     run(tmp_path, tmp_path / "two", Told(against=tmp_path / "one"), block=50)
     for name in ("one/qq", "one/manhattan", "two/miami"):
         assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
@@ -244,7 +243,32 @@ def test_planted_variants_are_looked_for(files: Path, tmp_path: Path) -> None:
     assert found.planted is not None
     assert found.planted["id"].tolist() == ["rs1", "rs7"]
     assert found.planted["neg_log10_p"].gt(7).tolist() == [True, False]
-    assert found.planted["power"].gt(0.5).tolist() == [True, False]
+    assert found.planted["power_effective"].gt(0.5).tolist() == [True, False]
+
+
+def test_a_simulated_cohort_knows_its_planted_variants(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "genotypes").mkdir()
+    for suffix in (".bed", ".bim", ".fam"):
+        (tmp_path / "genotypes" / f"cohort{suffix}").write_bytes((files / f"chr1{suffix}").read_bytes())
+    rows = "rs1\tcortex\t0.4\t0.9\nrs7\tcortex\t0.4\t0.01\nrs8\tseverity\t0.4\t0.2\nrs99\tseverity\t0.4\t0.9\n"
+    (tmp_path / "truth_snps.tsv").write_text("snp\tfactor\tfrequency\teffect_sd\n" + rows)
+    flags = ["--plots=false", "--hwe=0", "--geno=1", "--permutations=4", "--multivariate=false"]
+    tables = [f"--phenotypes={files / 'z.txt'}", f"--covariates={files / 'c.txt'}", f"--out={tmp_path / 'study'}"]
+    command("gwas", "--bed", str(tmp_path / "genotypes" / "cohort.bed"), *tables, *flags)
+    said = capsys.readouterr().out
+    assert f"Planted effects are those of {tmp_path / 'truth_snps.tsv'}" in said
+    factors = pd.read_csv(tmp_path / "study" / "planted_by_factor.tsv", sep="\t").set_index("factor")
+    assert factors["planted"].to_dict() == {"cortex": 2, "severity": 2}
+    assert factors["tested"].to_dict() == {"cortex": 2, "severity": 1}
+    assert factors["found_study"].to_dict() == {"cortex": 1, "severity": 0}
+    assert "| all | 4 | 3 |" in said
+    control = json.loads((tmp_path / "study" / "summary.json").read_text())["permuted"]
+    table = pd.read_csv(tmp_path / "study" / "phenotypes.tsv", sep="\t")
+    assert control["lambda"]["z1"][0] == pytest.approx(table["permuted_lambda"][1])
+    assert control["lambda_all"][1] <= control["lambda_all"][0] <= control["lambda_all"][2]
+    assert "With genotypes permuted over people lambda is" in said
 
 
 def test_what_cannot_be(files: Path, whole: Path, tmp_path: Path) -> None:
@@ -266,7 +290,7 @@ def test_the_command_line(files: Path, whole: Path, tmp_path: Path, capsys: pyte
     flags = ["gwas", "--bed", str(files / "chr1.bed"), str(files / "chr2"), "--out", str(tmp_path / "study")]
     flags += ["--covariates", str(files / "c.txt"), "--plots=false", "--rint=false"]
     tables = ["--phenotypes", str(files / "z.txt")]
-    command(*flags, *tables, "--maf=0", "--geno=1", "--hwe=0", "--block=7")
+    command(*flags, *tables, "--maf=0", "--geno=1", "--hwe=0", "--block=7", "--permutations=3")
     pd.testing.assert_frame_equal(table(tmp_path / "study"), table(whole))
     assert "Loci at 5e-8: 1;" in capsys.readouterr().out
     assert "not both" in refused(capsys, *flags)

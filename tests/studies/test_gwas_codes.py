@@ -1,6 +1,7 @@
 """Latents as phenotypes: one value a person who was not trained on, with covariates of the visits."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import covariates_of, numbers_of
 from disentangle_pl.genetics.plink import write_plink
 from disentangle_pl.models.checkpoint import load_model
+from disentangle_pl.studies import gwas_kept
 from disentangle_pl.studies.gwas_codes import phenotypes_from
-from disentangle_pl.studies.scan_codes import ScanCodes
+from disentangle_pl.studies.scan_codes import ScanCodes, encode_scans
 from tests.command_line import run
 from tests.genetics.made import rows
 from tests.studies.brain_runs import HELD_OUT, Runs
@@ -78,7 +80,7 @@ def test_nothing_to_associate() -> None:
         phenotypes_from(codes._replace(mean=torch.zeros(12, 3)), known, "mean", False)
 
 
-def test_the_latents_of_a_checkpoint(brain_runs: Runs, tmp_path: Path) -> None:
+def test_the_latents_of_a_checkpoint(brain_runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = np.random.default_rng(0).integers(0, 3, (12, EVERYBODY)).astype(np.int8)
     people = [f"sub-{i:03d}" for i in range(EVERYBODY)]
     write_plink(tmp_path / "genes", people, [True] * EVERYBODY, rows(12), iter(calls))
@@ -90,7 +92,7 @@ def test_the_latents_of_a_checkpoint(brain_runs: Runs, tmp_path: Path) -> None:
     more["state_dict"][last] *= 100  # so that the latents of an untrained model vary
     torch.save(more, loud)
     load_model(loud)
-    run(
+    flags = (
         "gwas",
         f"--bed={tmp_path / 'genes.bed'}",
         f"--checkpoint={loud}",
@@ -100,7 +102,19 @@ def test_the_latents_of_a_checkpoint(brain_runs: Runs, tmp_path: Path) -> None:
         "--maf=0",
         "--multivariate=false",
         "--plots=false",
+        "--permutations=2",
     )
+    encoded: list[int] = []
+
+    def counted(*what: Any) -> ScanCodes:
+        encoded.append(1)
+        return encode_scans(*what)
+
+    monkeypatch.setattr(gwas_kept, "encode_scans", counted)
+    run(*flags, "--shard=1/2", "--block=5")
+    run(*flags, "--shard=2/2", "--block=5")
+    run(*flags, "--merge=true", "--block=5")
+    assert len(encoded) == 1
     found = pq.read_table(tmp_path / "study" / "associations.parquet").to_pandas()
     assert set(found["n"]) == {HELD_OUT + 1}
     assert set(found["phenotype"]) <= {"z0", "z1", "z2", "z3"}

@@ -1,0 +1,138 @@
+"""A genome-wide study of tests that another program has made."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from disentangle_pl.brain.tables import listing
+from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.filesets import Fileset, open_filesets
+from disentangle_pl.genetics.genotypes import Genotypes
+from disentangle_pl.genetics.outputs import Part, name_phenotypes, read_outputs
+from disentangle_pl.genetics.results import Journal, TableFile, associations_table
+from disentangle_pl.metrics.score import Values
+from disentangle_pl.studies.gwas import RECIPE, alone, compare
+from disentangle_pl.studies.gwas_findings import Found
+from disentangle_pl.studies.gwas_report import Told, report
+from disentangle_pl.studies.gwas_summary import Study, Variants
+from disentangle_pl.studies.gwas_tables import ASSOCIATIONS, SUGGESTIVE, column_of, parts_of
+
+FEWEST = 50
+KEY = ["chromosome", "position", "id"]
+
+
+def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: Told, build: str | None) -> Found:
+    """Report tests that plink2 or regenie have made, as `associate` does those of its own.
+
+    There is no test of all phenotypes together, and no control by permutation. Phenotypes are not at hand, so their
+    correlation is that of the test statistics over variants without any p up to 1e-5; it gives the effective number.
+
+    Source: Zhu et al. 2015, American Journal of Human Genetics 96:21, for the correlation of phenotypes by statistics.
+
+    Args:
+        beds: Filesets that have all tested variants, to clump them.
+        results: One file a phenotype.
+        out: Folder of the study, new or of an earlier call with the same files.
+        told: How to report.
+        build: Genome build, None to tell it by the variants.
+
+    Raises:
+        InputError: If a file is wrong, or has variants that the genotypes have not.
+    """
+    names = name_phenotypes(results)
+    filesets = open_filesets(beds)
+    settings: dict[str, Any] = {"recipe": RECIPE, "results": [[path.name, _digest(path)] for path in results]}
+    with ExitStack() as stack:
+        stack.callback(alone(out, (1, 1)).release)
+        journal = Journal(out / "journal-1-of-1.jsonl")
+        if journal.lines:
+            compare(journal.lines[0], settings, out)
+        else:
+            journal.write(settings)
+        if not (out / ASSOCIATIONS).exists():
+            _write(read_outputs(results), names, filesets, out / ASSOCIATIONS)
+    counts = _counts(out / ASSOCIATIONS, len(names))
+    people = int(counts.samples.max())
+    known = filesets[0].people
+    remarks = [
+        f"the tests are those of {listing([path.name for path in results], 6)}; who was in them, and with what "
+        "covariates, only their makers know",
+        f"phenotypes are taken to correlate as their statistics do over {counts.tested} variants",
+    ]
+    if people > len(known):
+        remarks.append(f"**the tests have {people} people, the genotypes only {len(known)}, who clump the variants**")
+    with Genotypes(filesets, known) as genotypes:
+        given = sum(len(each.variants) for each in filesets)
+        study = Study(
+            out,
+            people,
+            names,
+            counts.samples,
+            counts.correlation,
+            [],
+            pd.DataFrame({"iid": [], "reason": []}),
+            remarks,
+            genotypes,
+            [],
+            Variants(given, counts.tested, counts.untestable, {"not in the results": given - counts.tested}),
+            settings,
+        )
+        return report(study, told, build)
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): give output of plink2 or regenie") from error
+
+
+def _write(parts: Iterator[Part], names: Sequence[str], filesets: Sequence[Fileset], path: Path) -> None:
+    """Write the table of all fits; every variant must be among the genotypes."""
+    there = pd.MultiIndex.from_frame(pd.concat([each.variants[KEY] for each in filesets]))
+    with ExitStack() as stack:
+        file: TableFile | None = None
+        for part in parts:
+            found = pd.MultiIndex.from_frame(part.variants[KEY]).isin(there)
+            if not found.all():
+                row = part.variants[~found].iloc[0]
+                raise InputError(
+                    f"variant {row['id']} at {row['chromosome']}:{row['position']} of the results is not in the "
+                    "genotypes: give --bed the files that were tested"
+                )
+            table = associations_table(part.variants, part.fits, names)
+            file = file or stack.enter_context(TableFile(path, table.schema))
+            file.add(table)
+    if file is None:
+        raise InputError("the results have no additive test (TEST is ADD): give output of plink2 --glm or regenie")
+
+
+class _Counts(NamedTuple):
+    """Tested variants, people (K,) a phenotype, tests without a number, and the correlation (K, K) of statistics."""
+
+    tested: int
+    samples: NDArray[np.int64]
+    untestable: int
+    correlation: Values
+
+
+def _counts(path: Path, phenotypes: int) -> _Counts:
+    tested = untestable = quiet = 0
+    samples, cross = np.zeros(phenotypes, np.int64), np.zeros((phenotypes, phenotypes))
+    for part in parts_of(path, ["n", "t", "neg_log10_p"]):
+        n, t, log10_p = (column_of(part, name).reshape(-1, phenotypes) for name in ("n", "t", "neg_log10_p"))
+        calm = t[(log10_p < -np.log10(SUGGESTIVE)).all(axis=1)]
+        cross += calm.T @ calm
+        quiet, tested, untestable = quiet + len(calm), tested + len(t), untestable + int(np.isnan(t).sum())
+        samples = np.maximum(samples, n.max(axis=0).astype(np.int64))
+    spread = np.sqrt(np.diag(cross))
+    if quiet < max(FEWEST, phenotypes) or not (spread > 0).all():
+        return _Counts(tested, samples, untestable, np.eye(phenotypes))
+    return _Counts(tested, samples, untestable, cross / np.outer(spread, spread))

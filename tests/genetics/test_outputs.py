@@ -1,0 +1,111 @@
+"""Output of plink2 and regenie: columns, missing numbers, tiny p, and files that do not belong together."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.outputs import log10_p_of_text, name_phenotypes, read_outputs
+
+HEAD = "#CHROM POS ID REF ALT A1 TEST OBS_CT BETA SE T_STAT P ERRCODE\n"
+ROWS = [
+    "chr1 10 rs1 G A A ADD 90 0.5 0.1 5 1e-6 .",
+    "chr1 10 rs1 G A A AGE 90 9 1 9 1e-9 .",
+    "2 30 rs2 G A G ADD 80 NA NA NA NA CONST_ALLELE",
+    "2 40 rs3 C T T ADD 90 -2 0.01 -200 3.2e-412 .",
+]
+STEP2 = "CHROM GENPOS ID ALLELE0 ALLELE1 A1FREQ INFO N TEST BETA SE CHISQ LOG10P EXTRA\n"
+
+
+def glm(path: Path, rows: list[str] = ROWS, head: str = HEAD) -> Path:
+    path.write_text((head + "\n".join(rows) + "\n").replace(" ", "\t"))
+    return path
+
+
+def test_plink2(tmp_path: Path) -> None:
+    files = [glm(tmp_path / "p.z0.glm.linear"), glm(tmp_path / "p.z1.glm.linear")]
+    parts = list(read_outputs(files, chunk=2))
+    assert [len(part.variants) for part in parts] == [2, 1]
+    first, last = parts
+    assert first.variants["chromosome"].tolist() == ["1", "2"]
+    assert first.variants["position"].tolist() == [10, 30]
+    assert first.variants["a1"].tolist() == ["A", "G"]
+    assert first.variants["other"].tolist() == ["G", "A"]
+    assert first.fits.people.tolist() == [[90, 90], [80, 80]]
+    np.testing.assert_array_equal(first.fits.beta, [[0.5, 0.5], [np.nan, np.nan]])
+    np.testing.assert_allclose(first.fits.log10_p, [[6, 6], [np.nan, np.nan]])
+    np.testing.assert_allclose(last.fits.log10_p, np.full((1, 2), 412 - np.log10(3.2)))
+    assert last.fits.p.tolist() == [[0, 0]]
+    assert np.isnan(first.fits.frequency).all()
+
+
+def test_plink2_with_logarithms_and_frequencies(tmp_path: Path) -> None:
+    head = HEAD.replace(" P ", " LOG10_P ").replace(" TEST", " A1_FREQ TEST")
+    (part,) = read_outputs([glm(tmp_path / "p.z.glm.linear", ["1 5 rs1 G A A 0.25 ADD 90 1 0.1 10 321.5 ."], head)])
+    assert (part.fits.log10_p[0, 0], part.fits.frequency[0, 0]) == (321.5, 0.25)
+
+
+def test_regenie_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "out_z0.regenie.gz"
+    rows = "1 7 rs1 G A 0.3 1 88 ADD -0.5 0.1 25 6.2 NA\n1 7 rs1 G A 0.3 1 88 DOM 1 1 1 1 NA\n"
+    path.write_bytes(gzip.compress((STEP2 + rows + "1 8 rs2 G A 0 1 88 ADD NA NA NA NA TEST_FAIL\n").encode()))
+    (part,) = read_outputs([path])
+    assert part.variants["id"].tolist() == ["rs1", "rs2"]
+    np.testing.assert_array_equal(part.fits.t[:, 0], [-5, np.nan])
+    assert part.fits.log10_p[0, 0] == 6.2
+    assert part.fits.frequency[0, 0] == 0.3
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(InputError, match="cannot be read"):
+        list(read_outputs([path]))
+
+
+def test_names_of_phenotypes() -> None:
+    assert name_phenotypes([Path("a/plink2.z0.glm.linear"), Path("z1.glm.linear")]) == ["z0", "z1"]
+    assert name_phenotypes([Path("step2_chr_z0.regenie"), Path("step2_chr_z1.regenie.gz")]) == ["z0", "z1"]
+    assert name_phenotypes([Path("z_0.regenie")]) == ["z_0"]
+    assert name_phenotypes([Path("z.regenie"), Path("z_2.regenie")]) == ["z", "z_2"]
+    with pytest.raises(InputError, match="phenotype z0 is in several files"):
+        name_phenotypes([Path("chr1.z0.glm.linear"), Path("chr2.z0.glm.linear")])
+    with pytest.raises(InputError, match=r"name of no \.glm\.linear"):
+        name_phenotypes([Path("z.glm.logistic")])
+
+
+def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
+    first = glm(tmp_path / "p.z0.glm.linear")
+    shorter, other = tmp_path / "p.z1.glm.linear", tmp_path / "p.z2.glm.linear"
+    glm(shorter, ROWS[:-1])
+    glm(other, [*ROWS[:-1], ROWS[-1].replace("rs3", "rs4")])
+    with pytest.raises(InputError, match="different numbers of variants"):
+        list(read_outputs([first, shorter]))
+    with pytest.raises(InputError, match="different numbers of variants"):
+        list(read_outputs([first, shorter], chunk=1))
+    with pytest.raises(InputError, match=r"has variant rs4 where .* has rs3"):
+        list(read_outputs([first, other]))
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "said"),
+    [
+        (HEAD.replace("BETA", "OR"), ROWS[0], "has no column BETA"),
+        (HEAD, ROWS[0].replace("0.5", "much"), "has 'much' in column beta"),
+        (HEAD, ROWS[0].replace(" 10 ", " NA "), "without position"),
+        (HEAD, ROWS[0].replace("1e-6", "p"), "has 'p' in column P"),
+    ],
+)
+def test_wrong_columns_and_cells(tmp_path: Path, head: str, row: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        list(read_outputs([glm(tmp_path / "z.glm.linear", [row], head)]))
+
+
+def test_p_as_text() -> None:
+    cells = pd.Series(["1e-6", "NA", "0", "2E-400", "1"])
+    found = log10_p_of_text(cells, Path("x"))
+    np.testing.assert_allclose(found, [6, np.nan, np.inf, 400 - np.log10(2), 0])
+
+
+def test_a_p_of_nothing_is_told_by_t(tmp_path: Path) -> None:
+    (part,) = read_outputs([glm(tmp_path / "z.glm.linear", ["1 5 rs1 G A A ADD 900 1 0.01 100 0 ."])])
+    assert 250 < part.fits.log10_p[0, 0] < 1000
