@@ -64,19 +64,14 @@ def scan_genome(folder: Path, runs: pd.DataFrame) -> dict[str, list[Path]]:
     """Scan the genome for the latents of every model and for the true volumes; return the studies by method."""
     common = ("--bed", folder / "cohort" / "genotypes" / "cohort.bed", "--covariates", folder / "covariates.tsv")
     ceiling = folder / "gwas" / "true_volumes"
-    call("gwas", *common, "--phenotypes", folder / "volumes.tsv", "--out", ceiling, *planted(folder))
+    call("gwas", *common, "--phenotypes", folder / "volumes.tsv", "--out", ceiling)
     studies = {TRUTH: [ceiling]}
     for run in runs.itertuples():
         out = folder / "gwas" / str(run.name)
         model = ("--checkpoint", run.checkpoint, *data(folder), "--against", ceiling)
-        call("gwas", *common, *model, "--out", out, *planted(folder))
+        call("gwas", *common, *model, "--out", out)
         studies.setdefault(str(run.method), []).append(out)
     return studies
-
-
-def planted(folder: Path) -> tuple[object, ...]:
-    """Say which variants act."""
-    return ("--planted", folder / "cohort" / "truth_snps.tsv")
 
 
 def data(folder: Path) -> tuple[str, ...]:
