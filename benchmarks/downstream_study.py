@@ -16,14 +16,16 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.brain_study import METHODS, call, finished
-from benchmarks.downstream_tables import draw_found, found_by_factor, loudest
+from benchmarks.downstream_tables import calibration, draw_found, found_by_factor, summed_up
 from disentangle_pl.brain.split_file import read_split, write_split
 from disentangle_pl.brain.tables import read_table
 
 FIRST = "ses-M000"
 VOLUMES = ("ratio_ventricles", "ratio_cortex", "ratio_hippocampus", "ratio_white_matter", "ml_icv")
 TRUTH = "true volumes"
-KEPT_GENOME = ("findings.md", "summary.json", "leads.tsv", "planted.tsv", "phenotypes.tsv", "manhattan.png", "qq.png")
+TITLES = dict(zip(METHODS, ("beta-VAE, single scans", "pairs, not shared", "Ada-GVAE"), strict=True))
+KEPT = ("findings.md", "summary.json", "leads.tsv", "planted.tsv", "planted_by_factor.tsv", "phenotypes.tsv")
+DRAWN = ("manhattan.png", "qq.png", "miami.png")
 
 
 def bare(names: pd.Series) -> pd.Series:
@@ -70,8 +72,19 @@ def scan_genome(folder: Path, runs: pd.DataFrame) -> dict[str, list[Path]]:
         out = folder / "gwas" / str(run.name)
         model = ("--checkpoint", run.checkpoint, *data(folder), "--against", ceiling)
         call("gwas", *common, *model, "--out", out)
-        studies.setdefault(str(run.method), []).append(out)
+        studies.setdefault(TITLES[str(run.method)], []).append(out)
     return studies
+
+
+def sum_up(folder: Path, studies: dict[str, list[Path]]) -> None:
+    """Write, draw and print what was found of all that was planted, and lambda where nothing can be."""
+    found = found_by_factor(studies, folder / "cohort" / "truth_snps.tsv")
+    tables = {"found": found, "found_by_method": summed_up(found), "permuted": calibration(studies)}
+    for name, table in tables.items():
+        table.to_csv(folder / "gwas" / f"{name}.tsv", sep="\t", index=False, float_format="%.6g", na_rep="n/a")
+    draw_found(found).savefig(folder / "gwas" / "found.png", dpi=120)
+    print(tables["found_by_method"].round(2).to_string(index=False))
+    print(tables["permuted"].round(3).to_string(index=False))
 
 
 def data(folder: Path) -> tuple[str, ...]:
@@ -89,10 +102,10 @@ def predict(folder: Path, runs: pd.DataFrame) -> None:
 def keep(folder: Path, studies: dict[str, list[Path]], results: Path) -> None:
     """Copy tables, words and pictures, but no scans, genotypes or p of all variants."""
     for paths in studies.values():
-        for path in (each / name for each in paths for name in (*KEPT_GENOME, "miami.png")):
+        for path in (each / name for each in paths for name in (*KEPT, *DRAWN)):
             if path.exists() and (path.suffix != ".png" or path.parent == paths[0]):
                 _copy(path, results / "genome" / path.relative_to(folder / "gwas"))
-    for path in [*(folder / "gwas").glob("found.*"), folder / "split.tsv"]:
+    for path in [*(folder / "gwas").glob("*.tsv"), folder / "gwas" / "found.png", folder / "split.tsv"]:
         _copy(path, results / "genome" / path.name)
     for path in (folder / "clinic").glob("*"):
         if path.suffix in {".png", ".tsv", ".html"}:
@@ -121,10 +134,7 @@ def main(args: Sequence[str] | None = None) -> None:
     make_data(folder, given.brain, given.subjects, given.followed)
     write_people(folder)
     studies = scan_genome(folder, runs)
-    table = found_by_factor(studies, folder / "cohort" / "truth_snps.tsv")
-    table.to_csv(folder / "gwas" / "found.tsv", sep="\t", index=False, float_format="%.6g")
-    draw_found(table).savefig(folder / "gwas" / "found.png", dpi=120)
-    print(loudest(table))
+    sum_up(folder, studies)
     predict(folder, runs)
     if given.results:
         keep(folder, studies, given.results)

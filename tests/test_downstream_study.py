@@ -10,10 +10,11 @@ import pytest
 from benchmarks import downstream_study
 from benchmarks.brain_study import METHODS
 from benchmarks.downstream_study import TRUTH, main
-from benchmarks.downstream_tables import draw_found, found_by_factor, loudest
+from benchmarks.downstream_tables import calibration, draw_found, found_by_factor, summed_up
 from disentangle_pl.brain.split_file import read_split
 from disentangle_pl.verbs import VERBS
 
+LEVELS = {"effective": 2.5e-8, "study": 0.05 / 3 / 2}
 PLANTED = "snp\tfactor\tfrequency\teffect_sd\nv1\tcortex\t0.5\t0.5\nv2\tseverity\t0.3\t0.01\nv3\tn/a\t0.3\t0\n"
 
 
@@ -21,8 +22,9 @@ def write_study(folder: Path, p: list[float], people: int = 500) -> Path:
     folder.mkdir(parents=True)
     table = pd.DataFrame({"id": ["v1", "v2", "v3"] * 2, "phenotype": ["z0"] * 3 + ["z1"] * 3, "p": [*p, 1, 1, 1]})
     table.to_parquet(folder / "associations.parquet")
-    told = {"people": people, "covariates": ["age"], "phenotypes": ["z0", "z1"]}
-    (folder / "summary.json").write_text(json.dumps({**told, "thresholds": {"effective_number": 2.0}}))
+    told = {"people": people, "covariates": ["age"], "phenotypes": ["z0", "z1"], "thresholds": LEVELS}
+    permuted = {"lambda": {"z0": [0.97, 0.9, 1.1], "z1": [1.02, 0.9, 1.1]}, "lambda_all": [1.0, 0.98, 1.03], "tests": 9}
+    (folder / "summary.json").write_text(json.dumps({**told, "permuted": permuted}))
     return folder
 
 
@@ -34,18 +36,24 @@ def test_planted_variants_are_counted_by_factor_and_threshold(tmp_path: Path) ->
     }
     table = found_by_factor(studies, tmp_path / "truth_snps.tsv")
     rows = {(row["study"], row["level"], row["factor"]): row for row in table.to_dict("records")}
-    assert rows["truth", "genome_wide", "cortex"]["p"] == pytest.approx(2.5e-8)
-    assert rows["truth", "in_study", "cortex"]["p"] == pytest.approx(0.05 / 3 / 2)
-    assert rows["truth", "genome_wide", "cortex"]["found"] == 1
-    assert rows["a", "genome_wide", "cortex"]["found"] == 0
-    assert rows["a", "in_study", "cortex"]["found"] == 1
-    assert rows["a", "in_study", "none"]["found"] == 1
-    assert (rows["b", "in_study", "all"]["found"], rows["b", "in_study", "all"]["planted"]) == (0, 2)
-    assert rows["b", "in_study", "cortex"]["expected"] > 0.99  # it explains an eighth of the variance
-    assert rows["b", "in_study", "severity"]["expected"] < 0.02
-    assert np.isnan(rows["b", "in_study", "none"]["expected"])
+    assert rows["truth", "effective", "cortex"]["p"] == pytest.approx(2.5e-8)
+    assert rows["truth", "study", "cortex"]["p"] == pytest.approx(0.05 / 3 / 2)
+    assert rows["truth", "effective", "cortex"]["found"] == 1
+    assert rows["a", "effective", "cortex"]["found"] == 0
+    assert rows["a", "study", "cortex"]["found"] == 1
+    assert rows["a", "study", "none"]["found"] == 1
+    assert (rows["b", "study", "all"]["found"], rows["b", "study", "all"]["planted"]) == (0, 2)
+    assert rows["b", "study", "cortex"]["expected"] > 0.99  # it explains an eighth of the variance
+    assert rows["b", "study", "severity"]["expected"] < 0.02
+    assert np.isnan(rows["b", "study", "none"]["expected"])
     assert len(draw_found(table).axes) == 2
-    assert "ada" in loudest(table)
+    summed = {(row["method"], row["level"], row["factor"]): row for row in summed_up(table).to_dict("records")}
+    ada = summed["ada", "study", "cortex"]
+    assert (ada["studies"], ada["found"], ada["fewest"], ada["most"]) == (2, 0.5, 0, 1)
+    assert ada["expected"] == pytest.approx(rows["b", "study", "cortex"]["expected"])
+    told = calibration(studies).to_dict("records")
+    assert [row["study"] for row in told] == ["truth", "a", "b"]
+    assert (told[0]["least"], told[0]["largest"], told[0]["low"]) == (0.97, 1.02, 0.98)
 
 
 @pytest.fixture
