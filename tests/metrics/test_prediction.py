@@ -76,7 +76,7 @@ def test_probes_without_inputs_say_the_mean_and_even_odds() -> None:
 
 def test_an_infinite_penalty_uses_no_input() -> None:
     rng = np.random.default_rng(0)
-    x, label = rng.normal(size=(30, 3)), np.arange(30) % 2.0
+    x, label = rng.normal(size=(30, 3)), (np.arange(30) % 2).astype(np.float64)
     endless = np.array([1.0, np.inf])
     assert np.ptp(ridge_path(x, label, np.ones(30), endless).values(x), axis=1)[1] == 0
     odds = logistic_path(x, label, np.ones(30), endless).values(x)

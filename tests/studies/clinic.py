@@ -77,8 +77,8 @@ def make_clinic(folder: Path) -> Clinic:
     images = 0.1 * np.random.default_rng(1).normal(size=(len(visits), SIDE**3))
     images[:, :KNOWS] = signals
     np.save(root / VOLUMES, images.reshape(-1, SIDE, SIDE, SIDE).astype(np.float16))
-    extra = {"sha256": [str(i) for i in range(len(visits))], "row": range(len(visits)), **dict.fromkeys(CENTRE, 0.0)}
-    visits.assign(**extra).to_parquet(root / INDEX)
+    named = visits.assign(sha256=[str(i) for i in range(len(visits))], row=range(len(visits)))
+    named.assign(**dict.fromkeys(CENTRE, 0.0)).to_parquet(root / INDEX)
     about = {"shape": [len(visits), SIDE, SIDE, SIDE], "settings": {"size": [SIDE] * 3, "spacing": 2.0}}
     (root / ABOUT).write_text(json.dumps(about))
     parts = ["train"] * TRAIN + ["val"] * 10 + ["test"] * (PEOPLE - TRAIN - 10)
@@ -86,10 +86,9 @@ def make_clinic(folder: Path) -> Clinic:
     ill = signals[:, 0]
     truth = visits[["participant_id", "session_id"]].assign(ml_ventricles=20 + 5 * ill, ml_icv=1400.0 + ill * 0)
     truth.to_csv(folder / "truth.tsv", sep="\t", index=False)
-    good = tuple(_model(folder, f"good{seed}", seed, "AdaGVAE", slice(0, KNOWS)) for seed in (0, 1))
-    return Clinic(
-        root, folder / "split.tsv", folder / "truth.tsv", good, _model(folder, "blind", 0, None, slice(40, 48))
-    )  # type: ignore[arg-type]
+    first, second = (_model(folder, f"good{seed}", seed, "AdaGVAE", slice(0, KNOWS)) for seed in (0, 1))
+    blind = _model(folder, "blind", 0, None, slice(40, 48))
+    return Clinic(root, folder / "split.tsv", folder / "truth.tsv", (first, second), blind)
 
 
 def _model(folder: Path, name: str, seed: int, aggregation: str | None, reads: slice) -> Path:

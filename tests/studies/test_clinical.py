@@ -376,7 +376,7 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
     assert score["mmse_12m", "", "score before", "", "r2"] > 0.5
     assert score["mmse_12m", "", COVARIATES, "", "r2"] > 0.5, "the score at the scan is among the covariates"
     increments = main[(main["versus"] == COVARIATES) & (main["target"] == "mmse") & (main["metric"] == "r2")]
-    assert increments.set_index("model").loc["good0", "low"] > 0
+    assert increments.set_index("model")["low"]["good0"] > 0
     places = table[(table["mode"] == "site probe") & (table["metric"] == "auc") & (table["inputs"] == LATENTS)]
     assert places["value"].between(0.2, 0.8).all()
     assert {"reliability", ONE} <= set(table["mode"])
