@@ -11,6 +11,10 @@ import torch
 from disentangle_pl.brain.prepared import ABOUT, INDEX, VOLUMES
 from disentangle_pl.brain.quality import CENTRE
 from disentangle_pl.brain.split_file import write_split
+from disentangle_pl.metrics.prediction import Asked
+from disentangle_pl.metrics.prediction_folds import person_weights
+from disentangle_pl.metrics.score import Values
+from disentangle_pl.studies.clinical_probe import ALL, Question
 from tests.command_line import run
 
 SIDE, PEOPLE, MONTHS = 4, 60, (0, 12, 24)
@@ -67,6 +71,15 @@ def visits_of(seed: int = 0) -> tuple[pd.DataFrame, np.ndarray[tuple[int, ...], 
                     }
                 )
     return pd.DataFrame(rows), np.array(signals)
+
+
+def small_question() -> tuple[Question, Values]:
+    """Return a question about 20 people, and codes (40, 3) of which the first is the answer."""
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(20), 2)
+    codes = rng.normal(size=(40, 3))
+    asked = Asked(codes[:, 0], False, who, person_weights(who))
+    return Question("x", ALL, np.arange(40), asked, np.empty(0, np.intp), np.arange(40)), codes
 
 
 def make_clinic(folder: Path) -> Clinic:
