@@ -14,6 +14,7 @@ from disentangle_pl.metrics.score import Values
 
 Inputs: TypeAlias = Callable[[Rows], Values]
 NOTHING = 1e-9
+KEPT = 256
 LARGE = 20  # rows a component from which on iteration is faster
 
 
@@ -35,13 +36,15 @@ def beside(*parts: Inputs) -> Inputs:
     return lambda train: np.concatenate([part(train) for part in parts], axis=1)
 
 
-def remembered(inputs: Inputs) -> Inputs:
-    """Make inputs once for every set of training rows, and keep them: probes of several kinds ask the same."""
+def remembered(inputs: Inputs, most: int = KEPT) -> Inputs:
+    """Make inputs once for a set of training rows, and keep those of the last sets: several probes ask the same."""
     kept: dict[bytes, Values] = {}
 
     def looked_up(train: Rows) -> Values:
         key = train.tobytes()
         if key not in kept:
+            if len(kept) >= most:
+                del kept[next(iter(kept))]
             kept[key] = inputs(train)
         return kept[key]
 

@@ -48,7 +48,7 @@ class Settings:
 
 
 def known_of(data: LongitudinalData, sides: Sides, settings: Settings, folder: Path) -> tuple[Known, list[str]]:
-    """Gather what is known of all scans, and say what was left out.
+    """Gather what is known of all scans, and say what that is and what was left out.
 
     Args:
         data: Set up.
@@ -80,8 +80,10 @@ def known_of(data: LongitudinalData, sides: Sides, settings: Settings, folder: P
         boosting=settings.boosting,
         folder=folder,
     )
+    told = [f"covariates are {listing([*map(str, table.columns)], 20) or 'none'}"]
+    told += [f"volumes are {listing([*found.volume_names], 40)}"] if measured.shape[1] else []
     rivals = [rest(fixed(VOLUMES, found.volumes), found)] if measured.shape[1] else []
-    return found._replace(rivals=rivals), remarks + more
+    return found._replace(rivals=rivals), [*told, *remarks, *more]
 
 
 def rest(source: Source, known: Known) -> Source:

@@ -26,7 +26,7 @@ from disentangle_pl.studies.clinical_words import (
 STYLE = """body{font:15px/1.45 system-ui,sans-serif;max-width:1240px;margin:1.5em auto;padding:0 1em;color:#222}
 h1{font-size:1.6em;margin:.2em 0}h2{font-size:1.2em;margin:1.6em 0 .4em}li{margin:.35em 0}ul{padding-left:1.2em}
 .wide{overflow-x:auto}.wide img{width:100%;min-width:680px}details{margin:1em 0}.note{color:#555;font-size:13px}
-table{border-collapse:collapse;font-size:13px}td,th{padding:3px 9px;border-bottom:1px solid #ddd;text-align:left;
+table{border-collapse:collapse;font-size:12.5px}td,th{padding:3px 6px;border-bottom:1px solid #ddd;text-align:left;
 vertical-align:top}td,td.n,tr>th:first-child{white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}td.more{font-weight:600}
 td.few{color:#888}.short{background:#eef4fb;padding:.4em 1em;border-left:4px solid #1f5fa8}
 .caution{background:#fff6e0;padding:.6em 1em;border-left:4px solid #e0a020}"""

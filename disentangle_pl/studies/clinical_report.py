@@ -37,6 +37,7 @@ CAVEATS = [
     "Nothing is corrected for the number of targets",
     "Covariates below chance count as chance when something is added to them",
     "The latent that needs the fewest people was chosen among many on the same people, so it will need more of others",
+    "Inputs that take away from covariates have made probes fit noise: there are too few people for so many inputs",
     "Somebody is recognised by latents, so whoever splits by visit and not by person measures that",
 ]
 
@@ -127,7 +128,7 @@ def sections_of(study: Study) -> dict[str, list[str]]:
         "Do they know the scanner?": place_sentences(study.table),
         "How it was done": [how(study).removesuffix("."), WINDOWS.format(years=study.conversion)],
         "Caveats": CAVEATS,
-        "Left out": [remark.rstrip(".") for remark in study.remarks],
+        "Notes": [remark.rstrip(".") for remark in study.remarks],
     }
 
 

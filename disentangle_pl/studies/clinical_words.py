@@ -76,7 +76,7 @@ def trial_sentences(table: pd.DataFrame) -> list[str]:
         told.append(f"fewest people per arm to show a slowing by 25 %, {whose}: {best}")
     for setting, mine in lines[lines["metric"] == "identification"].groupby("setting", sort=False):
         chance = lines[(lines["metric"] == "identification_chance") & (lines["setting"] == setting)]["value"].mean()
-        name = who(mine.iloc[0].to_dict()) if len(mine) == 1 else setting
+        name = who(mine.iloc[0].to_dict()) if len(mine) == 1 else str(setting)
         rates = ", ".join(f"{rate:.0%}" for rate in mine["value"])
         told.append(
             f"the nearest other visit by all latents of {name} is of the same person for {rates} (chance {chance:.0%})"

@@ -207,9 +207,13 @@ def test_components_of_many_rows_are_found_by_iteration_and_kept() -> None:
     np.testing.assert_allclose(np.abs(found), np.abs(theirs), atol=1e-6)
     np.testing.assert_array_equal(found, principal_components(products, 3)(train))
     assert principal_components(np.zeros((90, 90)), 3)(train).shape == (90, 0)
-    kept = remembered(principal_components(products, 3))
-    assert kept(train) is kept(train.copy())
+    kept = remembered(principal_components(products, 3), most=2)
+    first = kept(train)
+    assert kept(train.copy()) is first
     np.testing.assert_array_equal(kept(train[1:]), principal_components(products, 3)(train[1:]))
+    assert kept(train) is first
+    kept(train[2:])
+    assert kept(train) is not first, "the oldest is let go"
 
 
 def test_confounds_are_taken_from_controls_in_training() -> None:

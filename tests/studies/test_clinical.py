@@ -210,7 +210,8 @@ def test_trees_and_visits_without_a_scan_by_the_verb(clinic: Clinic, tmp_path: P
     visits = pd.read_parquet(clinic.root / INDEX)
     last = visits[visits["years"] == 2]
     head = "PTID,Years_bl,AGE,PTGENDER,SITE,DX,MMSE,CDRSB,ADAS11,ADAS13,FAQ,MOCA,PTEDUCAT,APOE4"
-    cells = [f"{row.participant_id[4:]},3,,,,CN,{row.mmse - 1},,,,,,," for row in last.itertuples()]
+    later = zip(last["participant_id"].str.removeprefix("sub-"), last["mmse"] - 1, strict=True)
+    cells = [f"{who},3,,,,CN,{mmse},,,,,,," for who, mmse in later]
     (tmp_path / "later.csv").write_text("\n".join([head, *cells]))
     shipped = SHIPPED["adnimerge"].read_text()
     own = re.sub(r"participant: .*", r"participant: {column: PTID, pattern: '(\\d+)', template: 'sub-\\1'}", shipped)
