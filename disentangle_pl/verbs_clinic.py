@@ -9,6 +9,7 @@ from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.prediction import Plan
 from disentangle_pl.studies.clinical import report_clinical
+from disentangle_pl.studies.clinical_ahead import Records
 from disentangle_pl.studies.clinical_known import Settings
 from disentangle_pl.studies.clinical_people import HeldOut, Protocol
 from disentangle_pl.studies.clinical_targets import CONVERSION
@@ -22,6 +23,7 @@ def predict_scores(args: Sequence[str]) -> None:
         disentangle-pl predict-scores runs/ada/checkpoints/last.ckpt --data.root=scans.tsv
         disentangle-pl predict-scores runs/ada-*/checkpoints/last.ckpt --baseline runs/beta-*/checkpoints/last.ckpt
         disentangle-pl predict-scores last.ckpt --protocol train-test --data.truth=volumes.csv --targets mmse cn_ad
+        disentangle-pl predict-scores last.ckpt --clinical ADNIMERGE.csv --mapping adnimerge
         disentangle-pl predict-scores last.ckpt --residualise age sex --boosting=true
     """
     does = (
@@ -39,6 +41,10 @@ def predict_scores(args: Sequence[str]) -> None:
         default="held-out",
         help="cross-validate held-out people, or fit to the encoder's training people and test held-out ones",
     )
+    parser.add_argument(
+        "--clinical", nargs="+", type=Path, default=[], help="tables of visits without a scan, for what is to come"
+    )
+    parser.add_argument("--mapping", nargs="+", type=str, default=[], help="of each, as disentangle-pl scans takes it")
     parser.add_argument("--part", type=HeldOut, default="both", help="which of the held-out people")
     parser.add_argument("--folds", type=int, default=5, help="of people")
     parser.add_argument("--repeats", type=int, default=5, help="times the folds are dealt anew")
@@ -77,5 +83,6 @@ def predict_scores(args: Sequence[str]) -> None:
         residualise=given.residualise,
         boosting=given.boosting,
         conversion=given.conversion,
+        records=Records(given.clinical, given.mapping),
     )
     report_clinical(given.checkpoints, made.data, given.out, given.baseline, settings)

@@ -6,6 +6,7 @@ from typing import TypeAlias
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
+from scipy.sparse.linalg import ArpackError, eigsh
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.prediction_folds import Rows
@@ -13,6 +14,8 @@ from disentangle_pl.metrics.score import Values
 
 Inputs: TypeAlias = Callable[[Rows], Values]
 NOTHING = 1e-9
+KEPT = 256
+LARGE = 20  # rows a component from which on iteration is faster
 
 
 def columns(values: Values) -> Inputs:
@@ -33,7 +36,22 @@ def beside(*parts: Inputs) -> Inputs:
     return lambda train: np.concatenate([part(train) for part in parts], axis=1)
 
 
-def principal_components(products: Values, count: int) -> Inputs:
+def remembered(inputs: Inputs, most: int = KEPT) -> Inputs:
+    """Make inputs once for a set of training rows, and keep those of the last sets: several probes ask the same."""
+    kept: dict[bytes, Values] = {}
+
+    def looked_up(train: Rows) -> Values:
+        key = train.tobytes()
+        if key not in kept:
+            if len(kept) >= most:
+                del kept[next(iter(kept))]
+            kept[key] = inputs(train)
+        return kept[key]
+
+    return looked_up
+
+
+def principal_components(products: NDArray[np.floating], count: int) -> Inputs:
     """Make inputs of principal components, fitted to the training rows only.
 
     All that is needed of the images are their inner products, so that every fold has its own components at little cost.
@@ -47,18 +65,30 @@ def principal_components(products: Values, count: int) -> Inputs:
     """
 
     def fitted(train: Rows) -> Values:
-        inner = products[np.ix_(train, train)]
+        inner = products[np.ix_(train, train)].astype(np.float64)
         means = inner.mean(axis=1)
         centred = inner - means[:, None] - means[None] + inner.mean()
-        rows = len(train)
-        values, vectors = scipy.linalg.eigh(centred, subset_by_index=[max(0, rows - count), rows - 1])
+        values, vectors = _largest(centred, count)
         kept = values > NOTHING * max(values[-1], 0.0)
         axes = vectors[:, kept] / np.sqrt(values[kept])
-        across = products[:, train]
+        across = products[:, train].astype(np.float64)
         scores: Values = (across - across.mean(axis=1, keepdims=True) - means + inner.mean()) @ axes
         return scores[:, ::-1]
 
     return fitted
+
+
+def _largest(matrix: Values, count: int) -> tuple[Values, Values]:
+    """Return the largest eigenvalues, in rising order, and their vectors."""
+    rows = len(matrix)
+    if rows >= LARGE * count:
+        try:
+            values, vectors = eigsh(matrix, k=count, v0=np.linspace(1, 2, rows))
+            return values, vectors
+        except ArpackError:  # as of a matrix of zeros
+            pass
+    values, vectors = scipy.linalg.eigh(matrix, subset_by_index=[max(0, rows - count), rows - 1])
+    return values, vectors
 
 
 def without(inputs: Inputs, confounds: Values, controls: NDArray[np.bool_]) -> Inputs:

@@ -10,10 +10,12 @@ from rich.progress import Progress
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.errors import InputError
+from disentangle_pl.studies.clinical_ahead import visits_around
 from disentangle_pl.studies.clinical_codes import Encoded, encoded_models, reference
-from disentangle_pl.studies.clinical_inputs import Source, fixed, images
+from disentangle_pl.studies.clinical_inputs import ICV, Source, fixed, images
 from disentangle_pl.studies.clinical_known import Settings, known_of, rest
-from disentangle_pl.studies.clinical_people import brief_pictures, refuse_seen, refuse_twins, sides_of
+from disentangle_pl.studies.clinical_people import refuse_seen, sides_of
+from disentangle_pl.studies.clinical_pictures import MOST, brief_pictures, refuse_twins
 from disentangle_pl.studies.clinical_questions import Known, confound_rows, target_rows
 from disentangle_pl.studies.clinical_reliability import measure_lines
 from disentangle_pl.studies.clinical_report import Study, write_report
@@ -51,18 +53,23 @@ def report_clinical(
     settings = settings or Settings()
     data.prepare_data()
     data.setup("validate")
-    targets, remarks = made_targets(settings.targets, data.visits, settings.conversion)
+    around, found = visits_around(data.visits, settings.records)
+    targets, remarks = made_targets(settings.targets, data.visits, settings.conversion, around)
+    remarks = found + remarks
     sides = sides_of(data, settings.part)
     tested = data.visits["participant_id"].iloc[sides.held_out].unique().tolist()
     files = list(dict.fromkeys([*checkpoints, *baseline]))
     for path in files:
         refuse_seen(path, data, tested)
     known, more = known_of(data, sides, settings, out / "answers")
-    pictures = brief_pictures(data)
+    pictures = brief_pictures(data, known.folder)
     refuse_twins(data.visits, pictures.digests)
     models = encoded_models(files, data, pictures.digests, known.folder)
-    components = images(PCA, pictures.products, max(each.codes.shape[1] for each in models))
-    known = known._replace(rivals=[*known.rivals, rest(components, known)])
+    if pictures.products is None:
+        remarks.append(f"components of {len(data.visits)} images are left out: they are made of at most {MOST}")
+    else:
+        components = images(PCA, pictures.products, max(each.codes.shape[1] for each in models))
+        known = known._replace(rivals=[*known.rivals, rest(components, known)])
     against = reference(models, files, baseline)
     sources = [(each.name, rest(fixed(LATENTS, each.codes), known)) for each in models]
     rows, refused = _ask(targets, sources, known, against, named=bool(settings.targets))
@@ -71,7 +78,7 @@ def report_clinical(
     table = table_of(rows + measured)
     study = Study(
         table, tested, len(sides.held_out), settings.protocol, settings.part, settings.plan, against,
-        tuple(settings.residualise), remarks
+        tuple(settings.residualise), remarks, settings.conversion
     )  # fmt: skip
     write_report(study, out)
     return table
@@ -119,7 +126,8 @@ def _measures(models: Sequence[Encoded], known: Known) -> tuple[Rows, list[str]]
         rows += reliability_rows(each.name, lines, len(held_out))
         remarks += missing
     scores = [(name, known.visits[name].to_numpy(np.float64)) for name in SCORES if name in known.visits.columns]
-    for name, values in [*scores, *zip(known.volume_names, known.volumes.T, strict=True)]:
+    sizes = [each for each in zip(known.volume_names, known.volumes.T, strict=True) if each[0].lower() not in ICV]
+    for name, values in [*scores, *sizes]:
         lines, _ = measure_lines([name], values[:, None], known.visits, held_out)
         own = [line for line in lines if name not in SCORES or line.number != "icc"]  # a rescan has the visit's score
         rows += reliability_rows(Name(), own, len(held_out))

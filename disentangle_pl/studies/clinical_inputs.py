@@ -13,7 +13,14 @@ from disentangle_pl.brain.tables import listing
 from disentangle_pl.brain.truth import scan_factors
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.prediction_folds import Rows
-from disentangle_pl.metrics.prediction_inputs import Inputs, beside, columns, principal_components, without
+from disentangle_pl.metrics.prediction_inputs import (
+    Inputs,
+    beside,
+    columns,
+    principal_components,
+    remembered,
+    without,
+)
 from disentangle_pl.metrics.score import Values
 
 KNOWN = 0.8  # share of scans of which a covariate must be known, or it is left out
@@ -42,10 +49,21 @@ def fixed(name: str, values: Values) -> Source:
     return Source(name, lambda rows: columns(values[rows]), _digest(values))
 
 
-def images(name: str, products: Values, count: int) -> Source:
-    """Make a source of principal components of images, of which (N, N) inner products are given."""
-    digest = f"{_digest(products)} {count}"
-    return Source(name, lambda rows: principal_components(products[np.ix_(rows, rows)], count), digest)
+def images(name: str, products: NDArray[np.floating], count: int) -> Source:
+    """Make a source of principal components of images, of which (N, N) inner products are given.
+
+    Those of the last rows asked for are kept, alone and beside covariates they are the same.
+    """
+    kept: dict[bytes, Inputs] = {}
+
+    def at(rows: Rows) -> Inputs:
+        key = rows.tobytes()
+        if key not in kept:
+            kept.clear()
+            kept[key] = remembered(principal_components(products[np.ix_(rows, rows)], count))
+        return kept[key]
+
+    return Source(name, at, f"{_digest(products)} {count}")
 
 
 def joined(one: Source, other: Source) -> Source:

@@ -12,6 +12,7 @@ from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.prediction import Plan
 from disentangle_pl.metrics.score import Values
+from disentangle_pl.studies.clinical_ahead import Records
 from disentangle_pl.studies.clinical_inputs import Source, covariates, fixed, indicators, residual, sites, volumes
 from disentangle_pl.studies.clinical_people import HeldOut, Protocol, Sides
 from disentangle_pl.studies.clinical_questions import Known
@@ -32,6 +33,7 @@ class Settings:
         residualise: Confounds to take from codes, volumes and components as controls in training have them.
         boosting: Also fit boosted trees.
         conversion: Years within which impairment becomes dementia.
+        records: Tables of visits without a scan, for what is to come.
     """
 
     targets: Sequence[str] = ()
@@ -42,10 +44,11 @@ class Settings:
     residualise: Sequence[str] = ()
     boosting: bool = False
     conversion: float = CONVERSION
+    records: Records = field(default_factory=Records)
 
 
 def known_of(data: LongitudinalData, sides: Sides, settings: Settings, folder: Path) -> tuple[Known, list[str]]:
-    """Gather what is known of all scans, and say what was left out.
+    """Gather what is known of all scans, and say what that is and what was left out.
 
     Args:
         data: Set up.
@@ -77,8 +80,10 @@ def known_of(data: LongitudinalData, sides: Sides, settings: Settings, folder: P
         boosting=settings.boosting,
         folder=folder,
     )
+    told = [f"covariates are {listing([*map(str, table.columns)], 20) or 'none'}"]
+    told += [f"volumes are {listing([*found.volume_names], 40)}"] if measured.shape[1] else []
     rivals = [rest(fixed(VOLUMES, found.volumes), found)] if measured.shape[1] else []
-    return found._replace(rivals=rivals), remarks + more
+    return found._replace(rivals=rivals), [*told, *remarks, *more]
 
 
 def rest(source: Source, known: Known) -> Source:

@@ -1,15 +1,10 @@
 """Whom a probe may see: nobody is tested whom the encoder was trained on, and nobody is on two sides."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
-import torch
-from rich.console import Console
-from rich.progress import track
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.rescans import visit_rows
@@ -18,14 +13,10 @@ from disentangle_pl.brain.split_file import read_split
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.prediction_folds import Rows
-from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.run_files import Broken, read_config
-from disentangle_pl.studies.scan_codes import images_of
 
 Protocol = Literal["held-out", "train-test"]
 HeldOut = Literal["both", "val", "test"]
-EDGE = 32
-CHUNK = 16
 
 
 class Sides(NamedTuple):
@@ -38,18 +29,6 @@ class Sides(NamedTuple):
 
     train: Rows
     held_out: Rows
-
-
-class Pictures(NamedTuple):
-    """All images, in brief.
-
-    Attributes:
-        digests: (N,) sha256 of every image.
-        products: (N, N) inner products of the images at a coarse resolution, after their mean is taken off.
-    """
-
-    digests: list[str]
-    products: Values
 
 
 def sides_of(data: LongitudinalData, part: HeldOut) -> Sides:
@@ -114,33 +93,3 @@ def refuse_seen(checkpoint: Path, data: LongitudinalData, held_out: Sequence[str
             f"{checkpoint} was trained on {len(seen)} of the {len(bare)} people to be tested ({listing(seen, 3)}), who "
             f"were split {how}: give the same --data.split_file"
         )
-
-
-def brief_pictures(data: LongitudinalData) -> Pictures:
-    """Read every image once.
-
-    Args:
-        data: Set up; the images stay where they are.
-    """
-    digests, small = [], []
-    chunks = np.array_split(np.arange(len(data.visits)), -(-len(data.visits) // CHUNK))
-    for rows in track(chunks, "reading images", console=Console(stderr=True), transient=True):
-        images = images_of(data, rows.astype(np.int64), torch.device("cpu"))
-        digests += [hashlib.sha256(image.numpy().tobytes()).hexdigest() for image in images]
-        step = [-(-size // EDGE) for size in images.shape[2:]]
-        small.append(torch.nn.functional.avg_pool3d(images, step, ceil_mode=True).flatten(1))
-    flat = torch.cat(small)
-    flat = flat - flat.mean(0)
-    return Pictures(digests, (flat @ flat.T).double().numpy())
-
-
-def refuse_twins(visits: pd.DataFrame, digests: Sequence[str]) -> None:
-    """Refuse people who share an image: they are one person, or one file has two names.
-
-    Raises:
-        InputError: If there are such people.
-    """
-    shared = visits["participant_id"].groupby(np.array(digests)).unique()
-    twins = [listing(sorted(people)) for people in shared if len(people) > 1]
-    if twins:
-        raise InputError(f"{len(twins)} images are of several people ({twins[0]}): keep one of each, or mend the ids")

@@ -20,13 +20,13 @@ from disentangle_pl.studies.clinical_table import (
     WITH,
 )
 from disentangle_pl.studies.clinical_targets import SCORES, TITLES
-from disentangle_pl.studies.labels import short_factor
+from disentangle_pl.studies.clinical_words import measure, who
 
 GREYS = {COVARIATES: "0.45", BEFORE: "0.7", SITE: "0.8", VOLUMES: "#2a9d5c", PCA: "#e08a1e"}
 COLOURS = ("#1f5fa8", "#b0307a", "#58b4d8", "#7a4fb5", "#0d9488", "#9a3412")
 LABELS = {PCA: "components of the images", BEFORE: "score at the scan"}
-METRICS = {"auc": ("AUC", 0.5), "r2": ("R2 against the training mean", 0.0)}
-LINE, SHOWN = 0.13, 6
+METRICS = {"auc": ("AUC", 0.5), "r2": ("R² against the training mean", 0.0)}
+LINE, SHOWN = 0.105, 6
 
 
 def draw_scores(table: pd.DataFrame) -> Figure:
@@ -67,11 +67,11 @@ def draw_trials(table: pd.DataFrame) -> Figure:
     lines = table[table["mode"] == "reliability"]
     sizes = lines[(lines["metric"] == "n80") & np.isfinite(lines["value"])].sort_values("value")
     scores = (sizes["setting"] == RIVAL) & sizes["inputs"].isin(SCORES)
-    best = pd.concat((sizes[~scores].groupby("model", sort=False).head(SHOWN), sizes[scores])).sort_values("value")
-    agreed = lines[(lines["metric"] == "icc") & (lines["setting"] != RIVAL)]
+    best = pd.concat((sizes[~scores].groupby("setting", sort=False).head(SHOWN), sizes[scores])).sort_values("value")
+    agreed = lines[lines["metric"] == "icc"]
     settings = list(dict.fromkeys(lines.loc[lines["setting"] != RIVAL, "setting"]))
     colours = {RIVAL: "0.45"} | {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(settings)}
-    figure = Figure(figsize=(11, max(3.0, 0.2 * len(best) + 1)), layout="constrained")
+    figure = Figure(figsize=(11, max(3.0, 0.18 * len(best) + 1)), layout="constrained")
     left, right = figure.subplots(1, 2)
     for axis, rows, draw in ((left, best, _draw_sizes), (right, agreed, _draw_agreed)):
         if len(rows):
@@ -119,26 +119,28 @@ def _called(rows: pd.DataFrame, setting: str) -> str:
 
 def _draw_agreed(axis: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
     """Draw a row a model, a dot a latent."""
-    axis.set_title("ICC(2,1) on rescans: a dot a latent", fontsize=9)
-    models = list(dict.fromkeys(rows["model"]))
-    for place, model in enumerate(models):
-        mine = rows[rows["model"] == model]
+    axis.set_title("ICC(2,1) on rescans: a dot a latent, or volume", fontsize=9)
+    groups = [mine for _, mine in rows.groupby(["setting", "model"], sort=False)]
+    for place, mine in enumerate(groups):
         axis.plot(mine["value"], np.full(len(mine), place), "o", color=colours[mine["setting"].iloc[0]], alpha=0.5)
-    axis.set_yticks(range(len(models)), models, fontsize=8)
-    axis.set_ylim(len(models) - 0.4, -0.6)
+    names = [
+        VOLUMES if first["setting"] == RIVAL else who(first) for first in (mine.iloc[0].to_dict() for mine in groups)
+    ]
+    axis.set_yticks(range(len(groups)), names, fontsize=8)
+    axis.set_ylim(len(groups) - 0.4, -0.6)
     axis.set_xlim(min(0.0, rows["value"].min()) - 0.05, 1.05)
     axis.axvline(0, color="black", linewidth=0.8)
     axis.tick_params(labelsize=8)
 
 
 def _draw_sizes(axis: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
-    axis.set_title("people an arm to show a slowing by 25 %, power 80 %", fontsize=9)
+    axis.set_title("people per arm to show a slowing by 25 % (power 80 %)", fontsize=9)
     most = rows["value"].max() * 10
     for place, row in enumerate(rows.to_dict("records")):
         colour = colours[row["setting"]]
         axis.plot([row["low"], min(row["high"], most * 10)], [place, place], color=colour, linewidth=1.2)
         axis.plot(row["value"], place, "o", color=colour, markersize=4)
-    names = [f"{short_factor(row['inputs'])} {row['model']}".strip() for row in rows.to_dict("records")]
+    names = [measure(row) for row in rows.to_dict("records")]
     axis.set_xscale("log")
     axis.set_xlim(max(1.0, 0.7 * rows["low"].min()), most)
     axis.set_yticks(range(len(rows)), names, fontsize=7)

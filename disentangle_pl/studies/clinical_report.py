@@ -1,8 +1,6 @@
 """The files of a study of scores: one table, words, pictures, and one page with all of it inside."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from html import escape
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +10,12 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from disentangle_pl.metrics.prediction import Plan
+from disentangle_pl.studies.clinical_headline import called, headlines
+from disentangle_pl.studies.clinical_page import page
 from disentangle_pl.studies.clinical_people import HeldOut, Protocol
 from disentangle_pl.studies.clinical_plot import draw_scores, draw_trials
+from disentangle_pl.studies.clinical_table import RIVAL
+from disentangle_pl.studies.clinical_targets import CONVERSION
 from disentangle_pl.studies.clinical_words import (
     baseline_sentences,
     lines_of,
@@ -23,15 +25,21 @@ from disentangle_pl.studies.clinical_words import (
 )
 
 FEW = 50
-CAUTION = (
-    "Associations in these data, not a diagnosis, and not for clinical use. Intervals are 95 % bootstraps over people; "
-    "they do not know of other cohorts, scanners or trainings of the encoder. Covariates below chance count as chance. "
-    "Nothing is corrected for the number of targets."
+TITLE = "Dementia scores from latents"
+SHORT, ADDED, TRUSTED = "In short", "What latents add to covariates", "Can they be trusted as measures?"
+WINDOWS = (
+    "A score 12 or 24 months later is that of the visit nearest to that time, within 3 months; conversion is dementia "
+    "within {years:g} years and 3 months of a scan with mild impairment, against none known by then; all else is known "
+    "at the scan"
 )
-STYLE = """body{font:15px/1.45 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#222}
-img{max-width:100%}table{border-collapse:collapse;font-size:12px}td,th{padding:2px 8px;border-bottom:1px solid #ddd;
-text-align:left}td.n{text-align:right;font-variant-numeric:tabular-nums}details{margin:1em 0}li{margin:.35em 0}
-.caution{background:#fff6e0;padding:.6em 1em;border-left:4px solid #e0a020}"""
+CAVEATS = [
+    "Intervals, 95 % bootstraps over people, do not know of other cohorts, scanners or trainings of the encoder",
+    "Nothing is corrected for the number of targets",
+    "Covariates below chance count as chance when something is added to them",
+    "The latent that needs the fewest people was chosen among many on the same people, so it will need more of others",
+    "Inputs that take away from covariates have made probes fit noise: there are too few people for so many inputs",
+    "Somebody is recognised by latents, so whoever splits by visit and not by person measures that",
+]
 
 
 class Study(NamedTuple):
@@ -47,6 +55,7 @@ class Study(NamedTuple):
         baseline: The setting others are compared with, if there is another.
         residualised: Confounds that were taken out.
         remarks: What was left out and why.
+        conversion: Years within which impairment becomes dementia.
     """
 
     table: pd.DataFrame
@@ -58,6 +67,7 @@ class Study(NamedTuple):
     baseline: str | None
     residualised: tuple[str, ...]
     remarks: Sequence[str]
+    conversion: float = CONVERSION
 
 
 def write_report(study: Study, out: Path) -> None:
@@ -69,15 +79,18 @@ def write_report(study: Study, out: Path) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     study.table.to_csv(out / "scores.tsv", sep="\t", index=False, na_rep="n/a", float_format="%.6g")
-    pictures = {"scores": _png(draw_scores(study.table)), "reliability": _png(draw_trials(study.table))}
+    said = plainly(study)
+    pictures = {"scores": _png(draw_scores(said.table)), "reliability": _png(draw_trials(said.table))}
     for name, content in pictures.items():
         (out / f"{name}.png").write_bytes(content)
-    sections = sections_of(study)
-    lines = ["# Dementia scores from latents", "", how(study), "", CAUTION, ""]
+    sections = sections_of(said)
+    lines = [f"# {TITLE}", "", lead_of(said), ""]
     for title, sentences in sections.items():
         lines += lines_of(title, sentences)
     (out / "findings.md").write_text("\n".join(lines), encoding="utf-8")
-    (out / "report.html").write_text(page(study, sections, pictures), encoding="utf-8")
+    shown = {title: [] if title == ADDED or title.startswith("Against") else told for title, told in sections.items()}
+    placed = {ADDED: pictures["scores"], TRUSTED: pictures["reliability"]}
+    (out / "report.html").write_text(page(TITLE, lead_of(said), said.table, shown, placed), encoding="utf-8")
     console = Console()
     console.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
     console.print(f"written: {', '.join(str(out / name) for name in ('report.html', 'scores.tsv'))}", soft_wrap=True)
@@ -106,42 +119,34 @@ def how(study: Study) -> str:
 
 
 def sections_of(study: Study) -> dict[str, list[str]]:
-    """Return the sentences of the report by section."""
+    """Return the sentences of the report by section, the first of which is the headline."""
     return {
-        "What latents add to covariates": target_sentences(study.table),
+        SHORT: headlines(study.table, study.baseline),
+        ADDED: target_sentences(study.table),
         f"Against the baseline {study.baseline}": baseline_sentences(study.table),
+        TRUSTED: trial_sentences(study.table),
         "Do they know the scanner?": place_sentences(study.table),
-        "As measures": trial_sentences(study.table),
-        "Left out": [remark.rstrip(".") for remark in study.remarks],
+        "How it was done": [how(study).removesuffix("."), WINDOWS.format(years=study.conversion)],
+        "Caveats": CAVEATS,
+        "Notes": [remark.rstrip(".") for remark in study.remarks],
     }
 
 
-def page(study: Study, sections: dict[str, list[str]], pictures: dict[str, bytes]) -> str:
-    """Write the page: no other file, no network, every value escaped."""
-    parts = [f"<p>{escape(how(study))}</p>", f'<p class="caution">{escape(CAUTION)}</p>']
-    for title, sentences in sections.items():
-        if sentences:
-            items = "".join(f"<li>{escape(sentence)}.</li>" for sentence in sentences)
-            parts.append(f"<h2>{escape(title)}</h2><ul>{items}</ul>")
-        for name in {"What latents add to covariates": ["scores"], "As measures": ["reliability"]}.get(title, []):
-            source = b64encode(pictures[name]).decode()
-            parts.append(f'<img alt="{escape(name)}" src="data:image/png;base64,{source}">')
-    parts.append(f"<details><summary>All {len(study.table)} numbers</summary>{_table(study.table)}</details>")
-    title = "Dementia scores from latents"
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-    return f'<!doctype html><html lang="en"><head>{head}</head><body><h1>{title}</h1>{"".join(parts)}</body></html>\n'
+def lead_of(study: Study) -> str:
+    """Say in a sentence what the report is of."""
+    return (
+        f"What frozen latents say of {len(study.tested)} people ({study.scans} scans) whom no encoder has seen. "
+        "Associations, not a diagnosis; not for clinical use."
+    )
 
 
-def _table(table: pd.DataFrame) -> str:
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in table.columns)
-    rows = ("".join(_cell(value) for value in row) for row in table.itertuples(index=False, name=None))
-    return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f'<td class="n">{"" if value != value else f"{value:.4g}"}</td>'
-    return f"<td>{escape(str(value))}</td>"
+def plainly(study: Study) -> Study:
+    """Call settings by as little as tells them apart, and say in a remark what they are in full."""
+    names = called([name for name in study.table["setting"].unique() if name != RIVAL])
+    remarks = [f"{short} is {name}" for name, short in names.items() if short != name]
+    table = study.table.assign(setting=study.table["setting"].replace(names))
+    baseline = names.get(study.baseline, study.baseline) if study.baseline else None
+    return study._replace(table=table, baseline=baseline, remarks=[*study.remarks, *remarks])
 
 
 def _png(figure: Figure) -> bytes:

@@ -124,13 +124,15 @@ def mean_of(scores: Sequence[Scored]) -> Scored:
 def _rivals(
     each: Answered, answers: Sequence[Answered], baseline: str | None
 ) -> list[tuple[str, Mapping[str, Scored] | None]]:
-    """Return what scores are compared with: nothing, covariates alone, and the baseline of the same inputs."""
+    """Return what scores are compared with: nothing, covariates alone, rivals beside covariates, and the baseline."""
     found: list[tuple[str, Mapping[str, Scored] | None]] = [("", None)]
     for other in answers:
         if other.probe != each.probe:
             continue
         if each.inputs.startswith(WITH) and other.inputs == COVARIATES:
             found.append((COVARIATES, not_below_chance(other.scores)))
+        if each.inputs == WITH + LATENTS and other.inputs in (WITH + VOLUMES, WITH + PCA):
+            found.append((other.inputs.removeprefix(WITH), other.scores))
         theirs = other.name.setting == baseline and each.name.setting not in (baseline, RIVAL)
         whole = other.name.model.startswith("mean of ") or not _has_mean(other, answers)
         if theirs and whole and other.inputs == each.inputs:

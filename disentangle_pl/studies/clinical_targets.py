@@ -10,6 +10,7 @@ import pandas as pd
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.score import Values
+from disentangle_pl.studies.clinical_ahead import AHEAD, visits_around
 
 CN, MCI, AD = 0.0, 1.0, 2.0
 STAGES = {
@@ -41,7 +42,19 @@ class Target(NamedTuple):
     baseline: str | None = None
 
 
-Maker = Callable[[str, pd.DataFrame], Target]
+class Told(NamedTuple):
+    """What tables tell of N scans.
+
+    Attributes:
+        visits: Table of the scans.
+        around: Of `visits_around`, all visits of their people.
+    """
+
+    visits: pd.DataFrame
+    around: pd.DataFrame
+
+
+Maker = Callable[[str, Told], Target]
 
 
 def stages(visits: pd.DataFrame) -> Values:
@@ -63,7 +76,9 @@ def score(visits: pd.DataFrame, name: str) -> Values:
     return visits[name].to_numpy(np.float64)
 
 
-def make_target(name: str, visits: pd.DataFrame, conversion: float = CONVERSION) -> Target:
+def make_target(
+    name: str, visits: pd.DataFrame, conversion: float = CONVERSION, around: pd.DataFrame | None = None
+) -> Target:
     """Make a target of scans.
 
     Args:
@@ -73,60 +88,55 @@ def make_target(name: str, visits: pd.DataFrame, conversion: float = CONVERSION)
             the visit nearest to that time within 3 months.
         visits: Table of `read_visits`.
         conversion: Years.
+        around: Of `visits_around`; None for the visits that were scanned.
 
     Raises:
         InputError: If the name is unknown, no table has the score, or the target is not known of any scan.
     """
     if name not in TARGETS:
         raise InputError(f"there is no target {name!r}: name some of {', '.join(TARGETS)}")
-    made = partial(_conversion, years=conversion)(name, visits) if name == "conversion" else TARGETS[name](name, visits)
+    told = Told(visits, visits_around(visits)[0] if around is None else around)
+    made = _conversion(name, told, conversion) if name == "conversion" else TARGETS[name](name, told)
     if np.isnan(made.values).all():
         raise InputError(f"{name} is not known of any of the {len(visits)} scans")
     return made
 
 
-def later(visits: pd.DataFrame, values: Values, years: float) -> Values:
-    """Return what the values (N,) of the same person are so many years later; NaN without a visit near that time."""
-    table = pd.DataFrame({"who": visits["participant_id"], "at": visits["years"], "value": values}).reset_index()
-    pairs = table[["index", "who", "at"]].merge(table[["who", "at", "value"]], on="who", suffixes=("", "_then"))
-    pairs["away"] = (pairs["at_then"] - pairs["at"] - years).abs()
-    near = pairs[(pairs["away"] <= WINDOW) & pairs["value"].notna()].sort_values(["away", "at_then"])
-    found = near.drop_duplicates("index").set_index("index")["value"]
-    return found.reindex(visits.index).to_numpy(np.float64)
+def later(told: Told, name: str, years: float) -> Values:
+    """Return a score of the same person so many years after each scan (N,); NaN without a visit near that time."""
+    away = (told.around[AHEAD] - years).abs()
+    near = told.around.assign(away=away)[(away <= WINDOW) & told.around[name].notna()]
+    first = near.sort_values(["away", AHEAD], kind="stable").drop_duplicates("scan").set_index("scan")[name]
+    return first.reindex(range(len(told.visits))).to_numpy(np.float64)
 
 
-def _score(name: str, visits: pd.DataFrame) -> Target:
-    return Target(name, False, score(visits, name), ("age",) if name == "age" else ())
+def _score(name: str, told: Told) -> Target:
+    return Target(name, False, score(told.visits, name), ("age",) if name == "age" else ())
 
 
-def _future(name: str, visits: pd.DataFrame, base: str, months: int) -> Target:
-    now = score(visits, base)
-    values = later(visits, now, months / 12)
-    return Target(name, False, np.where(np.isnan(now), np.nan, values), baseline=base)
+def _future(name: str, told: Told, base: str, months: int) -> Target:
+    now = score(told.visits, base)
+    return Target(name, False, np.where(np.isnan(now), np.nan, later(told, base, months / 12)), baseline=base)
 
 
-def _sex(name: str, visits: pd.DataFrame) -> Target:
-    male = np.asarray(visits["sex"].map({"F": 0.0, "M": 1.0}), dtype=np.float64)
+def _sex(name: str, told: Told) -> Target:
+    male = np.asarray(told.visits["sex"].map({"F": 0.0, "M": 1.0}), dtype=np.float64)
     return Target(name, True, male, ("sex",))
 
 
-def _stages(name: str, visits: pd.DataFrame, ill: float) -> Target:
-    stage = stages(visits)
+def _stages(name: str, told: Told, ill: float) -> Target:
+    stage = stages(told.visits)
     return Target(name, True, np.where(np.isin(stage, (CN, ill)), (stage == ill).astype(np.float64), np.nan))
 
 
-def _conversion(name: str, visits: pd.DataFrame, years: float = CONVERSION) -> Target:
-    stage, at = stages(visits), visits["years"].to_numpy(np.float64)
-    people = visits["participant_id"].to_numpy()
-    values = np.full(len(visits), np.nan)
-    for row in np.flatnonzero(stage == MCI):
-        then = (people == people[row]) & (at > at[row])
-        soon = then & (at <= at[row] + years + WINDOW)
-        if (stage[soon] == AD).any():
-            values[row] = 1.0
-        elif (then & (at >= at[row] + years - WINDOW) & ~np.isnan(stage)).any() and not (stage[soon] == CN).any():
-            values[row] = 0.0
-    return Target(name, True, values)
+def _conversion(name: str, told: Told, years: float = CONVERSION) -> Target:
+    then, ahead = stages(told.around), told.around[AHEAD].to_numpy(np.float64)
+    soon = (ahead > 0) & (ahead <= years + WINDOW)
+    seen = (ahead > 0) & (ahead >= years - WINDOW) & ~np.isnan(then)
+    scans, which = np.arange(len(told.visits)), told.around["scan"]
+    ill, well, there = (np.isin(scans, which[some]) for some in (soon & (then == AD), soon & (then == CN), seen))
+    values = np.where(ill, 1.0, np.where(there & ~well, 0.0, np.nan))
+    return Target(name, True, np.where(stages(told.visits) == MCI, values, np.nan))
 
 
 TARGETS: dict[str, Maker] = {
@@ -155,7 +165,7 @@ TITLES = {
 
 
 def made_targets(
-    names: Sequence[str], visits: pd.DataFrame, conversion: float = CONVERSION
+    names: Sequence[str], visits: pd.DataFrame, conversion: float = CONVERSION, around: pd.DataFrame | None = None
 ) -> tuple[list[Target], list[str]]:
     """Make targets; without names, all that can be made, and say why others cannot.
 
@@ -163,11 +173,11 @@ def made_targets(
         InputError: If a target that is named cannot be made, or none can.
     """
     if names:
-        return [make_target(name, visits, conversion) for name in dict.fromkeys(names)], []
+        return [make_target(name, visits, conversion, around) for name in dict.fromkeys(names)], []
     found, remarks = [], []
     for name in TARGETS:
         try:
-            found.append(make_target(name, visits, conversion))
+            found.append(make_target(name, visits, conversion, around))
         except InputError as error:
             remarks.append(f"{name}: {error}")
     if not {target.name for target in found} - {"age", "sex"}:

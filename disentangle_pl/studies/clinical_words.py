@@ -24,7 +24,8 @@ from disentangle_pl.studies.clinical_targets import TITLES
 from disentangle_pl.studies.labels import short_factor
 
 Row: TypeAlias = dict[Hashable, Any]
-MAIN = {"auc": "AUC", "r2": "R2"}
+MAIN = {"auc": "AUC", "r2": "R²"}
+MORE, LESS, SAME, FEWER = "more", "less", "no evidence of a difference", "too few people to tell"
 RIVALS = {
     COVARIATES: "covariates",
     BEFORE: "the score at the scan",
@@ -33,21 +34,22 @@ RIVALS = {
     PCA: "components",
 }
 BEST = 3
+ALONE = "model"  # the setting of models that nothing tells apart
 ENOUGH = 20  # people, half of them in either class, below which a percentile interval says little
 
 
 def target_sentences(table: pd.DataFrame) -> list[str]:
     """Say of each target what the latents add to covariates, beside all rivals; all visits, linear probes."""
-    return [_sentence(name, rows) for name, rows in _main(table).groupby("target", sort=False)]  # type: ignore[arg-type]
+    return [_sentence(name, rows) for name, rows in main_rows(table).groupby("target", sort=False)]  # type: ignore[arg-type]
 
 
 def baseline_sentences(table: pd.DataFrame) -> list[str]:
     """Say how the latents of settings differ from those of the baseline."""
-    rows = _main(table)
+    rows = main_rows(table)
     rows = rows[(rows["versus"] == BASELINE) & (rows["inputs"] == WITH + LATENTS)]
     return [
-        f"{TITLES.get(name, name)}: {_who(row)} {_signed(row)} {MAIN[row['metric']]} ({_verdict(row)})"
-        for name, row in ((row["target"], row) for row in _means(rows).to_dict("records"))
+        f"{TITLES.get(name, name)}: {who(row)} {signed(row)} {MAIN[row['metric']]} ({verdict(row)})"
+        for name, row in ((row["target"], row) for row in means_only(rows).to_dict("records"))
     ]
 
 
@@ -55,11 +57,11 @@ def place_sentences(table: pd.DataFrame) -> list[str]:
     """Say whether latents tell where a scan was made."""
     rows = table[(table["mode"] == CONFOUND) & (table["metric"] == "auc") & (table["interval"] == PEOPLE)]
     told = []
-    for row in _means(rows[rows["versus"] == ""]).to_dict("records"):
+    for row in means_only(rows[rows["versus"] == ""]).to_dict("records"):
         beyond = (
             "beyond chance: check that it does not stand in for the diagnosis" if row["low"] > 0.5 else "near chance"
         )
-        told.append(f"{row['target']} from {_who(row)}: AUC {_interval(row)}, {beyond}")
+        told.append(f"{row['target']} from {who(row)}: AUC {_interval(row)}, {beyond}")
     return told
 
 
@@ -68,15 +70,16 @@ def trial_sentences(table: pd.DataFrame) -> list[str]:
     lines = table[table["mode"] == "reliability"]
     sizes = lines[(lines["metric"] == "n80") & np.isfinite(lines["value"])].sort_values("value")
     told = []
-    for (setting, model), mine in sizes.groupby(["setting", "model"], sort=False):
+    for setting, mine in sizes.groupby("setting", sort=False):
         best = "; ".join(_size(row) for row in mine.head(BEST).to_dict("records"))
-        whose = "scores and volumes" if setting == RIVAL else f"latents of {model}"
-        told.append(f"fewest people an arm to show a slowing by 25 %, {whose}: {best}")
-    for row in lines[lines["metric"] == "identification"].to_dict("records"):
-        mine = lines[(lines["metric"] == "identification_chance") & (lines["model"] == row["model"])]
+        whose = "scores and volumes" if setting == RIVAL else f"best of {len(mine)} latents"
+        told.append(f"fewest people per arm to show a slowing by 25 %, {whose}: {best}")
+    for setting, mine in lines[lines["metric"] == "identification"].groupby("setting", sort=False):
+        chance = lines[(lines["metric"] == "identification_chance") & (lines["setting"] == setting)]["value"].mean()
+        name = who(mine.iloc[0].to_dict()) if len(mine) == 1 else str(setting)
+        rates = ", ".join(f"{rate:.0%}" for rate in mine["value"])
         told.append(
-            f"the nearest other visit by all latents of {row['model']} is of the same person for {row['value']:.0%} "
-            f"(chance {mine['value'].iloc[0]:.0%}): whoever splits by visit measures this"
+            f"the nearest other visit by all latents of {name} is of the same person for {rates} (chance {chance:.0%})"
         )
     return told
 
@@ -92,51 +95,64 @@ def _sentence(name: str, rows: pd.DataFrame) -> str:
         + " "
         + ", ".join(f"{row['value']:.2f} by {RIVALS[row['inputs']]}" for row in alone if row["inputs"] in RIVALS)
     )
-    latents = _means(rows[(rows["versus"] == "") & (rows["inputs"] == LATENTS)]).to_dict("records")
-    said += "".join(f", {_interval(row)} by latents of {_who(row)}" for row in latents)
-    added = _means(rows[(rows["versus"] == COVARIATES) & (rows["inputs"] == WITH + LATENTS)]).to_dict("records")
-    more = "; ".join(f"{_who(row)} {_signed(row)} ({_verdict(row)})" for row in added)
+    latents = means_only(rows[(rows["versus"] == "") & (rows["inputs"] == LATENTS)]).to_dict("records")
+    said += "".join(f", {_interval(row)} by latents of {who(row)}" for row in latents)
+    added = means_only(rows[(rows["versus"] == COVARIATES) & (rows["inputs"] == WITH + LATENTS)]).to_dict("records")
+    more = "; ".join(f"{who(row)} {signed(row)} ({verdict(row)})" for row in added)
     return f"{said}. Added to covariates: {more}"
 
 
-def _main(table: pd.DataFrame) -> pd.DataFrame:
+def main_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep AUC and R² of linear probes, over all visits, with intervals over people."""
     kept = (table["mode"] == ALL) & (table["probe"] == "linear") & (table["interval"] == PEOPLE)
     rows = table[kept & table["metric"].isin(MAIN)]
     return rows.assign(people_1=pd.to_numeric(rows["people_1"], errors="coerce"))
 
 
-def _means(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep the mean over seeds where there is one."""
+def means_only(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep the mean over seeds where there is one; settings are in the order of their first models."""
     several = rows[rows["model"].str.startswith("mean of ")][["target", "setting"]].drop_duplicates()
     keys = set(several.itertuples(index=False, name=None))
     alone = [
         model.startswith("mean of ") or (target, setting) not in keys
         for target, setting, model in zip(rows["target"], rows["setting"], rows["model"], strict=True)
     ]
-    return rows[np.array(alone, bool)]
+    order = {name: place for place, name in enumerate(dict.fromkeys(rows["setting"]))}
+    return rows[np.array(alone, bool)].sort_values("setting", key=lambda names: names.map(order), kind="stable")
 
 
-def _who(row: Row) -> str:
+def who(row: Row) -> str:
+    """Name what a row is of: a rival, the mean over seeds of a setting, or a model."""
     if row["setting"] == RIVAL:
         return RIVALS.get(row["inputs"], str(row["inputs"]))
-    mean = str(row["model"]).startswith("mean of ")
-    return f"{row['setting']} ({str(row['model']).removeprefix('mean of ')} seeds)" if mean else str(row["model"])
+    if str(row["model"]).startswith("mean of "):
+        return f"{row['setting']} ({str(row['model']).removeprefix('mean of ')} seeds)"
+    return f"{row['setting']}, seed {row['seed']}" if row["seed"] and row["setting"] != ALONE else str(row["model"])
+
+
+def measure(row: Row) -> str:
+    """Name a measure: a volume or score by itself, a latent with its model."""
+    name = short_factor(str(row["inputs"]))
+    return name if row["setting"] == RIVAL else f"{name} of {who(row)}"
 
 
 def _interval(row: Row) -> str:
     return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
-def _signed(row: Row) -> str:
-    return f"{row['value']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
+def signed(row: Row) -> str:
+    """Write a difference with its interval."""
+    value, low, high = (round(float(row[name]), 2) + 0.0 for name in ("value", "low", "high"))  # no -0.00
+    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
-def _verdict(row: Row) -> str:
+def verdict(row: Row) -> str:
+    """Say whether the interval of a difference leaves 0 out."""
     if min((row["people"], *_classes(row))) < ENOUGH:
-        return "too few people to tell"
+        return FEWER
     if row["low"] > 0:
-        return "more"
-    return "less" if row["high"] < 0 else "no evidence of a difference"
+        return MORE
+    return LESS if row["high"] < 0 else SAME
 
 
 def _classes(row: Row) -> tuple[float, ...]:
@@ -147,10 +163,15 @@ def _classes(row: Row) -> tuple[float, ...]:
 
 def _size(row: Row) -> str:
     high = f"{row['high']:.0f}" if np.isfinite(row["high"]) else "any number"
-    return f"{short_factor(str(row['inputs']))} {row['value']:.0f} [{row['low']:.0f}, {high}]"
+    return f"{measure(row)}: {row['value']:.0f} [{row['low']:.0f}, {high}]"
 
 
 def lines_of(title: str, sentences: list[str]) -> Iterator[str]:
     """Yield a section of a text, nothing if it is empty."""
     if sentences:
-        yield from (f"## {title}", "", *(f"- {sentence}." for sentence in sentences), "")
+        yield from (f"## {title}", "", *(f"- {sentence}." for sentence in map(capital, sentences)), "")
+
+
+def capital(words: str) -> str:
+    """Begin a sentence."""
+    return words[:1].upper() + words[1:]

@@ -12,20 +12,22 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.prediction import Asked, Plan, Predicted, boosted, cross_validated, linear, transferred
 from disentangle_pl.metrics.prediction_folds import check_folds, fewest_people, person_folds, person_weights
-from disentangle_pl.metrics.prediction_inputs import beside, columns, principal_components, without
-from disentangle_pl.metrics.prediction_probes import balanced, logistic_path, ridge_path
-from disentangle_pl.metrics.prediction_scores import (
+from disentangle_pl.metrics.prediction_inputs import beside, columns, principal_components, remembered, without
+from disentangle_pl.metrics.prediction_metrics import (
     CLASSES,
     Outcome,
-    Scored,
     auc,
     balanced_accuracy,
-    difference,
     mean_absolute_error,
-    not_below_chance,
     pearson,
-    people_drawn,
     r2,
+)
+from disentangle_pl.metrics.prediction_probes import balanced, logistic_path, ridge_path
+from disentangle_pl.metrics.prediction_scores import (
+    Scored,
+    difference,
+    not_below_chance,
+    people_drawn,
     scored,
 )
 from disentangle_pl.metrics.score import Values
@@ -76,7 +78,7 @@ def test_probes_without_inputs_say_the_mean_and_even_odds() -> None:
 
 def test_an_infinite_penalty_uses_no_input() -> None:
     rng = np.random.default_rng(0)
-    x, label = rng.normal(size=(30, 3)), np.arange(30) % 2.0
+    x, label = rng.normal(size=(30, 3)), (np.arange(30) % 2).astype(np.float64)
     endless = np.array([1.0, np.inf])
     assert np.ptp(ridge_path(x, label, np.ones(30), endless).values(x), axis=1)[1] == 0
     odds = logistic_path(x, label, np.ones(30), endless).values(x)
@@ -193,6 +195,25 @@ def test_components_are_those_of_the_training_rows() -> None:
     changed = images.copy()
     changed[0] *= 9
     np.testing.assert_allclose(principal_components(changed @ changed.T, 4)(train)[train], found[train], atol=1e-8)
+
+
+def test_components_of_many_rows_are_found_by_iteration_and_kept() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(90, 40)) * np.arange(40, 0, -1)
+    train = np.arange(10, 85)
+    products = images @ images.T
+    found = principal_components(products, 3)(train)
+    theirs = PCA(3, svd_solver="full").fit(images[train]).transform(images)
+    np.testing.assert_allclose(np.abs(found), np.abs(theirs), atol=1e-6)
+    np.testing.assert_array_equal(found, principal_components(products, 3)(train))
+    assert principal_components(np.zeros((90, 90)), 3)(train).shape == (90, 0)
+    kept = remembered(principal_components(products, 3), most=2)
+    first = kept(train)
+    assert kept(train.copy()) is first
+    np.testing.assert_array_equal(kept(train[1:]), principal_components(products, 3)(train[1:]))
+    assert kept(train) is first
+    kept(train[2:])
+    assert kept(train) is not first, "the oldest is let go"
 
 
 def test_confounds_are_taken_from_controls_in_training() -> None:

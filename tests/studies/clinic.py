@@ -11,6 +11,10 @@ import torch
 from disentangle_pl.brain.prepared import ABOUT, INDEX, VOLUMES
 from disentangle_pl.brain.quality import CENTRE
 from disentangle_pl.brain.split_file import write_split
+from disentangle_pl.metrics.prediction import Asked
+from disentangle_pl.metrics.prediction_folds import person_weights
+from disentangle_pl.metrics.score import Values
+from disentangle_pl.studies.clinical_probe import ALL, Question
 from tests.command_line import run
 
 SIDE, PEOPLE, MONTHS = 4, 60, (0, 12, 24)
@@ -69,6 +73,15 @@ def visits_of(seed: int = 0) -> tuple[pd.DataFrame, np.ndarray[tuple[int, ...], 
     return pd.DataFrame(rows), np.array(signals)
 
 
+def small_question() -> tuple[Question, Values]:
+    """Return a question about 20 people, and codes (40, 3) of which the first is the answer."""
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(20), 2)
+    codes = rng.normal(size=(40, 3))
+    asked = Asked(codes[:, 0], False, who, person_weights(who))
+    return Question("x", ALL, np.arange(40), asked, np.empty(0, np.intp), np.arange(40)), codes
+
+
 def make_clinic(folder: Path) -> Clinic:
     """Write the clinic, and models whose weights are set by hand after one step."""
     visits, signals = visits_of()
@@ -77,8 +90,8 @@ def make_clinic(folder: Path) -> Clinic:
     images = 0.1 * np.random.default_rng(1).normal(size=(len(visits), SIDE**3))
     images[:, :KNOWS] = signals
     np.save(root / VOLUMES, images.reshape(-1, SIDE, SIDE, SIDE).astype(np.float16))
-    extra = {"sha256": [str(i) for i in range(len(visits))], "row": range(len(visits)), **dict.fromkeys(CENTRE, 0.0)}
-    visits.assign(**extra).to_parquet(root / INDEX)
+    named = visits.assign(sha256=[str(i) for i in range(len(visits))], row=range(len(visits)))
+    named.assign(**dict.fromkeys(CENTRE, 0.0)).to_parquet(root / INDEX)
     about = {"shape": [len(visits), SIDE, SIDE, SIDE], "settings": {"size": [SIDE] * 3, "spacing": 2.0}}
     (root / ABOUT).write_text(json.dumps(about))
     parts = ["train"] * TRAIN + ["val"] * 10 + ["test"] * (PEOPLE - TRAIN - 10)
@@ -86,10 +99,9 @@ def make_clinic(folder: Path) -> Clinic:
     ill = signals[:, 0]
     truth = visits[["participant_id", "session_id"]].assign(ml_ventricles=20 + 5 * ill, ml_icv=1400.0 + ill * 0)
     truth.to_csv(folder / "truth.tsv", sep="\t", index=False)
-    good = tuple(_model(folder, f"good{seed}", seed, "AdaGVAE", slice(0, KNOWS)) for seed in (0, 1))
-    return Clinic(
-        root, folder / "split.tsv", folder / "truth.tsv", good, _model(folder, "blind", 0, None, slice(40, 48))
-    )  # type: ignore[arg-type]
+    first, second = (_model(folder, f"good{seed}", seed, "AdaGVAE", slice(0, KNOWS)) for seed in (0, 1))
+    blind = _model(folder, "blind", 0, None, slice(40, 48))
+    return Clinic(root, folder / "split.tsv", folder / "truth.tsv", (first, second), blind)
 
 
 def _model(folder: Path, name: str, seed: int, aggregation: str | None, reads: slice) -> Path:

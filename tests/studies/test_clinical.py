@@ -1,51 +1,38 @@
-"""Dementia scores from latents: targets, sides, answers that are kept, the table, the page, and the verb."""
+"""Dementia scores from latents: sides, leaks, rivals and the verb, on a small clinic."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.brain.mapping import SHIPPED
+from disentangle_pl.brain.prepared import INDEX, VOLUMES
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.intervals import Interval
-from disentangle_pl.metrics.prediction import Asked, Plan
+from disentangle_pl.metrics.prediction import Asked, Plan, cross_validated, linear
 from disentangle_pl.metrics.prediction_folds import person_weights
-from disentangle_pl.metrics.prediction_scores import Scored
-from disentangle_pl.metrics.score import Values
-from disentangle_pl.studies import clinical_probe
-from disentangle_pl.studies.clinical_codes import Encoded, reference
+from disentangle_pl.metrics.prediction_inputs import principal_components, remembered
+from disentangle_pl.metrics.prediction_scores import scored
 from disentangle_pl.studies.clinical_inputs import (
     covariates,
-    fixed,
-    images,
     indicators,
-    joined,
-    residual,
     sites,
     volumes,
 )
-from disentangle_pl.studies.clinical_people import Sides, refuse_seen, refuse_twins, sides_of
-from disentangle_pl.studies.clinical_probe import ALL, ONE, Question, answer, question
-from disentangle_pl.studies.clinical_reliability import Line, measure_lines, rescan_pairs
-from disentangle_pl.studies.clinical_report import Study, how, page, sections_of
+from disentangle_pl.studies.clinical_people import refuse_seen, sides_of
+from disentangle_pl.studies.clinical_pictures import brief_pictures, inner_products, refuse_twins
+from disentangle_pl.studies.clinical_probe import ALL, ONE
 from disentangle_pl.studies.clinical_table import (
     COVARIATES,
     LATENTS,
-    RIVAL,
     WITH,
-    Answered,
-    Name,
-    reliability_rows,
-    rows_of,
-    table_of,
 )
-from disentangle_pl.studies.clinical_targets import TARGETS, TITLES, Target, later, made_targets, make_target, stages
 from tests.command_line import refused, run
-from tests.studies.clinic import PEOPLE, TRAIN, Clinic, make_clinic, visits_of
+from tests.studies.clinic import PEOPLE, TRAIN, Clinic, make_clinic
 from tests.studies.run_folders import make_run
 
 NAN = np.nan
@@ -64,66 +51,6 @@ def data_of(clinic: Clinic, **more: Any) -> LongitudinalData:
     data.prepare_data()
     data.setup("validate")
     return data
-
-
-def people(*rows: tuple[str, float, str, float]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["participant_id", "years", "diagnosis", "mmse"])
-
-
-def test_diagnoses_are_stages() -> None:
-    table = people(
-        *(("a", 0.0, said, 30.0) for said in ("CN", "LMCI", "Dementia", " ad ", "FTD")), ("b", 0.0, "NL", 1.0)
-    )
-    np.testing.assert_array_equal(stages(table), [0, 1, 2, 2, NAN, 0])
-    np.testing.assert_array_equal(make_target("cn_ad", table).values, [0, NAN, 1, 1, NAN, 0])
-    np.testing.assert_array_equal(make_target("cn_mci", table).values, [0, 1, NAN, NAN, NAN, 0])
-
-
-def test_later_scores_are_of_the_same_person_near_the_time() -> None:
-    table = people(
-        ("a", 0.0, "CN", 30), ("a", 0.9, "CN", 29), ("a", 1.2, "CN", 28), ("b", 0.0, "CN", 20), ("b", 1.3, "CN", 9)
-    )
-    np.testing.assert_array_equal(later(table, table["mmse"].to_numpy(), 1.0), [29, NAN, NAN, NAN, NAN])
-    target = make_target("mmse_12m", table)
-    assert (target.baseline, target.discrete) == ("mmse", False)
-    unscored = table.assign(mmse=[NAN, 29, 28, 20, 9])
-    with pytest.raises(InputError, match="mmse_12m is not known of any of the 5 scans"):
-        make_target("mmse_12m", unscored)
-
-
-def test_conversion_needs_impairment_and_time() -> None:
-    table = people(
-        ("converts", 0.0, "MCI", 1),
-        ("converts", 2.0, "Dementia", 1),
-        ("late", 0.0, "MCI", 1),
-        ("late", 2.0, "MCI", 1),
-        ("late", 4.0, "AD", 1),
-        ("lost", 0.0, "MCI", 1),
-        ("lost", 1.0, "MCI", 1),
-        ("better", 0.0, "MCI", 1),
-        ("better", 1.0, "CN", 1),
-        ("better", 2.0, "MCI", 1),
-        ("well", 0.0, "CN", 1),
-        ("well", 1.0, "AD", 1),
-    )
-    expected = [1, NAN, 0, 1, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN]
-    np.testing.assert_array_equal(make_target("conversion", table).values, expected)
-    within_a_year = make_target("conversion", table, 1.0).values
-    assert within_a_year[5] == 0
-    assert within_a_year[0] == 0, "dementia came later than that"
-
-
-def test_targets_that_cannot_be_made_are_said() -> None:
-    table = people(("a", 0.0, "CN", 30), ("b", 0.0, "AD", 20)).assign(age=70.0, sex=["F", "M"])
-    found, remarks = made_targets([], table)
-    assert [target.name for target in found] == ["mmse", "age", "sex", "cn_ad", "cn_mci"]
-    assert len(found) + len(remarks) == len(TARGETS)
-    assert any(remark.startswith("cdr_sb: no table of the scans has cdr_sb") for remark in remarks)
-    with pytest.raises(InputError, match=r"no target 'moca': name some of mmse, cdr_sb"):
-        made_targets(["moca"], table)
-    with pytest.raises(InputError, match="no score and no diagnosis"):
-        made_targets([], table.drop(columns="mmse").assign(diagnosis=None))
-    assert set(TITLES) == set(TARGETS)
 
 
 def test_rivals_are_read_from_the_tables(clinic: Clinic) -> None:
@@ -152,19 +79,6 @@ def test_volumes_are_shares_of_the_skull(clinic: Clinic, tmp_path: Path) -> None
     shares, _ = volumes(data_of(clinic, truth=str(tmp_path / "truth.tsv")))
     assert list(shares.columns) == ["ml_ventricles", "ml_icv"]
     np.testing.assert_allclose(shares["ml_ventricles"] * truth["ml_icv"], truth["ml_ventricles"])
-
-
-def test_sources_differ_where_what_they_show_does() -> None:
-    values = np.arange(12.0).reshape(6, 2)
-    one, other = fixed("a", values), fixed("a", values + 1)
-    assert one.digest == fixed("b", values).digest != other.digest
-    both = joined(one, other)
-    rows = np.array([1, 4])
-    np.testing.assert_array_equal(both.at(rows)(np.array([0])), np.hstack((values, values + 1))[rows])
-    assert both.name == "a+a"
-    less = residual(one, np.ones((6, 1)), np.ones(6, bool))
-    assert less.digest != one.digest
-    assert images("pca", values @ values.T, 1).digest != images("pca", values @ values.T, 2).digest
 
 
 def test_people_on_two_sides_and_seen_people_are_refused(clinic: Clinic, tmp_path: Path) -> None:
@@ -201,156 +115,40 @@ def test_an_image_of_two_people_is_refused() -> None:
         refuse_twins(table, ["x", "y", "x"])
 
 
-def small_question() -> tuple[Question, Values]:
+def test_inner_products_are_those_of_the_images_block_by_block(clinic: Clinic, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).normal(size=(23, 50)).astype(np.float32) + 3
+    centred = images - images.mean(0)
+    for block in (5, 23, 64):
+        np.testing.assert_allclose(inner_products(images, block), centred @ centred.T, atol=1e-4)
+    data = data_of(clinic)
+    found = brief_pictures(data, tmp_path)
+    voxels = np.load(clinic.root / VOLUMES).reshape(len(data.visits), -1).astype(np.float64)
+    voxels -= voxels.mean(0)
+    assert found.products is not None
+    np.testing.assert_allclose(found.products, voxels @ voxels.T, atol=1e-4)
+    assert len(set(found.digests)) == len(voxels)
+    few = brief_pictures(data, tmp_path, most=len(voxels) - 1)
+    assert (few.products, few.digests) == (None, found.digests)
+    assert not list(tmp_path.iterdir())
+
+
+def test_random_labels_of_people_are_predicted_from_images_by_a_visit_split_only() -> None:
+    """The leak of Wen et al. 2020, on components of images: seen people are recognised, others are not."""
     rng = np.random.default_rng(0)
-    who = np.repeat(np.arange(20), 2)
-    codes = rng.normal(size=(40, 3))
-    asked = Asked(codes[:, 0], False, who, person_weights(who))
-    return Question("x", ALL, np.arange(40), asked, np.empty(0, np.intp), np.arange(40)), codes
-
-
-def test_answers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    to, codes = small_question()
-    plan = Plan(repeats=1)
-    first = answer(to, fixed("z", codes), "linear", plan, tmp_path)
-    assert first["r2"].value > 0.9
-    monkeypatch.setitem(clinical_probe.PROBES, "linear", cast(Any, None))
-    again = answer(to, fixed("z", codes), "linear", plan, tmp_path)
-    np.testing.assert_array_equal(first["r2"].draws, again["r2"].draws)
-    for other in (
-        (to, fixed("z", 2 * codes), plan),
-        (to._replace(asked=to.asked._replace(target=codes[:, 1])), fixed("z", codes), plan),
-        (to, fixed("z", codes), plan._replace(seed=1)),
-    ):
-        with pytest.raises(TypeError):
-            answer(other[0], other[1], "linear", other[2], tmp_path)
-    for file in tmp_path.iterdir():
-        file.write_bytes(b"cut")
-    with pytest.raises(TypeError):
-        answer(to, fixed("z", codes), "linear", plan, tmp_path)
-
-
-def test_questions_are_of_held_out_people_whose_all_is_known() -> None:
-    visits, _ = visits_of()
-    sides = Sides(np.flatnonzero(visits.index < 40), np.flatnonzero(visits.index >= 40))
-    values = visits["mmse"].to_numpy().copy()
-    values[45] = NAN
-    known = np.ones((len(visits), 1))
-    known[50] = NAN
-    target = Target("mmse", False, values)
-    to = question(target, visits, sides, "held-out", known)
-    assert set(to.rows) == set(range(40, len(visits))) - {45, 50}
-    assert not len(to.train)
-    one = question(target, visits, sides, "held-out", known, ONE)
-    assert len(np.unique(one.asked.people)) == len(one.rows) == len(np.unique(to.asked.people))
-    across = question(target, visits, sides, "train-test", known)
-    assert set(across.rows[across.train]) == set(range(40))
-    assert not set(across.asked.people[across.train]) & set(across.asked.people[across.test]) - {
-        across.asked.people[40]
-    }
-    with pytest.raises(InputError, match="not known together of any held-out scan"):
-        question(target, visits, sides, "held-out", known * NAN)
-
-
-def answered(name: Name, inputs: str, value: float, spread: float = 0.1) -> Answered:
-    draws = value + spread * np.linspace(-1, 1, 101)
-    return Answered(name, "linear", inputs, {"r2": Scored(value, draws)})
-
-
-def planted_rows(covariates: float = 0.1) -> list[dict[str, object]]:
-    to, _ = small_question()
-    found = [answered(Name(), COVARIATES, covariates)]
-    for setting, seed, value in (("ada", "0", 0.4), ("ada", "1", 0.6), ("beta", "0", 0.3)):
-        found += [
-            answered(Name(setting, f"{setting}<{seed}>", seed), inputs, value) for inputs in (LATENTS, WITH + LATENTS)
-        ]
-    return rows_of(to, found, "beta")
-
-
-def test_the_table_has_increments_seeds_and_the_baseline() -> None:
-    table = table_of(planted_rows())
-    index = table.set_index(["model", "inputs", "versus", "interval"])["value"]
-    assert index["ada<0>", WITH + LATENTS, COVARIATES, "people"] == pytest.approx(0.3)
-    assert index["mean of 2", WITH + LATENTS, COVARIATES, "people"] == pytest.approx(0.4)
-    assert index["mean of 2", LATENTS, "", "seeds"] == pytest.approx(0.5)
-    assert index["mean of 2", WITH + LATENTS, "baseline", "people"] == pytest.approx(0.2)
-    assert index["ada<1>", LATENTS, "baseline", "people"] == pytest.approx(0.3)
-    seeds = table[(table["interval"] == "seeds") & (table["inputs"] == LATENTS) & (table["versus"] == "")].iloc[0]
-    assert (seeds["low"], seeds["high"]) == (pytest.approx(0.4), pytest.approx(0.6))
-    assert not table[(table["setting"] == "beta")]["versus"].eq("baseline").any()
-    paired = table[(table["versus"] == COVARIATES) & (table["model"] == "ada<0>")].iloc[0]
-    assert paired["low"] == pytest.approx(paired["value"]), "the same draws differ by a constant"
-    assert (table["people"] == 20).all()
-    worse = table_of(planted_rows(covariates=-5)).set_index(["model", "inputs", "versus", "interval"])["value"]
-    assert worse["ada<0>", WITH + LATENTS, COVARIATES, "people"] == pytest.approx(0.4), "less than chance is chance"
-
-
-def test_the_reference_is_named_or_the_only_plain_setting() -> None:
-    models = [
-        Encoded(Name(setting, str(i)), np.zeros((2, 1)), shares)
-        for i, (setting, shares) in enumerate((("ada", True), ("beta", False)))
-    ]
-    paths = [Path("a"), Path("b")]
-    assert reference(models, paths, []) == "beta"
-    assert reference(models, paths, [Path("a")]) == "ada"
-    assert reference(models[:1], paths[:1], []) is None
-
-
-def test_measures_are_described() -> None:
-    visits, signals = visits_of()
-    held_out = np.flatnonzero(~visits["session_id"].str.contains("run").to_numpy())
-    lines, remarks = measure_lines(["ill", "age", "noise"], signals[:, [0, 1, 6]], visits, held_out, identify=True)
-    assert not remarks
-    found = {(line.measure, line.number): line.value.mean for line in lines}
-    assert found["ill", "icc"] > 0.9
-    assert abs(found["noise", "icc"]) < 0.5
-    assert found["age", "between"] > 0.9
-    assert found["age", "within"] + found["age", "between"] == pytest.approx(1)
-    assert found["ill", "n80"] < 200 < found["noise", "n80"]
-    assert found["ill", "n80_beyond_ageing"] > found["ill", "n80"] * 0.5
-    assert found["age", "slope"] == pytest.approx(0.1, abs=0.03)
-    assert found["all latents", "identification"] > 3 * found["all latents", "identification_chance"]
-    pairs = rescan_pairs(visits, held_out)
-    assert len(pairs) == PEOPLE // 2
-    assert (visits["session_id"].iloc[pairs[:, 1]].to_numpy() == "ses-M000_run-2").all()
-    nothing, said = measure_lines(["x"], signals[:, :1], visits.assign(diagnosis=None), held_out[:4])
-    assert {line.number for line in nothing} == {"within", "between"}
-    assert len(said) == 2
-
-
-def study(rows: list[dict[str, object]], **more: Any) -> Study:
-    base = Study(table_of(rows), ["sub-1"], 3, "held-out", "both", Plan(), "beta", (), ["a <b> & c: no."])
-    return base._replace(**more)
-
-
-def test_the_page_is_whole_and_escaped() -> None:
-    lines = [Line("z<0>", "n80", Interval(40.0, 20, np.inf), 9), Line("z<0>", "icc", Interval(0.9, 0.8, 1), 9)]
-    rows = planted_rows() + reliability_rows(Name("ada", "ada<0>", "0"), lines, 3)
-    made = study(rows)
-    html = page(made, sections_of(made), {"scores": b"12", "reliability": b"34"})
-    assert "ada&lt;0&gt;" in html
-    assert "ada<0>" not in html
-    assert "a &lt;b&gt; &amp; c: no.</li>" in html
-    assert html.count("data:image/png;base64,") == 2
-    assert "http" not in html
-    assert re.search(r"<(script|link|iframe)", html) is None
-    assert "z&lt;0&gt; 40 [20, any number]" in html
-
-
-def test_the_words_say_what_was_done() -> None:
-    made = study(planted_rows(), protocol="train-test", residualised=("age",))
-    assert "fitted to the people the encoders were trained on" in how(made)
-    assert "Taken out as training controls have them: age" in how(made)
-    assert "1 people are few" in how(made)
-    told = sections_of(study(planted_rows()))
-    added = told["What latents add to covariates"][0]
-    assert "R2 0.10 by covariates, 0.30 [0.20, 0.40] by latents of beta<0>" in added
-    assert "0.50 [0.41, 0.59] by latents of ada (2 seeds)" in added
-    assert "ada (2 seeds) +0.40 [+0.40, +0.40] (more)" in added
-    assert told["Against the baseline beta"] == ["x: ada (2 seeds) +0.20 [+0.20, +0.20] R2 (more)"]
-    few = [row | {"people": 19} for row in planted_rows()]
-    assert "too few people to tell" in sections_of(study(few))["What latents add to covariates"][0]
-    assert all(row["setting"] != RIVAL or row["versus"] == "" for row in planted_rows())
+    who = np.repeat(np.arange(40), 3)
+    images = rng.normal(size=(40, 30)) @ rng.normal(size=(30, 500)) + 5
+    scans = (images[who] + rng.normal(size=(120, 500))).astype(np.float32)
+    inputs = remembered(principal_components(inner_products(scans), 30))
+    auc = []
+    for seed in range(4):
+        label = np.random.default_rng(seed).permutation(np.arange(40) % 2).astype(np.float64)[who]
+        for people in (who, np.arange(len(who))):
+            asked = Asked(label, True, people, person_weights(people))
+            said = cross_validated(inputs, asked, linear, Plan(repeats=1))
+            auc.append(scored(asked, said, asked.weights[None])["auc"].value)
+    honest, leaky = np.mean(np.reshape(auc, (4, 2)), axis=0)
+    assert leaky > 0.8
+    assert 0.3 < honest < 0.65
 
 
 def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -376,7 +174,7 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
     assert score["mmse_12m", "", "score before", "", "r2"] > 0.5
     assert score["mmse_12m", "", COVARIATES, "", "r2"] > 0.5, "the score at the scan is among the covariates"
     increments = main[(main["versus"] == COVARIATES) & (main["target"] == "mmse") & (main["metric"] == "r2")]
-    assert increments.set_index("model").loc["good0", "low"] > 0
+    assert increments.set_index("model")["low"]["good0"] > 0
     places = table[(table["mode"] == "site probe") & (table["metric"] == "auc") & (table["inputs"] == LATENTS)]
     assert places["value"].between(0.2, 0.8).all()
     assert {"reliability", ONE} <= set(table["mode"])
@@ -384,7 +182,8 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
     assert not ((table["metric"] == "icc") & (table["inputs"] == "mmse")).any()
     said = capsys.readouterr().out
     assert "40 people of the validation and test part" in said
-    assert "the nearest other visit by all latents of good0" in said
+    assert said.index("Latents of AdaGVAE (2 seeds) add to covariates for") < said.index("Latents of plain model")
+    assert "The nearest other visit by all latents of AdaGVAE is of the same person for" in said
     assert all((tmp_path / name).stat().st_size > 10_000 for name in ("scores.png", "reliability.png", "report.html"))
     answers = {path: path.stat().st_mtime_ns for path in (tmp_path / "answers").iterdir()}
     run("predict-scores", *models, *flags)
@@ -401,8 +200,33 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
         f"--out={tmp_path / 'b'}",
     )
     across = pd.read_csv(tmp_path / "b" / "scores.tsv", sep="\t")
+    assert set(across["probe"].dropna()) == {"linear"}
     assert across[(across["inputs"] == LATENTS) & (across["metric"] == "r2")]["value"].min() > 0.8
     assert "Taken out" in (tmp_path / "b" / "findings.md").read_text()
+
+
+def test_trees_and_visits_without_a_scan_by_the_verb(clinic: Clinic, tmp_path: Path) -> None:
+    """The scores of the year after the last scan are in a clinical table alone."""
+    visits = pd.read_parquet(clinic.root / INDEX)
+    last = visits[visits["years"] == 2]
+    head = "PTID,Years_bl,AGE,PTGENDER,SITE,DX,MMSE,CDRSB,ADAS11,ADAS13,FAQ,MOCA,PTEDUCAT,APOE4"
+    later = zip(last["participant_id"].str.removeprefix("sub-"), last["mmse"] - 1, strict=True)
+    cells = [f"{who},3,,,,CN,{mmse},,,,,,," for who, mmse in later]
+    (tmp_path / "later.csv").write_text("\n".join([head, *cells]))
+    shipped = SHIPPED["adnimerge"].read_text()
+    own = re.sub(r"participant: .*", r"participant: {column: PTID, pattern: '(\\d+)', template: 'sub-\\1'}", shipped)
+    (tmp_path / "own.yaml").write_text(own)
+    flags = ["--targets", "mmse_12m", "--repeats=1", "--folds=2", "--boosting=true", f"--out={tmp_path}"]
+    scans = {}
+    for name, more in (("scans", []), ("clinic", ["--clinical", "later.csv", "--mapping", "own.yaml"])):
+        places = [str(tmp_path / word) if "." in word else word for word in more]
+        run("predict-scores", str(clinic.good[0]), *flags, *places)
+        table = pd.read_csv(tmp_path / "scores.tsv", sep="\t", keep_default_na=False, na_values=["n/a"])
+        scans[name] = table[(table["target"] == "mmse_12m") & (table["mode"] == ALL)]["scans"].max()
+        found = table[(table["inputs"] == LATENTS) & (table["versus"] == "") & (table["metric"] == "r2")]
+        assert set(found["probe"]) == {"linear", "boosted"}
+        assert found["value"].min() > 0.3
+    assert scans["clinic"] == scans["scans"] + PEOPLE - TRAIN
 
 
 def test_wrong_input_is_one_sentence(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,122 @@
+"""What a reader of a study of scores wants to know first, in a few sentences."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from disentangle_pl.studies.clinical_table import BASELINE, COVARIATES, LATENTS, PCA, RIVAL, VOLUMES, WITH
+from disentangle_pl.studies.clinical_targets import TITLES
+from disentangle_pl.studies.clinical_words import (
+    FEWER,
+    LESS,
+    MAIN,
+    MORE,
+    Row,
+    capital,
+    main_rows,
+    means_only,
+    measure,
+    signed,
+    verdict,
+    who,
+)
+from disentangle_pl.studies.labels import short_factor
+
+NAMED = 4  # targets named with their intervals
+AGGREGATION = "aggregation"
+BESIDE = {VOLUMES: "volumes", PCA: "principal components of the images", BASELINE: "the baseline"}
+
+
+def called(settings: Sequence[str]) -> dict[str, str]:
+    """Call settings by as little as tells them apart: their aggregation, or else one of their keys, or in full."""
+    parts = [dict(word.split("=", 1) for word in name.split(", ") if "=" in word) for name in settings]
+    keys = [AGGREGATION, *(key for part in parts[:1] for key in part if key != AGGREGATION)]
+    for key in keys:
+        values = [part.get(key) for part in parts]
+        if None not in values and len(set(values)) == len(settings) > 1:
+            plain = {"null": "plain model"} if key == AGGREGATION else {}
+            names = [plain.get(str(value), str(value) if plain else f"{key}={value}") for value in values]
+            return dict(zip(settings, names, strict=True))
+    return {name: name for name in settings}
+
+
+def headlines(table: pd.DataFrame, baseline: str | None) -> list[str]:
+    """Say what latents add to covariates, beside volumes, components and the baseline, and how reliable they are.
+
+    Args:
+        table: Of `table_of`.
+        baseline: The setting others are compared with, if there is another.
+    """
+    rows = means_only(main_rows(table))
+    rows = rows[rows["inputs"] == WITH + LATENTS]
+    order = sorted(dict.fromkeys(rows["setting"]), key=lambda name: name == baseline)
+    told = [_added(mine) for name in order if len(mine := _versus(rows, name, COVARIATES))]
+    for other, words in BESIDE.items():
+        for name in order[:1]:
+            mine = _versus(rows, name, other)
+            if len(mine):
+                against = f"{words} ({baseline})" if other == BASELINE else words
+                told.append(f"{capital(who(mine.iloc[0].to_dict()))} against {against}, each added to covariates: "
+                            f"{_counted(mine)}")  # fmt: skip
+    return told + _agreed(table) + _smallest(table)
+
+
+def _versus(rows: pd.DataFrame, setting: str, versus: str) -> pd.DataFrame:
+    return rows[(rows["setting"] == setting) & (rows["versus"] == versus)]
+
+
+def _added(rows: pd.DataFrame) -> str:
+    found = [(row, verdict(row)) for row in rows.to_dict("records")]
+    clear = sorted((row for row, said in found if said == MORE), key=lambda row: -float(row["value"]))
+    name = who(found[0][0])
+    if not clear:
+        return f"Latents of {name} add nothing certain to covariates for any of {len(found)} targets{_worse(found)}"
+    first = ", ".join(f"{_title(row)} {MAIN[row['metric']]} {signed(row)}" for row in clear[:NAMED])
+    rest = f", and {', '.join(map(_title, clear[NAMED:]))}" if clear[NAMED:] else ""
+    return f"Latents of {name} add to covariates for {len(clear)} of {len(found)} targets: {first}{rest}{_worse(found)}"
+
+
+def _worse(found: Sequence[tuple[Row, str]]) -> str:
+    less = [_title(row) for row, said in found if said == LESS]
+    return f"; they take away from {', '.join(less)}" if less else ""
+
+
+def _counted(rows: pd.DataFrame) -> str:
+    found = [(row, verdict(row)) for row in rows.to_dict("records")]
+    told = []
+    for said, words in ((MORE, "more for"), (LESS, "less for")):
+        mine = [f"{_title(row)} ({signed(row)})" for row, each in found if each == said]
+        told += [f"{words} {', '.join(mine)}"] if mine else []
+    few = sum(each == FEWER for _, each in found)
+    even = len(found) - few - sum(each in (MORE, LESS) for _, each in found)
+    told += [f"no evidence of a difference for {even} of {len(found)} targets"] if even else []
+    told += [f"too few people for {few}"] if few else []
+    return "; ".join(told)
+
+
+def _agreed(table: pd.DataFrame) -> list[str]:
+    lines = table[(table["mode"] == "reliability") & (table["metric"] == "icc") & (table["setting"] != RIVAL)]
+    return [
+        f"Of a rescan the latents of {name} say the same with a median ICC of {mine['value'].median():.2f} "
+        f"({mine['value'].min():.2f} to {mine['value'].max():.2f}, {len(mine)} latents of {mine['model'].nunique()} "
+        "models)"
+        for name, mine in lines.groupby("setting", sort=False)
+    ]
+
+
+def _smallest(table: pd.DataFrame) -> list[str]:
+    """Name the best latent and the best volume or score for a trial."""
+    lines = table[(table["mode"] == "reliability") & (table["metric"] == "n80") & np.isfinite(table["value"])]
+    ranked = lines.sort_values("value")
+    latents, rivals = ranked[ranked["setting"] != RIVAL], ranked[ranked["setting"] == RIVAL]
+    if latents.empty:
+        return []
+    first = latents.iloc[0].to_dict()
+    best = f"{first['value']:.0f} people per arm by the best of {len(latents)} latents ({measure(first)})"
+    beside = f", {rivals.iloc[0]['value']:.0f} by {short_factor(rivals.iloc[0]['inputs'])}" if len(rivals) else ""
+    return [f"To show a slowing by 25 % a trial needs {best}{beside}; the best was chosen on these very people"]
+
+
+def _title(row: Row) -> str:
+    return TITLES.get(row["target"], str(row["target"]))
