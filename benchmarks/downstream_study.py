@@ -94,9 +94,11 @@ def data(folder: Path) -> tuple[str, ...]:
 
 
 def predict(folder: Path, runs: pd.DataFrame) -> None:
-    """Predict scores from the latents of Ada-GVAE, with the baseline beside them."""
-    ours, theirs = (runs["checkpoint"][runs["method"] == method] for method in (METHODS[-1], METHODS[0]))
-    call("predict-scores", *ours, "--baseline", *theirs, *data(folder), "--out", folder / "clinic")
+    """Predict scores from the latents of models that were trained on pairs, with single scans beside them."""
+    single = runs["method"] == METHODS[0]
+    models = (*runs["checkpoint"][~single], "--baseline", *runs["checkpoint"][single])
+    later = ("--clinical", folder / "cohort" / "adnimerge.csv", "--mapping", "adnimerge")
+    call("predict-scores", *models, *later, *data(folder), "--out", folder / "clinic")
 
 
 def keep(folder: Path, studies: dict[str, list[Path]], results: Path) -> None:
