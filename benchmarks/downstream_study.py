@@ -11,6 +11,7 @@ printed before it runs; the same call goes on after a kill.
 import argparse
 import shutil
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -97,7 +98,11 @@ def predict(folder: Path, runs: pd.DataFrame) -> None:
     """Predict scores from the latents of models that were trained on pairs, with single scans beside them."""
     single = runs["method"] == METHODS[0]
     models = (*runs["checkpoint"][~single], "--baseline", *runs["checkpoint"][single])
-    later = ("--clinical", folder / "cohort" / "adnimerge.csv", "--mapping", "adnimerge")
+    mapping = folder / "simulated.yaml"
+    mapping.write_text(
+        files("disentangle_pl.brain.mappings").joinpath("adnimerge.yaml").read_text().replace("ADNI", "SIM")
+    )
+    later = ("--clinical", folder / "cohort" / "adnimerge.csv", "--mapping", mapping)
     call("predict-scores", *models, *later, *data(folder), "--out", folder / "clinic")
 
 
