@@ -96,8 +96,8 @@ def permute(
 
 def total(parts: Sequence[Control]) -> Control:
     """Add counts up, of draws or of blocks."""
-    bins, low, sums = (np.sum([each[i] for each in parts], axis=0) for i in range(3))
-    return Control(bins, low, sums, sum(each.draws for each in parts))
+    bins, low = np.sum([each.bins for each in parts], axis=0), np.sum([each.low for each in parts], axis=0)
+    return Control(bins, low, np.sum([each.sums for each in parts], axis=0), sum(each.draws for each in parts))
 
 
 def tally(p: Values, groups: Sequence[Sequence[int]]) -> Control:

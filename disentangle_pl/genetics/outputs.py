@@ -166,12 +166,13 @@ def _columns(raw: pd.DataFrame, needed: Sequence[str], path: Path) -> pd.DataFra
 
 
 def _numbers(made: pd.DataFrame, path: Path) -> pd.DataFrame:
-    numbers = {name: _number(made[name], path) for name in made if name not in ("chromosome", "id", "a1", "other")}
+    columns = [str(name) for name in made if name not in ("chromosome", "id", "a1", "other")]
+    numbers: dict[str, Values] = {name: _number(made[name], path) for name in columns}
     chromosome = made["chromosome"].str.replace("^chr", "", case=False, regex=True)
     if np.isnan(numbers["position"]).any():
         raise InputError(f"{path} has a variant without position: give output of plink2 or regenie")
     position = numbers["position"].astype(np.int64)
-    return made.assign(**{**numbers, "position": position, "chromosome": chromosome})
+    return made.assign(**numbers).assign(position=position, chromosome=chromosome)
 
 
 def _number(cells: pd.Series, path: Path) -> Values:

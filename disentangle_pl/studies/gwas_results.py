@@ -75,7 +75,7 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
             names,
             counts.samples,
             counts.correlation,
-            [],
+            None,
             pd.DataFrame({"iid": [], "reason": []}),
             remarks,
             genotypes,

@@ -36,8 +36,8 @@ def test_plink2(tmp_path: Path) -> None:
     assert first.variants["other"].tolist() == ["G", "A"]
     assert first.fits.people.tolist() == [[90, 90], [80, 80]]
     np.testing.assert_array_equal(first.fits.beta, [[0.5, 0.5], [np.nan, np.nan]])
-    np.testing.assert_allclose(first.fits.log10_p, [[6, 6], [np.nan, np.nan]])
-    np.testing.assert_allclose(last.fits.log10_p, np.full((1, 2), 412 - np.log10(3.2)))
+    np.testing.assert_allclose(first.fits.log10_p, [[6.0, 6.0], [np.nan, np.nan]])
+    np.testing.assert_allclose(last.fits.log10_p, [[412 - float(np.log10(3.2))] * 2])
     assert last.fits.p.tolist() == [[0, 0]]
     assert np.isnan(first.fits.frequency).all()
 
