@@ -76,6 +76,7 @@ def _who(summary: dict[str, Any], dropped: pd.DataFrame, remarks: Sequence[str])
         f"People left out: {listing(counts) or 'none'}.",
         f"{summary['variants_tested']} of {summary['variants']} variants are tested; left out: "
         f"{listing(left_out) or 'none'}.",
+        *([f"{summary['untestable']} tests have no number (NA)."] if summary["untestable"] else []),
         *[f"{said[:1].upper()}{said[1:]}." for said in remarks],
     ]
     if summary["people"] < FEW:
