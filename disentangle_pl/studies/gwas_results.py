@@ -17,8 +17,8 @@ from disentangle_pl.genetics.genotypes import Genotypes
 from disentangle_pl.genetics.outputs import Part, by_phenotype, read_outputs
 from disentangle_pl.genetics.results import Journal, TableFile, associations_table
 from disentangle_pl.metrics.score import Values
-from disentangle_pl.studies.gwas import RECIPE, alone, compare
 from disentangle_pl.studies.gwas_findings import Found
+from disentangle_pl.studies.gwas_journal import RECIPE, alone, compare
 from disentangle_pl.studies.gwas_report import Told, report
 from disentangle_pl.studies.gwas_summary import Study, Variants
 from disentangle_pl.studies.gwas_tables import ASSOCIATIONS, SUGGESTIVE, column_of, parts_of
