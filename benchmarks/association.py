@@ -22,18 +22,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from benchmarks.association_child import RESULT
 from benchmarks.machine import describe_commit, describe_machine
-from disentangle_pl.genetics.association import Scan
-from disentangle_pl.genetics.filesets import open_filesets
-from disentangle_pl.genetics.genotypes import Genotypes, spans
-from disentangle_pl.genetics.people import numbers_of, read_people, rows_of
 from disentangle_pl.genetics.plink import Calls, Row, write_plink
-from disentangle_pl.genetics.results import TableFile, associations_table
 
-COVARIATES, MISSING, BLOCK = 6, 0.01, 2000
+COVARIATES, MISSING = 6, 0.01
 ALONE = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 GLM = ["--glm", "omit-ref", "hide-covar", "cols=chrom,pos,ref,alt,a1freq,nobs,beta,se,tz,p", "--threads", "1"]
-RESULT = "RESULT "
 
 
 class Taken(NamedTuple):
@@ -65,27 +60,6 @@ def make(folder: Path, people: int, variants: int, most: int) -> None:
         table.to_csv(folder / f"{name}.txt", sep="\t", index=False, float_format="%.17g")
 
 
-def ours(folder: Path, phenotypes: int) -> None:
-    """Scan and write, and print the CPU seconds that it took."""
-    start = time.process_time()
-    filesets = open_filesets([str(folder / "g.bed")])
-    people = filesets[0].people
-    tables = [read_people(folder / f"{name}.txt") for name in ("phenotypes", "covariates")]
-    (names, values), (others, covariates) = (numbers_of(table) for table in tables)
-    rows = [rows_of(people, table) for table in tables]
-    scan = Scan(values[rows[0], :phenotypes], covariates[rows[1]], names[:phenotypes], others)
-    file = None
-    with Genotypes(filesets, people) as genotypes:
-        for span in spans(filesets, BLOCK):
-            block = genotypes.read(span)
-            table = associations_table(block.variants, scan(block.calls), names[:phenotypes])
-            file = file or TableFile(folder / "ours.parquet", table.schema).__enter__()
-            file.add(table)
-    assert file is not None
-    file.__exit__(None)
-    print(RESULT + json.dumps(time.process_time() - start))
-
-
 def run(command: list[str]) -> tuple[Taken, str]:
     """Run a process alone and take its time."""
     begin, before = time.perf_counter(), os.times()
@@ -97,9 +71,7 @@ def run(command: list[str]) -> tuple[Taken, str]:
 
 def run_ours(folder: Path, phenotypes: int) -> Taken:
     """Run ours in a process of its own."""
-    taken, said = run(
-        [sys.executable, "-m", "benchmarks.association", "--only", str(phenotypes), "--folder", str(folder)]
-    )
+    taken, said = run([sys.executable, "-m", "benchmarks.association_child", str(folder), str(phenotypes)])
     (line,) = [line for line in said.splitlines() if line.startswith(RESULT)]
     return taken._replace(scan=float(json.loads(line.removeprefix(RESULT))))
 
@@ -144,12 +116,7 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=20000)
     parser.add_argument("--phenotypes", type=int, nargs="+", default=[10, 64])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", type=int, default=0, help="of a child: scan so many phenotypes of --folder")
-    parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
-    if given.only:
-        ours(given.folder, given.only)
-        return
     rival = shutil.which("plink2")
     print(f"# Association\n\n{describe_machine()}; commit {describe_commit()}\n")
     said = subprocess.run([rival, "--version"], capture_output=True, text=True, check=True).stdout if rival else ""

@@ -26,13 +26,13 @@ def gwas(args: Sequence[str]) -> None:
         disentangle-pl gwas --bed chr{chr}.bed --phenotypes z.txt --covariates c.txt --out study --merge=true
         disentangle-pl gwas --bed cohort.bed --checkpoint runs/ada/checkpoints/last.ckpt --out study --export regenie
         disentangle-pl gwas --bed cohort.bed --phenotypes z.txt --covariates c.txt --loco step1_pred.list --out study
-        disentangle-pl gwas --bed cohort.bed --results plink2.z0.glm.linear plink2.z1.glm.linear --out study
+        disentangle-pl gwas --bed cohort.bed --results plink2.*.glm.linear --out study
     """
     does = (
         "Least squares of all phenotypes on all variants at once, exact where calls are missing, and tests of all "
         "phenotypes together; lambda, QQ and Manhattan plots, thresholds, lead variants and a control by permuted "
         "genotypes. The same command goes on after a kill. For unrelated people: covariates ought to hold ancestry "
-        "components."
+        "components; for others take --loco, or --results of another program."
     )
     parser = verb_parser("gwas", does, gwas.__doc__)
     _what(parser)
@@ -42,7 +42,7 @@ def gwas(args: Sequence[str]) -> None:
     spaced = [part for arg in args for part in (arg.split("=", 1) if arg.startswith("--checkpoint=") else [arg])]
     given = parser.parse_args([*data_of_run(spaced), *args])
     if sum(bool(each) for each in (given.phenotypes, given.checkpoint, given.results)) != 1:
-        raise InputError("give gwas one of --phenotypes FILE, --checkpoint FILE and --results FILES, not more")
+        raise InputError("give gwas either --phenotypes FILE, or --checkpoint FILE, or --results FILES, not both")
     if given.results:
         _of_others(given)
         return
@@ -71,7 +71,7 @@ def _what(parser: VerbParser) -> None:
     parser.add_argument("--phenotypes", type=Path | None, help="a table of FID, IID and a column a phenotype")
     parser.add_argument("--checkpoint", type=Path | None, help="instead: the latents of a model of brain scans")
     parser.add_argument(
-        "--results", nargs="+", type=Path, default=[], help="instead: .glm.linear or .regenie[.gz], one a phenotype"
+        "--results", nargs="+", type=Path, default=[], help="instead: .glm.linear or .regenie[.gz] of all phenotypes"
     )
     parser.add_argument("--summary", type=Summary, default="baseline", help="with --checkpoint: one value a person")
     parser.add_argument(

@@ -96,8 +96,8 @@ def permute(
 
 def total(parts: Sequence[Control]) -> Control:
     """Add counts up, of draws or of blocks."""
-    bins, low, sums = (np.sum([each[i] for each in parts], axis=0) for i in range(3))
-    return Control(bins, low, sums, sum(each.draws for each in parts))
+    bins, low = np.sum([each.bins for each in parts], axis=0), np.sum([each.low for each in parts], axis=0)
+    return Control(bins, low, np.sum([each.sums for each in parts], axis=0), sum(each.draws for each in parts))
 
 
 def tally(p: Values, groups: Sequence[Sequence[int]]) -> Control:
@@ -125,7 +125,7 @@ def inflation(control: Control) -> Inflation:
     draws = max(control.draws, 2)
     error = np.sqrt(np.maximum(squares, 0) * draws / (draws - 1)) / tests
     reach = stats.t.ppf(0.975, draws - 1) * error
-    return Inflation(*(_lambda_at(control, np.clip(0.5 + side * reach, 0, 1)) for side in (0, 1, -1)))
+    return Inflation(*(_lambda_at(control, 0.5 + side * reach) for side in (0, 1, -1)))
 
 
 def _lambda_at(control: Control, quantile: Values) -> Values:
@@ -134,7 +134,8 @@ def _lambda_at(control: Control, quantile: Values) -> Values:
     for row, counts in enumerate(control.bins):
         if counts.any():
             below = np.concatenate(([0], counts.cumsum()))
-            found[row] = stats.chi2.isf(np.interp(quantile[row] * below[-1], below, edges), 1) / MEDIAN_CHI2
+            rank = np.clip(quantile[row] * below[-1], 0.5, below[-1] - 0.5)  # within the tests, where p is not 0
+            found[row] = stats.chi2.isf(np.interp(rank, below, edges), 1) / MEDIAN_CHI2
     return found
 
 

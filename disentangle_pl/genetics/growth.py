@@ -13,7 +13,6 @@ from disentangle_pl.metrics.reliability import People
 from disentangle_pl.metrics.score import Values
 
 START = (1.0, 0.0, 0.5)
-PRECISION = {"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4000, "maxfev": 4000}
 
 
 class _Sums(NamedTuple):
@@ -66,7 +65,13 @@ def _best(column: Values, design: Values, index: NDArray[np.intp], people: int) 
     np.add.at(inner, index, design[:, :, None] * design[:, None, :])
     np.add.at(right, index, design * column[:, None])
     sums = _Sums(inner, right, float(column @ column), len(column))
-    found = optimize.minimize(lambda at: _fit(sums, at).deviance, START, method="Nelder-Mead", options=PRECISION)
+
+    def deviance(at: Values, *_: object) -> float:
+        return _fit(sums, at).deviance
+
+    found = optimize.minimize(
+        deviance, np.array(START), method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9, "maxfev": 4000}
+    )
     return _fit(sums, found.x)
 
 

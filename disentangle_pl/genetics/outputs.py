@@ -1,11 +1,12 @@
-"""Tests that plink2 --glm or regenie --step 2 have made, one file a phenotype, read side by side.
+"""Tests that plink2 --glm or regenie --step 2 have made, read side by side for all phenotypes.
 
 Source: https://www.cog-genomics.org/plink/2.0/formats and https://rgcgithub.github.io/regenie/options for the columns.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,28 +35,35 @@ class Part(NamedTuple):
     fits: Associations
 
 
-def name_phenotypes(paths: Sequence[Path]) -> list[str]:
-    """Tell phenotypes by file names: plink2's OUT.NAME.glm.linear, regenie's OUT_NAME.regenie with one OUT for all.
+def by_phenotype(paths: Sequence[Path], genotypes: Sequence[str] = ()) -> dict[str, list[Path]]:
+    """Tell phenotypes by file names, and gather the files of each: one, or one a fileset.
+
+    plink2 writes OUT.NAME.glm.linear. regenie writes OUT_NAME.regenie; OUT is regenie_GENOTYPES, as in the script that
+    a study writes, or else what the names of all files begin with up to a _.
+
+    Args:
+        paths: Files.
+        genotypes: Names of the filesets, without suffix.
 
     Raises:
-        InputError: If a file is of neither, or two give the same name.
+        InputError: If a file is of neither program, or phenotypes have different numbers of files.
     """
     wrong = [str(path) for path in paths if not path.name.endswith((GLM, *REGENIE))]
-    if wrong:
-        raise InputError(f"{listing(wrong, 3)} has the name of no .glm.linear, .regenie or .regenie.gz: rename it")
-    stems = [path.name.removesuffix(".gz").removesuffix(REGENIE[0]).removesuffix(GLM) for path in paths]
+    if wrong or not paths:
+        raise InputError(f"{listing(wrong, 3)} is no .glm.linear, .regenie or .regenie.gz file: unpack or rename it")
+    stems = [path.name.removesuffix(".gz").removesuffix(REGENIE[0]) for path in paths]
     shared = _shared(stems) if len(stems) > 1 else ""
-    names = [
-        stem.rpartition(".")[2] if path.name.endswith(GLM) else stem.removeprefix(shared)
-        for path, stem in zip(paths, stems, strict=True)
-    ]
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if twice or not names:
-        raise InputError(
-            f"phenotype {listing(twice, 3) or 'none'} is in several files: give one file a phenotype, with all "
-            "chromosomes"
-        )
-    return names
+    files: dict[str, list[Path]] = {}
+    for path, stem in zip(paths, stems, strict=True):
+        starts = [f"regenie_{each}_" for each in genotypes if stem.startswith(f"regenie_{each}_")]
+        plain = stem.removeprefix(max(starts, key=len, default=shared))
+        name = stem.removesuffix(GLM).rpartition(".")[2] if stem.endswith(GLM) else plain
+        files.setdefault(name, []).append(path)
+    counts = {len(mine) for mine in files.values()}
+    if len(counts) > 1:
+        said = listing([f"{len(mine)} of {name}" for name, mine in files.items()])
+        raise InputError(f"phenotypes have different numbers of files ({said}): give the same filesets for all of them")
+    return files
 
 
 def _shared(stems: Sequence[str]) -> str:
@@ -65,21 +73,22 @@ def _shared(stems: Sequence[str]) -> str:
     return max((start for start in starts if all(stem.startswith(start) for stem in stems)), key=len)
 
 
-def read_outputs(paths: Sequence[Path], chunk: int = CHUNK) -> Iterator[Part]:
-    """Read the files of all phenotypes side by side, a chunk in memory at a time.
+def read_outputs(files: Mapping[str, Sequence[Path]], chunk: int = CHUNK) -> Iterator[Part]:
+    """Read the files of all phenotypes, of `by_phenotype`, side by side, a chunk in memory at a time.
 
     Additive tests (TEST is ADD) count. What is NA stays NaN. Frequencies are NaN where the file has none.
 
     Raises:
-        InputError: If a file cannot be read, lacks a column, has a cell that is no number, or other variants than the
-            first file.
+        InputError: If a file cannot be read, lacks a column, has a cell that is no number, or other variants than that
+            of the first phenotype.
     """
     with ExitStack() as stack:
-        readers = [_chunks(path, chunk, stack) for path in paths]
+        readers = [chain.from_iterable(_chunks(path, chunk, stack) for path in paths) for paths in files.values()]
+        names = list(files)
         while True:
             tables = [next(reader, None) for reader in readers]
-            for path, table in zip(paths, tables, strict=True):
-                _check_same(tables[0], table, (paths[0], path))
+            for name, table in zip(names, tables, strict=True):
+                _check_same(tables[0], table, (names[0], name))
             there = [table for table in tables if table is not None]
             if not there:
                 return
@@ -96,7 +105,7 @@ def _part(tables: Sequence[pd.DataFrame]) -> Part:
     return Part(tables[0][list(PLACE)], fits)
 
 
-def _check_same(first: pd.DataFrame | None, other: pd.DataFrame | None, paths: tuple[Path, Path]) -> None:
+def _check_same(first: pd.DataFrame | None, other: pd.DataFrame | None, names: tuple[str, str]) -> None:
     mine, theirs = (0 if table is None else len(table) for table in (first, other))
     if first is not None and other is not None:
         both = min(mine, theirs)
@@ -104,11 +113,13 @@ def _check_same(first: pd.DataFrame | None, other: pd.DataFrame | None, paths: t
         if not same.all():
             row = int(np.argmin(same))
             raise InputError(
-                f"{paths[1]} has variant {other['id'].iloc[row]} where {paths[0]} has {first['id'].iloc[row]}, "
-                "or other alleles: give files of one run"
+                f"the results of {names[1]} have variant {other['id'].iloc[row]} where those of {names[0]} have "
+                f"{first['id'].iloc[row]}, or other alleles: give files of one run"
             )
     if mine != theirs:
-        raise InputError(f"{paths[0]} and {paths[1]} have different numbers of variants: give files of one run")
+        raise InputError(
+            f"the results of {names[0]} and {names[1]} have different numbers of variants: give files of one run"
+        )
 
 
 def _chunks(path: Path, size: int, stack: ExitStack) -> Iterator[pd.DataFrame]:
@@ -166,12 +177,13 @@ def _columns(raw: pd.DataFrame, needed: Sequence[str], path: Path) -> pd.DataFra
 
 
 def _numbers(made: pd.DataFrame, path: Path) -> pd.DataFrame:
-    numbers = {name: _number(made[name], path) for name in made if name not in ("chromosome", "id", "a1", "other")}
+    columns = [str(name) for name in made if name not in ("chromosome", "id", "a1", "other")]
+    numbers: dict[str, Values] = {name: _number(made[name], path) for name in columns}
     chromosome = made["chromosome"].str.replace("^chr", "", case=False, regex=True)
     if np.isnan(numbers["position"]).any():
         raise InputError(f"{path} has a variant without position: give output of plink2 or regenie")
     position = numbers["position"].astype(np.int64)
-    return made.assign(**{**numbers, "position": position, "chromosome": chromosome})
+    return made.assign(**numbers).assign(position=position, chromosome=chromosome)
 
 
 def _number(cells: pd.Series, path: Path) -> Values:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import track
 
@@ -24,11 +23,9 @@ from disentangle_pl.genetics.significance import pairwise_correlation
 from disentangle_pl.studies.gwas_blocks import ByChromosome, Routine, scan_block
 from disentangle_pl.studies.gwas_findings import Found
 from disentangle_pl.studies.gwas_inputs import Inputs, gather
+from disentangle_pl.studies.gwas_journal import RECIPE, alone, compare, lines_of
 from disentangle_pl.studies.gwas_report import Told, report
 from disentangle_pl.studies.gwas_summary import Study, Variants
-
-RECIPE = 2
-"""Counts changes of the files of blocks, so that no study is continued by another recipe."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def associate(
         if not merge and plan.shard[1] > 1:
             print(f"shard {plan.shard[0]}/{plan.shard[1]} is done: when all are, run the same with --merge=true")
             return None
-        lines = _lines(out, settings, len(blocks))
+        lines = lines_of(out, settings, len(blocks))
         if told.scripts:
             _for_others(out, inputs, filesets, plan.limits)
         remarks = [f"what other chromosomes predict is taken off, by {loco.path}"] if loco else []
@@ -187,43 +184,3 @@ def _settings(plan: Plan, routine: Routine, filesets: Sequence[Fileset], inputs:
     told["permutations"] = routine.permutations
     told["genotypes"] = [[each.bed.name, len(each.people), len(each.variants)] for each in filesets]
     return told
-
-
-def compare(theirs: dict[str, Any], ours: dict[str, Any], out: Path) -> None:
-    """Refuse to go on with a study of other settings."""
-    other = [name for name in ours if theirs.get(name) != ours[name]]
-    if other:
-        raise InputError(
-            f"{out} holds a study with other {', '.join(other)}: give --out another folder, or the same settings"
-        )
-
-
-def _lines(out: Path, settings: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """Read the journals of all shards; every block must be done."""
-    found: dict[int, dict[str, Any]] = {}
-    for path in sorted(out.glob("journal-*-of-*.jsonl")):
-        lines = Journal(path).lines
-        if lines:
-            compare(lines[0], settings, out)
-        found |= {line["block"]: line for line in lines[1:]}
-    missing = [number for number in range(count) if number not in found]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of {count} blocks are not in {out}, the first is number {missing[0]}: run all shards first"
-        )
-    return [found[number] for number in range(count)]
-
-
-def alone(out: Path, shard: tuple[int, int]) -> FileLock:
-    """Lock a folder for a shard: a new one, or one of an earlier call."""
-    lock = FileLock(out / f".lock-{shard[0]}-of-{shard[1]}", timeout=0)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if any(path.name[:1] != "." for path in out.iterdir()) and not any(out.glob("journal-*-of-*.jsonl")):
-            raise InputError(f"{out} holds other files: give --out a new folder, or one of this study")
-        lock.acquire()
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise InputError(f"{out} is no folder that can be written to ({error.strerror}): give another --out") from error
-    except Timeout as error:
-        raise InputError(f"another process writes this shard of {out}: wait for it, or give another --out") from error
-    return lock

@@ -69,12 +69,14 @@ def findings(found: Found, dropped: pd.DataFrame, remarks: Sequence[str]) -> str
 def _who(summary: dict[str, Any], dropped: pd.DataFrame, remarks: Sequence[str]) -> list[str]:
     counts = [f"{count} with {why}" for why, count in dropped["reason"].value_counts().items()]
     left_out = [f"{count} {why}" for why, count in summary["variants_left_out"].items() if count]
+    covariates = "unknown" if summary["covariates"] is None else listing(summary["covariates"], 30) or "none"
     lines = [
-        f"{summary['people']} people, {len(summary['phenotypes'])} phenotypes, covariates: "
-        f"{listing(summary['covariates'], 30) or 'none'}. Genome build: {summary['build'] or 'unknown'}.",
+        f"{summary['people']} people, {len(summary['phenotypes'])} phenotypes, covariates: {covariates}. "
+        f"Genome build: {summary['build'] or 'unknown'}.",
         f"People left out: {listing(counts) or 'none'}.",
         f"{summary['variants_tested']} of {summary['variants']} variants are tested; left out: "
         f"{listing(left_out) or 'none'}.",
+        *([f"{summary['untestable']} tests have no number (NA)."] if summary["untestable"] else []),
         *[f"{said[:1].upper()}{said[1:]}." for said in remarks],
     ]
     if summary["people"] < FEW:

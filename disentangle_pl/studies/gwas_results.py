@@ -14,11 +14,11 @@ from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.filesets import Fileset, open_filesets
 from disentangle_pl.genetics.genotypes import Genotypes
-from disentangle_pl.genetics.outputs import Part, name_phenotypes, read_outputs
+from disentangle_pl.genetics.outputs import Part, by_phenotype, read_outputs
 from disentangle_pl.genetics.results import Journal, TableFile, associations_table
 from disentangle_pl.metrics.score import Values
-from disentangle_pl.studies.gwas import RECIPE, alone, compare
 from disentangle_pl.studies.gwas_findings import Found
+from disentangle_pl.studies.gwas_journal import RECIPE, alone, compare
 from disentangle_pl.studies.gwas_report import Told, report
 from disentangle_pl.studies.gwas_summary import Study, Variants
 from disentangle_pl.studies.gwas_tables import ASSOCIATIONS, SUGGESTIVE, column_of, parts_of
@@ -37,7 +37,7 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
 
     Args:
         beds: Filesets that have all tested variants, to clump them.
-        results: One file a phenotype.
+        results: Of all phenotypes, see `by_phenotype`.
         out: Folder of the study, new or of an earlier call with the same files.
         told: How to report.
         build: Genome build, None to tell it by the variants.
@@ -45,8 +45,9 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
     Raises:
         InputError: If a file is wrong, or has variants that the genotypes have not.
     """
-    names = name_phenotypes(results)
     filesets = open_filesets(beds)
+    files = by_phenotype(results, [each.bed.stem for each in filesets])
+    names = list(files)
     settings: dict[str, Any] = {"recipe": RECIPE, "results": [[path.name, _digest(path)] for path in results]}
     with ExitStack() as stack:
         stack.callback(alone(out, (1, 1)).release)
@@ -56,7 +57,7 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
         else:
             journal.write(settings)
         if not (out / ASSOCIATIONS).exists():
-            _write(read_outputs(results), names, filesets, out / ASSOCIATIONS)
+            _write(read_outputs(files), names, filesets, out / ASSOCIATIONS)
     counts = _counts(out / ASSOCIATIONS, len(names))
     people = int(counts.samples.max())
     known = filesets[0].people
@@ -75,7 +76,7 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
             names,
             counts.samples,
             counts.correlation,
-            [],
+            None,
             pd.DataFrame({"iid": [], "reason": []}),
             remarks,
             genotypes,

@@ -39,7 +39,7 @@ class Study(NamedTuple):
         names: Of the K phenotypes.
         samples: (K,) people with the phenotype.
         correlation: (K, K) of the phenotypes.
-        covariates: Their names.
+        covariates: Their names, None if unknown.
         dropped: Columns iid and reason: genotyped people who are not in the study.
         remarks: What else ought to be known.
         genotypes: Open.
@@ -53,7 +53,7 @@ class Study(NamedTuple):
     names: list[str]
     samples: NDArray[np.int64]
     correlation: Values
-    covariates: list[str]
+    covariates: list[str] | None
     dropped: pd.DataFrame
     remarks: Sequence[str]
     genotypes: Genotypes
@@ -64,7 +64,7 @@ class Study(NamedTuple):
     @property
     def free(self) -> int:
         """Degrees of freedom of a test without missing values."""
-        return self.people - len(self.covariates) - 2
+        return self.people - len(self.covariates or []) - 2
 
 
 def summarise(

@@ -55,6 +55,13 @@ def test_the_interval_covers_one_when_tests_of_a_draw_are_alike(alike: int) -> N
     assert 0.9 < np.mean(covered) < 0.99
 
 
+def test_two_draws_have_a_wide_but_finite_interval() -> None:
+    draws = [np.full((4, 1), 0.1), np.full((4, 1), 0.9)]
+    found = inflation(total([tally(p, [[0]]) for p in draws]))
+    assert 0 <= found.low[0] < 0.1
+    assert 5 < found.high[0] < 20
+
+
 def test_one_permutation_is_that_of_people() -> None:
     calls = np.array([[0, 1, 2, 2], [0, 1, 2, 2], [2, 1, 0, 0]], dtype=np.int8)
     seen: list[Calls] = []

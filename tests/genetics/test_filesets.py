@@ -32,6 +32,19 @@ def test_people_variants_and_calls_come_back(tmp_path: Path) -> None:
         assert np.array_equal(genotypes.pick(0, np.array([30, 4])).calls, calls[[30, 4]][:, [7, 2, 5]])
 
 
+def test_blocks_end_where_the_chromosome_changes(tmp_path: Path) -> None:
+    bed = write(tmp_path / "a", make().calls)
+    lines = (tmp_path / "a.bim").read_text().splitlines()
+    (tmp_path / "a.bim").write_text("\n".join([*lines[:9], *(f"2{line[1:]}" for line in lines[9:])]) + "\n")
+    filesets = open_filesets([str(bed)])
+    assert [(each.start, each.stop) for each in spans(filesets, 15)] == [(0, 15), (15, 30), (30, 40)]
+    apart = [(each.start, each.stop) for each in spans(filesets, 15, by_chromosome=True)]
+    assert apart == [(0, 9), (9, 24), (24, 39), (39, 40)]
+    with Genotypes(filesets, filesets[0].people) as genotypes:
+        for span in spans(filesets, 15, by_chromosome=True):
+            assert genotypes.read(span).variants["chromosome"].nunique() == 1
+
+
 def test_suffix_and_chromosomes_may_be_left_to_us(tmp_path: Path) -> None:
     for chromosome in (2, 10):
         write(tmp_path / f"chr{chromosome}", make(seed=chromosome).calls, chromosome)

@@ -120,3 +120,30 @@ def test_lists_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "pred.list").write_text("z\n")
     with pytest.raises(InputError, match="is no list of phenotypes and files"):
         Loco(tmp_path / "pred.list", ["z"], ["1"])
+
+
+def statistics_of_families(seed: int) -> list[float]:
+    """Return the mean chi-squared of variants that act on nothing in siblings, without and with predictions."""
+    rng, families, siblings, many = np.random.default_rng(seed), 50, 6, 300
+    parents = rng.random((2, families, 2, 2, many)) < 0.3
+    chosen = np.repeat(rng.integers(0, 2, (2, families * siblings, 2, many // 50)), 50, axis=3)
+    parents = np.repeat(parents, siblings, axis=1)
+    calls = np.take_along_axis(parents, chosen[:, :, :, None], axis=3)[:, :, :, 0].sum(axis=2)
+    z = (calls[1] - calls[1].mean(axis=0)) / calls[1].std(axis=0)
+    values = z @ rng.standard_normal(many)
+    values = 2 * values / values.std() + rng.standard_normal(len(values))
+    values = (values - values.mean()) / values.std()
+    alike, fold, predicted = z @ z.T / many, rng.permutation(len(values)) % 5, np.zeros(len(values))
+    for k in range(5):  # predictions of held-out people, as step 1 cross-validates them
+        train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        weights = np.linalg.solve(alike[np.ix_(train, train)] + 0.25 * np.eye(len(train)), values[train])
+        predicted[test] = alike[np.ix_(test, train)] @ weights
+    plain = Scan(values[:, None], np.empty((len(values), 0)), ["z"])
+    better = Scan(offset(values[:, None], predicted[:, None], plain.scale), np.empty((len(values), 0)), ["z"])
+    return [float(np.nanmean(scan(calls[0].T.astype(np.int8)).t ** 2)) for scan in (plain, better)]
+
+
+def test_predictions_take_off_what_relatives_inflate() -> None:
+    plain, better = np.mean([statistics_of_families(seed) for seed in range(5)], axis=0)
+    assert plain > 1.5
+    assert better < 1.1

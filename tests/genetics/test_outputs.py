@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.genetics.outputs import log10_p_of_text, name_phenotypes, read_outputs
+from disentangle_pl.genetics.outputs import by_phenotype, log10_p_of_text, read_outputs
 
 HEAD = "#CHROM POS ID REF ALT A1 TEST OBS_CT BETA SE T_STAT P ERRCODE\n"
 ROWS = [
@@ -27,7 +27,7 @@ def glm(path: Path, rows: list[str] = ROWS, head: str = HEAD) -> Path:
 
 def test_plink2(tmp_path: Path) -> None:
     files = [glm(tmp_path / "p.z0.glm.linear"), glm(tmp_path / "p.z1.glm.linear")]
-    parts = list(read_outputs(files, chunk=2))
+    parts = list(read_outputs(by_phenotype(files), chunk=2))
     assert [len(part.variants) for part in parts] == [2, 1]
     first, last = parts
     assert first.variants["chromosome"].tolist() == ["1", "2"]
@@ -36,15 +36,17 @@ def test_plink2(tmp_path: Path) -> None:
     assert first.variants["other"].tolist() == ["G", "A"]
     assert first.fits.people.tolist() == [[90, 90], [80, 80]]
     np.testing.assert_array_equal(first.fits.beta, [[0.5, 0.5], [np.nan, np.nan]])
-    np.testing.assert_allclose(first.fits.log10_p, [[6, 6], [np.nan, np.nan]])
-    np.testing.assert_allclose(last.fits.log10_p, np.full((1, 2), 412 - np.log10(3.2)))
+    np.testing.assert_allclose(first.fits.log10_p, [[6.0, 6.0], [np.nan, np.nan]])
+    np.testing.assert_allclose(last.fits.log10_p, [[412 - float(np.log10(3.2))] * 2])
     assert last.fits.p.tolist() == [[0, 0]]
     assert np.isnan(first.fits.frequency).all()
 
 
 def test_plink2_with_logarithms_and_frequencies(tmp_path: Path) -> None:
     head = HEAD.replace(" P ", " LOG10_P ").replace(" TEST", " A1_FREQ TEST")
-    (part,) = read_outputs([glm(tmp_path / "p.z.glm.linear", ["1 5 rs1 G A A 0.25 ADD 90 1 0.1 10 321.5 ."], head)])
+    (part,) = read_outputs(
+        {"z": [glm(tmp_path / "p.z.glm.linear", ["1 5 rs1 G A A 0.25 ADD 90 1 0.1 10 321.5 ."], head)]}
+    )
     assert (part.fits.log10_p[0, 0], part.fits.frequency[0, 0]) == (321.5, 0.25)
 
 
@@ -52,25 +54,44 @@ def test_regenie_compressed(tmp_path: Path) -> None:
     path = tmp_path / "out_z0.regenie.gz"
     rows = "1 7 rs1 G A 0.3 1 88 ADD -0.5 0.1 25 6.2 NA\n1 7 rs1 G A 0.3 1 88 DOM 1 1 1 1 NA\n"
     path.write_bytes(gzip.compress((STEP2 + rows + "1 8 rs2 G A 0 1 88 ADD NA NA NA NA TEST_FAIL\n").encode()))
-    (part,) = read_outputs([path])
+    (part,) = read_outputs({"z": [path]})
     assert part.variants["id"].tolist() == ["rs1", "rs2"]
     np.testing.assert_array_equal(part.fits.t[:, 0], [-5, np.nan])
     assert part.fits.log10_p[0, 0] == 6.2
     assert part.fits.frequency[0, 0] == 0.3
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(InputError, match="cannot be read"):
-        list(read_outputs([path]))
+        list(read_outputs({"z": [path]}))
+
+
+def names(*paths: str, genotypes: tuple[str, ...] = ()) -> list[str]:
+    return list(by_phenotype([Path(path) for path in paths], genotypes))
 
 
 def test_names_of_phenotypes() -> None:
-    assert name_phenotypes([Path("a/plink2.z0.glm.linear"), Path("z1.glm.linear")]) == ["z0", "z1"]
-    assert name_phenotypes([Path("step2_chr_z0.regenie"), Path("step2_chr_z1.regenie.gz")]) == ["z0", "z1"]
-    assert name_phenotypes([Path("z_0.regenie")]) == ["z_0"]
-    assert name_phenotypes([Path("z.regenie"), Path("z_2.regenie")]) == ["z", "z_2"]
-    with pytest.raises(InputError, match="phenotype z0 is in several files"):
-        name_phenotypes([Path("chr1.z0.glm.linear"), Path("chr2.z0.glm.linear")])
-    with pytest.raises(InputError, match=r"name of no \.glm\.linear"):
-        name_phenotypes([Path("z.glm.logistic")])
+    assert names("a/plink2.z0.glm.linear", "z1.glm.linear") == ["z0", "z1"]
+    assert names("step2_chr_z0.regenie", "step2_chr_z1.regenie.gz") == ["z0", "z1"]
+    assert names("z_0.regenie") == ["z_0"]
+    assert names("z.regenie", "z_2.regenie") == ["z", "z_2"]
+    with pytest.raises(InputError, match=r"is no \.glm\.linear"):
+        names("z.glm.logistic")
+
+
+def test_files_of_several_filesets() -> None:
+    files = [f"plink2_chr{i}.z{k}.glm.linear" for i in (1, 2) for k in (0, 1)]
+    assert [path.name for path in by_phenotype([Path(file) for file in files])["z1"]] == files[1::2]
+    files = [f"regenie_chr{i}_z_{k}.regenie" for i in (1, 11) for k in (0, 1)]
+    assert names(*files, genotypes=("chr1", "chr11")) == ["z_0", "z_1"]
+    with pytest.raises(InputError, match="different numbers of files"):
+        names(*files[:3], genotypes=("chr1", "chr11"))
+
+
+def test_files_of_a_phenotype_follow_each_other(tmp_path: Path) -> None:
+    for i, rows in enumerate((ROWS[:3], ROWS[3:])):
+        for k in range(2):
+            glm(tmp_path / f"{i}.z{k}.glm.linear", rows)
+    parts = list(read_outputs(by_phenotype(sorted(tmp_path.iterdir()))))
+    assert [part.variants["id"].tolist() for part in parts] == [["rs1", "rs2"], ["rs3"]]
 
 
 def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
@@ -79,11 +100,11 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     glm(shorter, ROWS[:-1])
     glm(other, [*ROWS[:-1], ROWS[-1].replace("rs3", "rs4")])
     with pytest.raises(InputError, match="different numbers of variants"):
-        list(read_outputs([first, shorter]))
+        list(read_outputs({"z0": [first], "z1": [shorter]}))
     with pytest.raises(InputError, match="different numbers of variants"):
-        list(read_outputs([first, shorter], chunk=1))
-    with pytest.raises(InputError, match=r"has variant rs4 where .* has rs3"):
-        list(read_outputs([first, other]))
+        list(read_outputs({"z0": [first], "z1": [shorter]}, chunk=1))
+    with pytest.raises(InputError, match="z1 have variant rs4 where those of z0 have rs3"):
+        list(read_outputs({"z0": [first], "z1": [other]}))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +118,7 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
 )
 def test_wrong_columns_and_cells(tmp_path: Path, head: str, row: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        list(read_outputs([glm(tmp_path / "z.glm.linear", [row], head)]))
+        list(read_outputs({"z": [glm(tmp_path / "z.glm.linear", [row], head)]}))
 
 
 def test_p_as_text() -> None:
@@ -107,5 +128,5 @@ def test_p_as_text() -> None:
 
 
 def test_a_p_of_nothing_is_told_by_t(tmp_path: Path) -> None:
-    (part,) = read_outputs([glm(tmp_path / "z.glm.linear", ["1 5 rs1 G A A ADD 900 1 0.01 100 0 ."])])
+    (part,) = read_outputs({"z": [glm(tmp_path / "z.glm.linear", ["1 5 rs1 G A A ADD 900 1 0.01 100 0 ."])]})
     assert 250 < part.fits.log10_p[0, 0] < 1000

@@ -1,6 +1,10 @@
 """A genome-wide study: the numbers of the scan, whatever kills it and however it is cut into blocks and shards."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,7 @@ from disentangle_pl.studies import gwas_blocks
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_findings import Found
 from disentangle_pl.studies.gwas_report import Told
-from tests.command_line import refused
+from tests.command_line import ROOT, refused
 from tests.command_line import run as command
 from tests.genetics.made import Made, make, write, write_study
 
@@ -141,6 +145,41 @@ def test_a_study_is_the_same_after_a_kill(
     run(files, tmp_path / "study")
     assert calls["read"] == 10
     assert (tmp_path / "study" / "findings.md").read_text() == (whole / "findings.md").read_text()
+
+
+KILLED = """
+import os, signal, sys
+from disentangle_pl.cli import main
+from disentangle_pl.studies import gwas_blocks
+write, written = gwas_blocks.write_whole, []
+def until_killed(table, path):
+    written.append(path)
+    if len(written) == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(table, path)
+gwas_blocks.write_whole = until_killed
+main(sys.argv[1:])
+"""
+
+
+def test_a_killed_process_loses_nothing(files: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    flags = ["gwas", f"--bed={files / 'chr{chr}.bed'}", f"--phenotypes={files / 'z.txt'}", "--plots=false", "--block=7"]
+    flags += [f"--covariates={files / 'c.txt'}", "--maf=0", "--geno=1", "--hwe=0", "--permutations=3", "--rint=false"]
+    flags.append(f"--out={out}")
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED, *flags], cwd=ROOT, env=alone, capture_output=True, timeout=200
+    )
+    assert child.returncode == -signal.SIGKILL
+    assert (out / "journal-1-of-1.jsonl").read_bytes().count(b"\n") == 3
+    assert not (out / "associations.parquet").exists()
+    command(*flags)
+    for name in ("associations", "together", "control"):
+        pd.testing.assert_frame_equal(table(out, name), table(whole, name))
+    for name in ("findings.md", "leads.tsv", "phenotypes.tsv"):
+        assert (out / name).read_text() == (whole / name).read_text()
+    assert json.loads((out / "summary.json").read_text()) == json.loads((whole / "summary.json").read_text())
 
 
 def test_shards_make_the_same_study(files: Path, whole: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from disentangle_pl.genetics.association import Scan
 from disentangle_pl.genetics.loco import offset
 from tests.command_line import refused
 from tests.command_line import run as command
-from tests.genetics.made import Made, make, names, write_study
+from tests.genetics.made import Made, make, names, write, write_study
 
 PEOPLE, VARIANTS = 150, 80
 OPEN = ["--maf=0", "--geno=1", "--hwe=0", "--permutations=2", "--plots=false", "--rint=false", "--block=30"]
@@ -34,7 +34,9 @@ def made() -> Made:
 def whole(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("genome")
     write_study(folder, made)
-    command("gwas", *flags(folder), *OPEN, "--export", "glm", "regenie", "--out", str(folder / "study"))
+    command(
+        "gwas", *flags(folder), *OPEN, "--export", "glm", "regenie", "--scripts=true", "--out", str(folder / "study")
+    )
     return folder
 
 
@@ -76,42 +78,47 @@ def test_our_own_exports_make_the_same_study(whole: Path, tmp_path: Path, kind: 
     command("gwas", *again)
 
 
-def test_output_of_plink2(whole: Path, tmp_path: Path) -> None:
+def test_the_scripts_of_a_study_and_output_of_plink2(whole: Path, tmp_path: Path) -> None:
+    scripts = whole / "study" / "scripts"
+    subprocess.run(["bash", "-n", str(scripts / "regenie.sh")], check=True, timeout=60)
     if shutil.which("plink2") is None:
         pytest.skip("plink2 is not installed")
-    for name in ("chr1", "chr2"):
-        call = [
-            "plink2",
-            "--bfile",
-            str(whole / name),
-            "--pheno",
-            str(whole / "z.txt"),
-            "--covar",
-            str(whole / "c.txt"),
-        ]
-        call += ["--covar-variance-standardize", "--glm", "omit-ref", "--threads", "1", "--out", str(tmp_path / name)]
-        subprocess.run(call, check=True, capture_output=True, timeout=60)
-    for k in range(3):
-        one, two = ((tmp_path / f"{name}.z{k}.glm.linear").read_text() for name in ("chr1", "chr2"))
-        (tmp_path / f"both.z{k}.glm.linear").write_text(one + two.partition("\n")[2])
-    files = [str(tmp_path / f"both.z{k}.glm.linear") for k in range(3)]
+    subprocess.run(["sh", str(scripts / "plink2.sh")], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    files = sorted(map(str, tmp_path.glob("plink2_*.glm.linear")))
+    assert len(files) == 6
     command("gwas", f"--bed={whole / 'chr{chr}.bed'}", "--results", *files, f"--out={tmp_path / 'study'}")
     mine, theirs = (
         pq.read_table(path / "associations.parquet").to_pandas() for path in (tmp_path / "study", whole / "study")
     )
-    assert mine["id"].tolist() == theirs["id"].tolist()
-    assert mine["n"].tolist() == theirs["n"].tolist()
+    for name in ("id", "a1", "other", "phenotype", "n"):
+        assert mine[name].tolist() == theirs[name].tolist()
     np.testing.assert_allclose(mine["neg_log10_p"], theirs["neg_log10_p"], rtol=1e-4, atol=1e-5)
-    assert (
-        tsv(tmp_path / "study" / "leads.tsv")["id"].tolist()[:2]
-        == tsv(whole / "study" / "leads.tsv")["id"].tolist()[:2]
-    )
+    np.testing.assert_allclose(mine["a1_frequency"], theirs["a1_frequency"], rtol=1e-4)
+    leads = [tsv(path / "leads.tsv")["id"].tolist()[:2] for path in (tmp_path / "study", whole / "study")]
+    assert leads[0] == leads[1]
+
+
+def test_tests_without_a_number_are_counted(whole: Path, tmp_path: Path) -> None:
+    lines = (whole / "study" / "export" / "z1.glm.linear").read_text().splitlines()
+    cells = lines[7].split("\t")
+    cells[9:13] = ["NA"] * 4
+    lines[7] = "\t".join(cells)
+    (tmp_path / "p.z1.glm.linear").write_text("\n".join(lines) + "\n")
+    first = str(whole / "study" / "export" / "z0.glm.linear")
+    flags = [f"--bed={whole / 'chr{chr}.bed'}", f"--out={tmp_path / 'study'}", "--plots=false"]
+    command("gwas", *flags, "--results", first, str(tmp_path / "p.z1.glm.linear"))
+    summary = json.loads((tmp_path / "study" / "summary.json").read_text())
+    assert (summary["tests"], summary["untestable"], summary["variants_tested"]) == (159, 1, 80)
+    assert (summary["permuted"], summary["covariates"], summary["f_lambda"]) == (None, None, None)
+    said = (tmp_path / "study" / "findings.md").read_text()
+    assert "1 tests have no number (NA)." in said
+    assert "covariates: unknown" in said
 
 
 def test_results_that_cannot_be(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(whole / "study" / "export" / "z0.regenie")
     bed, out = f"--bed={whole / 'chr{chr}.bed'}", f"--out={tmp_path / 'study'}"
-    assert "not more" in refused(capsys, "gwas", bed, out, "--results", file, "--phenotypes", file)
+    assert "not both" in refused(capsys, "gwas", bed, out, "--results", file, "--phenotypes", file)
     assert "--loco is of no use" in refused(capsys, "gwas", bed, out, "--results", file, f"--loco={file}")
     assert "cannot be read" in refused(capsys, "gwas", bed, out, "--results", str(tmp_path / "z.regenie"))
     one = f"--bed={whole / 'chr1.bed'}"
@@ -151,6 +158,12 @@ def test_every_chromosome_has_its_own_offset(whole: Path, made: Made, tmp_path: 
         left = offset(values, np.stack([predicted[name][i] for name in of[0]], axis=1), scale)
         expected = Scan(left, covariates, *of)(calls[mine]).t
         np.testing.assert_allclose(rows["t"].to_numpy().reshape(-1, 3)[mine], expected, rtol=1e-9)
+    write(tmp_path / "both", made.calls)
+    lines = (tmp_path / "both.bim").read_text().splitlines()
+    (tmp_path / "both.bim").write_text("\n".join([*lines[:40], *(f"2{line[1:]}" for line in lines[40:])]) + "\n")
+    tables = flags(whole)[2:]
+    command("gwas", f"--bed={tmp_path / 'both.bed'}", *tables, *OPEN, f"--loco={listed}", f"--out={tmp_path / 'two'}")
+    pd.testing.assert_frame_equal(pq.read_table(tmp_path / "two" / "associations.parquet").to_pandas(), rows)
     assert "what other chromosomes predict is taken off" in (one / "findings.md").read_text().lower()
 
 
