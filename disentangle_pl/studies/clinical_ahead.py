@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from disentangle_pl.brain.clinical import read_clinical
+from disentangle_pl.brain.fields import GAP
 from disentangle_pl.brain.mapping import load_mapping
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
@@ -45,12 +46,21 @@ def visits_around(visits: pd.DataFrame, records: Records | None = None) -> tuple
         raise InputError(
             f"there are {len(records.paths)} clinical tables and {len(records.mappings)} mappings: give one each"
         )
-    found, remarks = [_scanned(visits)], []
+    found, remarks = [_scanned(visits)], _gaps(visits)
     for path, name in zip(records.paths, records.mappings, strict=True):
         pairs, said = _recorded(visits, path, name)
         found.append(pairs)
         remarks += said
     return pd.concat([pairs.dropna(subset=[AHEAD]) for pairs in found], ignore_index=True), remarks
+
+
+def _gaps(visits: pd.DataFrame) -> list[str]:
+    """Say how far from the scan what counts as known at it was written down."""
+    gaps = visits[[name for name in visits.columns if str(name).endswith(GAP)]].abs().max().dropna()
+    return [
+        f"what is known at a scan from {str(name).removesuffix(GAP)} was written down at most {most:.2f} years from it"
+        for name, most in gaps.items()
+    ]
 
 
 def _scanned(visits: pd.DataFrame) -> pd.DataFrame:
@@ -76,6 +86,9 @@ def _recorded(visits: pd.DataFrame, path: Path, name: str) -> tuple[pd.DataFrame
         )
     ahead = (pairs["time"] - pairs["entry_years"]).fillna(pairs["age"] - pairs["age_scan"])
     pairs[AHEAD] = ahead.fillna(pairs["time"] - pairs["years"])
+    assumed = pairs.loc[ahead.isna() & pairs[AHEAD].notna(), "scan"].nunique()
     people = pairs.loc[pairs[AHEAD] > 0, "who"].nunique()
     said = f"{mapping.table}: later visits are known of {people} of {scans['who'].nunique()} people with scans"
-    return pairs.drop(columns=["entry_years", "years", "age_scan", "who"]), [*remarks, said]
+    entry = f"{mapping.table}: {assumed} scans have neither an age nor a time since entry: the first scan is at entry"
+    told = [*remarks, said, *([entry] if assumed else [])]
+    return pairs.drop(columns=["entry_years", "years", "age_scan", "who"]), told

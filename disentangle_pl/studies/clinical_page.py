@@ -74,19 +74,18 @@ def summary(table: pd.DataFrame) -> str:
     """Write a row a target: covariates alone, what rivals and latents add to them, and latents against the baseline."""
     rows = means_only(main_rows(table))
     shown = _columns(rows)
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("target", "people", "", "covariates", *shown))
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("target", "covariates", *shown, "people"))
     lines = []
     for target, mine in rows.groupby("target", sort=False):
         first = mine.iloc[0].to_dict()
         alone = mine[(mine["inputs"] == COVARIATES) & (mine["versus"] == "")]["value"]
         ill = first["people_1"]
         people = f"{first['people']}" + (f" ({ill:.0f} yes)" if ill == ill else "")
-        cells = [f"<th>{escape(TITLES.get(str(target), str(target)))}</th><td>{people}</td>"]
-        cells.append(f"<td>{MAIN[first['metric']]}</td>")
-        cells.append(f'<td class="n">{alone.iloc[0]:.2f}</td>' if len(alone) else "<td></td>")
+        cells = [f"<th>{escape(TITLES.get(str(target), str(target)))}</th>"]
+        cells.append(f'<td class="n">{MAIN[first["metric"]]} {alone.iloc[0]:.2f}</td>' if len(alone) else "<td></td>")
         keys = mine.set_index(["inputs", "setting", "versus"])
         cells += [_difference(keys, key) for key in shown.values()]
-        lines.append(f"<tr>{''.join(cells)}</tr>")
+        lines.append(f"<tr>{''.join(cells)}<td>{people}</td></tr>")
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
 
 

@@ -133,14 +133,13 @@ def test_a_row_of_the_page_has_what_is_added_and_how_sure_it_is() -> None:
     rows = [*planted_rows(), *(row | {"people": 19, "target": "mmse"} for row in planted_rows())]
     lines = re.findall("<tr>.*?</tr>", summary(table_of(rows)))
     assert [re.sub("<.*?>", "", cell) for cell in re.findall("<th>.*?</th>", lines[0])] == [
-        *("target", "people", "", "covariates", "+ latents of ada (2 seeds)", "+ latents of beta, seed 0"),
-        *("+ volumes", "ada less the baseline"),
+        *("target", "covariates", "+ latents of ada (2 seeds)", "+ latents of beta, seed 0", "+ volumes"),
+        *("ada less the baseline", "people"),
     ]
-    assert '<td class="n">0.10</td><td class="n more">▲ +0.40 [+0.40, +0.40]</td>' in lines[1]
-    assert lines[1].endswith(
-        '<td class="n more">▲ +0.60 [+0.60, +0.60]</td><td class="n more">▲ +0.20 [+0.20, +0.20]</td></tr>'
-    )
-    assert "<th>MMSE</th><td>19</td><td>R²</td>" in lines[2]
+    assert '<td class="n">R² 0.10</td><td class="n more">▲ +0.40 [+0.40, +0.40]</td>' in lines[1]
+    added = '<td class="n more">▲ +0.60 [+0.60, +0.60]</td><td class="n more">▲ +0.20 [+0.20, +0.20]</td>'
+    assert lines[1].endswith(f"{added}<td>20</td></tr>")
+    assert "<th>MMSE</th>" in lines[2]
     assert lines[2].count('<td class="n few">+') == 4
 
 

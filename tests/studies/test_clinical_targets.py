@@ -58,6 +58,8 @@ def test_conversion_needs_impairment_and_time() -> None:
     )
     expected = [1, NAN, 0, 1, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN]
     np.testing.assert_array_equal(make_target("conversion", table).values, expected)
+    before = people(*(("was", *row, 1.0) for row in ((0.0, "CN"), (1.0, "AD"), (2.0, "MCI"), (4.0, "MCI"))))
+    assert make_target("conversion", before).values[2] == 0, "what came before is no conversion"
     within_a_year = make_target("conversion", table, 1.0).values
     assert within_a_year[5] == 0
     assert within_a_year[0] == 0, "dementia came later than that"
@@ -116,9 +118,15 @@ def test_time_is_that_of_entry_then_of_age_then_of_the_first_scan(tmp_path: Path
         ({"entry_years": NAN}, [2.5, 3.0]),
         ({"entry_years": NAN, "age": NAN}, [3.0, 3.0]),
     ):
-        around = visits_around(table.assign(**columns), given)[0]
+        around, remarks = visits_around(table.assign(**columns), given)
+        assert ("2 scans have neither an age" in " ".join(remarks)) == ("age" in columns)
         found = around[around["diagnosis"].eq("MCI") & around["mmse"].eq(20)].sort_values("scan")
         np.testing.assert_allclose(found["ahead"], expected)
+
+
+def test_the_window_of_what_is_known_at_a_scan_is_said() -> None:
+    remarks = visits_around(scanned_once().assign(adnimerge_gap_years=[-0.4, 0.1], oasis_gap_years=NAN))[1]
+    assert remarks == ["what is known at a scan from adnimerge was written down at most 0.40 years from it"]
 
 
 def test_clinical_tables_that_do_not_fit_are_refused(tmp_path: Path) -> None:
