@@ -96,8 +96,8 @@ def data(folder: Path) -> tuple[str, ...]:
 
 def predict(folder: Path, runs: pd.DataFrame) -> None:
     """Predict scores from the latents of models that were trained on pairs, with single scans beside them."""
-    single = runs["method"] == METHODS[0]
-    models = (*runs["checkpoint"][~single], "--baseline", *runs["checkpoint"][single])
+    single, *pairs = (runs["checkpoint"][runs["method"] == method] for method in METHODS)
+    models = (*(path for paths in pairs[::-1] for path in paths), "--baseline", *single)
     mapping = folder / "simulated.yaml"
     mapping.write_text(
         files("disentangle_pl.brain.mappings").joinpath("adnimerge.yaml").read_text().replace("ADNI", "SIM")

@@ -29,16 +29,29 @@ BESIDE = {VOLUMES: "volumes", PCA: "principal components of the images", BASELIN
 
 
 def called(settings: Sequence[str]) -> dict[str, str]:
-    """Call settings by as little as tells them apart: their aggregation, or else one of their keys, or in full."""
+    """Call settings by as little as tells them apart: aggregation, another key, both, or in full."""
     parts = [dict(word.split("=", 1) for word in name.split(", ") if "=" in word) for name in settings]
-    keys = [AGGREGATION, *(key for part in parts[:1] for key in part if key != AGGREGATION)]
-    for key in keys:
-        values = [part.get(key) for part in parts]
-        if None not in values and len(set(values)) == len(settings) > 1:
-            plain = {"null": "plain model"} if key == AGGREGATION else {}
-            names = [plain.get(str(value), str(value) if plain else f"{key}={value}") for value in values]
+    known = [key for key in parts[0] if all(key in part for part in parts)] if len(settings) > 1 else []
+    words = [key for key in known if key != AGGREGATION and not any(_number(part[key]) for part in parts)]
+    others = [*words, *(key for key in known if key not in (AGGREGATION, *words))]
+    singles = [(key,) for key in (AGGREGATION, *others) if key in known]
+    pairs = [(AGGREGATION, key) for key in others if AGGREGATION in known]
+    for keys in (*singles, *pairs):
+        values = [tuple(part[key] for key in keys) for part in parts]
+        if len(set(values)) == len(settings):
+            first = [value[0] for value in values]
+            short = [value[:1] if first.count(value[0]) == 1 else value for value in values]
+            names = [", ".join(map(_word, keys, each)) for each in short]
             return dict(zip(settings, names, strict=True))
     return {name: name for name in settings}
+
+
+def _word(key: str, value: str) -> str:
+    return f"{key}={value}" if key != AGGREGATION else "plain model" if value == "null" else value
+
+
+def _number(value: str) -> bool:
+    return value.replace(".", "", 1).replace("-", "").replace("e", "", 1).isdigit()
 
 
 def headlines(table: pd.DataFrame, baseline: str | None) -> list[str]:

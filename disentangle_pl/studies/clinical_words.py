@@ -36,6 +36,7 @@ RIVALS = {
 BEST = 3
 ALONE = "model"  # the setting of models that nothing tells apart
 ENOUGH = 20  # people, half of them in either class, below which a percentile interval says little
+SMALL = 0.02  # below it a difference is told with three digits
 
 
 def target_sentences(table: pd.DataFrame) -> list[str]:
@@ -142,8 +143,10 @@ def _interval(row: Row) -> str:
 
 def signed(row: Row) -> str:
     """Write a difference with its interval."""
-    value, low, high = (round(float(row[name]), 2) + 0.0 for name in ("value", "low", "high"))  # no -0.00
-    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    numbers = [float(row[name]) for name in ("value", "low", "high")]
+    digits = 2 if max(map(abs, numbers)) >= SMALL else 3
+    value, low, high = (round(number, digits) + 0.0 for number in numbers)  # no -0.00
+    return f"{value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
 def verdict(row: Row) -> str:

@@ -167,6 +167,11 @@ def test_settings_are_called_by_what_tells_them_apart() -> None:
     betas = ["aggregation=null, beta=1", "aggregation=null, beta=4"]
     assert list(called(betas).values()) == ["beta=1", "beta=4"]
     assert called(["model"]) == {"model": "model"}
+    three = [
+        f"aggregation={a}, batch_size={b}, pairs={p}" for a, b, p in (("AdaGVAE", 4, 1), ("null", 4, 1), ("null", 8, 0))
+    ]
+    three = [name.replace("=1", "=true").replace("=0", "=false") for name in three]
+    assert list(called(three).values()) == ["AdaGVAE", "plain model, pairs=true", "plain model, pairs=false"]
     assert called([ada, "other"]) == {ada: ada, "other": "other"}
     made = plainly(study([row | {"setting": row["setting"].replace("ada", ada)} for row in planted_rows()]))  # type: ignore[attr-defined]
     assert set(made.table["setting"]) == {RIVAL, ada, "beta"}
