@@ -26,6 +26,7 @@ VOLUMES = ("ratio_ventricles", "ratio_cortex", "ratio_hippocampus", "ratio_white
 TRUTH = "true volumes"
 TITLES = dict(zip(METHODS, ("beta-VAE, single scans", "pairs, not shared", "Ada-GVAE"), strict=True))
 KEPT = ("findings.md", "summary.json", "leads.tsv", "planted.tsv", "planted_by_factor.tsv", "phenotypes.tsv")
+RESIDUAL = "clinic_without_site"
 DRAWN = ("manhattan.png", "qq.png", "miami.png")
 
 
@@ -104,6 +105,9 @@ def predict(folder: Path, runs: pd.DataFrame) -> None:
     )
     later = ("--clinical", folder / "cohort" / "adnimerge.csv", "--mapping", mapping)
     call("predict-scores", *models, *later, *data(folder), "--out", folder / "clinic")
+    models = (*pairs[-1], "--baseline", *single)
+    without = ("--residualise", "site", "tesla", "--targets", "mmse", "cn_ad", "cn_mci")
+    call("predict-scores", *models, *without, *data(folder), "--out", folder / RESIDUAL)
 
 
 def keep(folder: Path, studies: dict[str, list[Path]], results: Path) -> None:
@@ -115,8 +119,9 @@ def keep(folder: Path, studies: dict[str, list[Path]], results: Path) -> None:
     for path in [*(folder / "gwas").glob("*.tsv"), folder / "gwas" / "found.png", folder / "split.tsv"]:
         _copy(path, results / "genome" / path.name)
     for path in (folder / "clinic").glob("*"):
-        if path.suffix in {".png", ".tsv", ".html"}:
+        if path.suffix in {".png", ".tsv", ".md"}:
             _copy(path, results / "clinic" / path.name)
+    _copy(folder / RESIDUAL / "findings.md", results / "clinic" / "without_site.md")
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -96,12 +96,13 @@ def test_all_steps_in_order_and_whose_numbers_are_written(
         if verb == "predict-scores":
             out.mkdir()
             (out / "scores.tsv").write_text("target\n")
+            (out / "findings.md").write_text("found")
 
     monkeypatch.setattr(downstream_study, "call", call)
     flags = ["--subjects", "3", "--followed", "1", "--results", str(tmp_path / "kept")]
     main(["--brain", str(brain), "--out", str(folder), *flags])
     verbs = [verb for verb, *_ in called]
-    assert verbs == ["simulate", "scans", "prepare", *["gwas"] * 4, "predict-scores"]
+    assert verbs == ["simulate", "scans", "prepare", *["gwas"] * 4, "predict-scores", "predict-scores"]
     assert set(verbs) <= set(VERBS)
     scans = pd.read_csv(folder / "scans.tsv", sep="\t")
     assert scans["participant_id"].value_counts().to_dict() == {"sub-1": 3, "sub-2": 2, "sub-3": 2}
@@ -111,6 +112,7 @@ def test_all_steps_in_order_and_whose_numbers_are_written(
     assert (tmp_path / "kept" / "genome" / "true_volumes" / "findings.md").is_file()
     assert (tmp_path / "kept" / "genome" / "found.tsv").is_file()
     assert (tmp_path / "kept" / "clinic" / "scores.tsv").is_file()
+    assert (tmp_path / "kept" / "clinic" / "without_site.md").is_file()
     assert not list((tmp_path / "kept").rglob("*.parquet"))
 
 
