@@ -57,7 +57,8 @@ calibration: install  ## which scores see a rotation: docs/calibration.md
 brain: install  ## brain scans from nothing to latents, traversals and counterfactuals: about 30 minutes on two cores
 	$(BIN)/python -m benchmarks.brain_study $(ARGS)
 
-downstream: brain  ## dementia scores and genome-wide associations of those latents in 1,350 more people: about an hour more
+downstream: install  ## dementia scores and genome-wide associations of those latents in 1,410 other people: about an hour more
+	test -e runs/brain/methods/results.tsv || $(MAKE) brain ARGS=
 	$(BIN)/python -m benchmarks.downstream_study $(ARGS)
 
 sweep: install  ## run a sweep on this machine, or go on with it (SWEEP=sweeps/sprites_beta.yaml, ARGS="--parallel 2")
