@@ -1,0 +1,195 @@
+"""The measures of one signal: what every factor does to it, and where its principal components point."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.anchor_intervals import fixed, interval_of, over_anchors, resampled_counts
+from disentangle_pl.metrics.intervals import Interval
+from disentangle_pl.metrics.variance import (
+    amount_consistency,
+    induced_variance,
+    interaction,
+    main_effect_products,
+    mean_over_anchors,
+    mean_over_pairs,
+)
+from disentangle_pl.metrics.variance_directions import (
+    alignment,
+    direction_consistency,
+    direction_overlaps,
+    has_direction,
+    principal_directions,
+)
+from disentangle_pl.studies.variance_components import Components
+from disentangle_pl.studies.variance_moments import Moments
+from disentangle_pl.studies.variance_signal import Signal, anchors_of, draw_anchors, slice_index, varying
+
+FEWEST = 8
+
+
+class Plan(NamedTuple):
+    """How much is looked at.
+
+    Attributes:
+        anchors: Anchors of a factor, and points, where the grid is sampled.
+        complete: Grids with at most so many numbers in all their images are not sampled.
+        memory: MiB for the slices of one factor.
+        resamples: Of bootstraps.
+        seed: Of everything that is drawn.
+    """
+
+    anchors: int = 256
+    complete: int = 2**23
+    memory: int = 512
+    resamples: int = 1000
+    seed: int = 0
+
+    def whole(self, signal: Signal) -> bool:
+        """Tell whether all anchors are looked at."""
+        return len(signal.space) * signal.width <= self.complete
+
+
+class FactorVariance(NamedTuple):
+    """What one factor does.
+
+    Attributes:
+        k: Which factor of the grid.
+        anchors: (A,) where its amounts are known, in the order of the grid without it.
+        amounts: (A,) V_k(a).
+        total: E_a V_k(a).
+        main: tr Cov(E[x | v_k]).
+        interaction: 1 - main / total.
+        amount: Amount consistency.
+        direction: Direction consistency, all anchors alike.
+        weighted: Direction consistency, anchors weighted by V_k(a).
+        first: Share of V_k(a) along the first direction at a, mean weighted by V_k(a).
+        along: (B, J) variance along the global components at the B anchors whose directions were looked at.
+        moments_known: Whether amounts and the numbers from them are exact.
+        directions_known: Whether directions are.
+    """
+
+    k: int
+    anchors: Tensor
+    amounts: Tensor
+    total: Interval
+    main: Interval
+    interaction: Interval
+    amount: Interval
+    direction: Interval
+    weighted: Interval
+    first: Interval
+    along: Tensor
+    moments_known: bool
+    directions_known: bool
+
+
+def measure_factors(
+    signal: Signal,
+    components: Components,
+    moments: dict[int, Moments] | None,
+    plan: Plan,
+    advance: Callable[[int], None] = lambda images: None,
+) -> list[FactorVariance]:
+    """Measure every factor that varies.
+
+    Args:
+        signal: On the grid.
+        components: Its global components.
+        moments: Exact variances; None to estimate them from the sampled anchors.
+        plan: How much is looked at.
+        advance: Called with the number of images that were read.
+
+    Raises:
+        InputError: If a factor changes nothing, or its slices at a few anchors do not fit into the memory.
+    """
+    found = []
+    for k in varying(signal.space):
+        factor = _measure(signal, k, components, moments[k] if moments else None, plan)
+        if not factor.total.mean > 0:
+            name = signal.space.names[k]
+            raise InputError(f"factor {name} induces no variance at all: leave it out, or give data that it changes")
+        advance(len(factor.along) * signal.space.sizes[k])
+        found.append(factor)
+    return found
+
+
+def alignment_of(factors: list[FactorVariance], components: Components, plan: Plan) -> tuple[Interval, Tensor]:
+    """Return the alignment of global components with factors, and the variances (J, K) it is made of."""
+    table = torch.stack([factor.along.mean(dim=0) for factor in factors], dim=-1)
+    value = alignment(table, components.eigenvalues)
+    if all(factor.directions_known for factor in factors):
+        return fixed(float(value)), table
+    columns = []
+    for number, factor in enumerate(factors):
+        counts = resampled_counts(len(factor.along), plan.resamples, plan.seed + number)
+        columns.append(counts @ factor.along / len(factor.along))
+    resampled = alignment(torch.stack(columns, dim=-1), components.eigenvalues.expand(plan.resamples, -1))
+    return interval_of(value, resampled), table
+
+
+def drawn_slices(signal: Signal, k: int, plan: Plan) -> tuple[Tensor, Tensor, bool]:
+    """Return anchors (A,) of a factor, its slices (A, n, D) there, and whether these are all anchors.
+
+    Raises:
+        InputError: If a few slices do not fit into the memory.
+    """
+    whole = plan.whole(signal)
+    room = plan.memory * 2**20 // (4 * signal.width * signal.space.sizes[k])
+    number = anchors_of(signal.space, k)
+    most = number if whole else min(plan.anchors, room)
+    if most < min(FEWEST, number):
+        raise InputError(
+            f"{signal.space.sizes[k]} values of factor {signal.space.names[k]} have {signal.width} numbers each, too "
+            f"much for {FEWEST} anchors in {plan.memory} MiB: raise --memory or take smaller images"
+        )
+    anchors = draw_anchors(signal.space, k, most, torch.Generator().manual_seed(plan.seed + k))
+    slices = signal.at(slice_index(signal.space, k, anchors))
+    if not slices.isfinite().all():
+        raise InputError("the images or codes hold a NaN or infinite value: check the data, or that the model converged")
+    return anchors, slices.double() if whole else slices.float(), len(anchors) == number
+
+
+def _measure(signal: Signal, k: int, components: Components, moments: Moments | None, plan: Plan) -> FactorVariance:
+    anchors, slices, every = drawn_slices(signal, k, plan)
+    how = {"sampled": not every, "resamples": plan.resamples, "seed": plan.seed + k}
+    amounts = induced_variance(slices).double()
+    top = principal_directions(slices)
+    overlaps = direction_overlaps(top.vectors).double()
+    population = None if every else anchors_of(signal.space, k)
+    equal, number = has_direction(amounts), len(anchors)
+    first = top.variances[:, 0].double()
+    along = (slices @ components.vectors.mT.to(slices.dtype)).var(dim=1, correction=0).double()
+    if moments is None:
+        products = main_effect_products(slices).double()
+        total = over_anchors(lambda c: mean_over_anchors(amounts, c), number, **how)
+        main = over_anchors(lambda c: mean_over_pairs(products, c, population=population).clamp(min=0), number, **how)
+        ratio = over_anchors(
+            lambda c: interaction(mean_over_anchors(amounts, c), mean_over_pairs(products, c, population=population)),
+            number,
+            **how,
+        )
+        steady = over_anchors(lambda c: amount_consistency(amounts, c), number, **how) if amounts.any() else fixed(1.0)
+    else:
+        total, main = fixed(float(moments.amounts.mean())), fixed(moments.main)
+        known = total.mean > 0
+        ratio = fixed(float(interaction(torch.tensor(total.mean), torch.tensor(main.mean)))) if known else fixed(0.0)
+        steady = fixed(float(amount_consistency(moments.amounts))) if known else fixed(1.0)
+    return FactorVariance(
+        k,
+        anchors if moments is None else torch.arange(anchors_of(signal.space, k)),
+        amounts if moments is None else moments.amounts,
+        total,
+        main,
+        ratio,
+        steady,
+        over_anchors(lambda c: direction_consistency(overlaps, equal, c, population=population), number, **how),
+        over_anchors(lambda c: direction_consistency(overlaps, amounts, c, population=population), number, **how),
+        over_anchors(lambda c: mean_over_anchors(first, c) / mean_over_anchors(amounts, c), number, **how),
+        along,
+        every or moments is not None,
+        every,
+    )

@@ -1,0 +1,84 @@
+"""Signals on a factor grid: images, codes or decoded images, asked for by grid index."""
+
+from collections.abc import Callable
+from math import prod
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from disentangle_pl.data.factors import FactorDataset, FactorSpace
+from disentangle_pl.errors import InputError
+
+BATCH = 256
+Lookup: TypeAlias = Callable[[Tensor], Tensor]
+
+
+class Signal(NamedTuple):
+    """Something that has a vector at every point of a grid.
+
+    Attributes:
+        space: The grid.
+        lookup: Maps grid index (B,) to vectors (B, D).
+        width: D.
+    """
+
+    space: FactorSpace
+    lookup: Lookup
+    width: int
+
+    def at(self, index: Tensor) -> Tensor:
+        """Return the vectors (..., D) at grid index (...), `BATCH` at a time."""
+        rows = [self.lookup(some) for some in torch.split(index.flatten(), BATCH)]
+        return torch.cat(rows).view(*index.shape, self.width)
+
+
+def image_signal(dataset: FactorDataset) -> Signal:
+    """Return the images of a data set as vectors."""
+    return Signal(dataset.factors, lambda index: dataset.images(index).flatten(1), prod(dataset.shape))
+
+
+def table_signal(space: FactorSpace, rows: Tensor) -> Signal:
+    """Return rows (N, D), one for each point of the grid."""
+    return Signal(space, lambda index: rows[index], rows.shape[1])
+
+
+def varying(space: FactorSpace) -> list[int]:
+    """Return the factors that take two values at least.
+
+    Raises:
+        InputError: If these are not two.
+    """
+    found = [k for k, size in enumerate(space.sizes) if size > 1]
+    if len(found) < 2:
+        raise InputError(
+            f"variance is compared between two factors at least that take two values or more, and the data have {space}"
+        )
+    return found
+
+
+def anchors_of(space: FactorSpace, k: int) -> int:
+    """Return how many anchors factor k has: the points of the grid of all other factors."""
+    return len(space) // space.sizes[k]
+
+
+def slice_index(space: FactorSpace, k: int, anchors: Tensor) -> Tensor:
+    """Return the grid index (A, n) of the n values of factor k at anchors (A,), in the order of the grid without k."""
+    size, stride = space.sizes[k], space.strides[k]
+    first = anchors // stride * (stride * size) + anchors % stride
+    return first[:, None] + torch.arange(size) * stride
+
+
+def anchor_factors(space: FactorSpace, k: int, anchors: Tensor) -> Tensor:
+    """Return the factors (A, K) of anchors (A,), 0 in column k."""
+    return space.to_factors(slice_index(space, k, anchors)[:, 0])
+
+
+def draw_anchors(space: FactorSpace, k: int, most: int, generator: torch.Generator) -> Tensor:
+    """Return all anchors of factor k in order, or `most` of them at random, none twice."""
+    number = anchors_of(space, k)
+    if number <= most:
+        return torch.arange(number)
+    if number <= 2**22:
+        return torch.randperm(number, generator=generator)[:most].sort().values
+    return torch.randint(number, (2 * most,), generator=generator).unique()[:most]
