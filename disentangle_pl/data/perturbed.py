@@ -20,8 +20,8 @@ class Perturbed(FactorDataset):
     """Any data set with faint waves over its images, which move with two rotated factors; labels are unchanged.
 
     x' = clip(x + eps m(a, b)) with |m| <= 1. Over the upper rows a wave moves with the sum of the positions of factors
-    a and b in their lists, over the lower rows one with their difference. A step of a or b moves both waves, so what the
-    waves add varies along the diagonals of (a, b), not along its axes: where a and b induce similar variance, the local
+    a and b in their lists, over the lower rows one with their difference. A step of a or b moves both waves, so what
+    they add varies along the diagonals of (a, b), not along its axes: where a and b induce similar variance, the local
     principal directions turn towards 45 degrees between them. Two images never differ by more than `eps` in a pixel
     from their originals, and images of whole bytes stay so.
 

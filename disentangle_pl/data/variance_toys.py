@@ -74,7 +74,10 @@ class SquareToy(FactorDataset, ABC):
         level, side = _at(self.levels, colour), _at(self.sides, size)
         x, y = (_at(self.middles, at) for at in place or [torch.zeros_like(colour)] * 2)
         grid = torch.arange(self.shape[-1], device=index.device)
-        across, down = (grid >= x - side // 2) & (grid < x + side // 2), (grid >= y - side // 2) & (grid < y + side // 2)
+        across, down = (
+            (grid >= x - side // 2) & (grid < x + side // 2),
+            (grid >= y - side // 2) & (grid < y + side // 2),
+        )
         return self.paint((down.mT & across).float(), level, side).unsqueeze(1)
 
     @abstractmethod

@@ -57,7 +57,7 @@ def encoding_shares(share: Tensor, counts: Tensor | None = None) -> EncodingShar
         share: (A, d) of `share_matrix`, the d active latents.
         counts: (..., A) how often each anchor is drawn; None for once.
     """
-    anchors, latents = share.shape
+    latents = share.shape[1]
     moved = (share.sum(dim=-1) > 0).to(share.dtype)
     times = moved if counts is None else counts.to(share.dtype) * moved
     number = times.sum(dim=-1, keepdim=True)

@@ -146,4 +146,6 @@ def _logs(totals: Tensor) -> Tensor:
 
 def _check(amounts: Tensor) -> None:
     if amounts.ndim != 1 or not amounts.isfinite().all() or (amounts < 0).any() or not (amounts > 0).any():
-        raise InputError(f"variances must be finite, not negative and not all 0, got {amounts.shape[0]} of another kind")
+        raise InputError(
+            f"variances must be finite, not negative and not all 0, got {amounts.shape[0]} of another kind"
+        )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.variance_directions import LocalAlignment, local_alignment
-from disentangle_pl.studies.variance_signal import Signal, varying
+from disentangle_pl.studies.variance_signal import Signal, check_finite, varying
 
 MOST = 32
 SMALL = 1536
@@ -52,8 +52,7 @@ def global_components(signal: Signal, *, whole: bool, points: int = POINTS, seed
         index = torch.randint(size, (points,), generator=torch.Generator().manual_seed(seed))
     rows = signal.at(index)
     rows = rows.double() if whole else rows.float()
-    if not rows.isfinite().all():
-        raise InputError("the images or codes hold a NaN or infinite value: check the data, or that the model converged")
+    check_finite(rows)
     mean = rows.mean(dim=0)
     rows -= mean
     total = float(rows.square().sum(dtype=torch.float64))

@@ -18,6 +18,7 @@ from disentangle_pl.metrics.variance import (
     mean_over_pairs,
 )
 from disentangle_pl.metrics.variance_directions import (
+    Directions,
     alignment,
     direction_consistency,
     direction_overlaps,
@@ -26,7 +27,7 @@ from disentangle_pl.metrics.variance_directions import (
 )
 from disentangle_pl.studies.variance_components import Components
 from disentangle_pl.studies.variance_moments import Moments
-from disentangle_pl.studies.variance_signal import Signal, anchors_of, draw_anchors, slice_index, varying
+from disentangle_pl.studies.variance_signal import Signal, anchors_of, check_finite, draw_anchors, slice_index, varying
 
 FEWEST = 8
 
@@ -94,7 +95,7 @@ def measure_factors(
     plan: Plan,
     advance: Callable[[int], None] = lambda images: None,
 ) -> list[FactorVariance]:
-    """Measure every factor that varies.
+    """Measure every factor that varies; one that changes nothing has the consistencies 1, as nothing differs.
 
     Args:
         signal: On the grid.
@@ -104,14 +105,11 @@ def measure_factors(
         advance: Called with the number of images that were read.
 
     Raises:
-        InputError: If a factor changes nothing, or its slices at a few anchors do not fit into the memory.
+        InputError: If the slices of a factor at a few anchors do not fit into the memory.
     """
     found = []
     for k in varying(signal.space):
         factor = _measure(signal, k, components, moments[k] if moments else None, plan)
-        if not factor.total.mean > 0:
-            name = signal.space.names[k]
-            raise InputError(f"factor {name} induces no variance at all: leave it out, or give data that it changes")
         advance(len(factor.along) * signal.space.sizes[k])
         found.append(factor)
     return found
@@ -148,48 +146,74 @@ def drawn_slices(signal: Signal, k: int, plan: Plan) -> tuple[Tensor, Tensor, bo
         )
     anchors = draw_anchors(signal.space, k, most, torch.Generator().manual_seed(plan.seed + k))
     slices = signal.at(slice_index(signal.space, k, anchors))
-    if not slices.isfinite().all():
-        raise InputError("the images or codes hold a NaN or infinite value: check the data, or that the model converged")
+    check_finite(slices)
     return anchors, slices.double() if whole else slices.float(), len(anchors) == number
 
 
 def _measure(signal: Signal, k: int, components: Components, moments: Moments | None, plan: Plan) -> FactorVariance:
     anchors, slices, every = drawn_slices(signal, k, plan)
-    how = {"sampled": not every, "resamples": plan.resamples, "seed": plan.seed + k}
     amounts = induced_variance(slices).double()
     top = principal_directions(slices)
-    overlaps = direction_overlaps(top.vectors).double()
-    population = None if every else anchors_of(signal.space, k)
-    equal, number = has_direction(amounts), len(anchors)
-    first = top.variances[:, 0].double()
     along = (slices @ components.vectors.mT.to(slices.dtype)).var(dim=1, correction=0).double()
+    sample = _Sample(len(anchors), None if every else anchors_of(signal.space, k), plan.resamples, plan.seed + k)
+    ways = _direction_measures(sample, amounts, top)
     if moments is None:
-        products = main_effect_products(slices).double()
-        total = over_anchors(lambda c: mean_over_anchors(amounts, c), number, **how)
-        main = over_anchors(lambda c: mean_over_pairs(products, c, population=population).clamp(min=0), number, **how)
-        ratio = over_anchors(
-            lambda c: interaction(mean_over_anchors(amounts, c), mean_over_pairs(products, c, population=population)),
-            number,
-            **how,
-        )
-        steady = over_anchors(lambda c: amount_consistency(amounts, c), number, **how) if amounts.any() else fixed(1.0)
-    else:
-        total, main = fixed(float(moments.amounts.mean())), fixed(moments.main)
-        known = total.mean > 0
-        ratio = fixed(float(interaction(torch.tensor(total.mean), torch.tensor(main.mean)))) if known else fixed(0.0)
-        steady = fixed(float(amount_consistency(moments.amounts))) if known else fixed(1.0)
-    return FactorVariance(
-        k,
-        anchors if moments is None else torch.arange(anchors_of(signal.space, k)),
-        amounts if moments is None else moments.amounts,
-        total,
-        main,
-        ratio,
-        steady,
-        over_anchors(lambda c: direction_consistency(overlaps, equal, c, population=population), number, **how),
-        over_anchors(lambda c: direction_consistency(overlaps, amounts, c, population=population), number, **how),
-        over_anchors(lambda c: mean_over_anchors(first, c) / mean_over_anchors(amounts, c), number, **how),
-        along,
-        every or moments is not None,
-        every,
+        known = _estimates(sample, amounts, main_effect_products(slices).double())
+        return FactorVariance(k, anchors, amounts, *known, *ways, along, every, every)
+    everywhere = torch.arange(anchors_of(signal.space, k))
+    return FactorVariance(k, everywhere, moments.amounts, *_exact(moments), *ways, along, True, every)
+
+
+class _Sample(NamedTuple):
+    """Anchors of a factor: how many, of how many if they are a sample, and how they are resampled."""
+
+    anchors: int
+    population: int | None
+    resamples: int
+    seed: int
+
+    def estimate(self, statistic: Callable[[Tensor], Tensor]) -> Interval:
+        """Return a statistic over the anchors; exact if they are all."""
+        sampled = self.population is not None
+        return over_anchors(statistic, self.anchors, sampled=sampled, resamples=self.resamples, seed=self.seed)
+
+
+def _exact(moments: Moments) -> tuple[Interval, ...]:
+    """Return total, main effect, interaction and amount consistency."""
+    total = moments.amounts.mean()
+    if not total > 0:
+        return fixed(0.0), fixed(0.0), fixed(0.0), fixed(1.0)
+    apart = interaction(total, torch.tensor(moments.main))
+    return tuple(map(fixed, (float(total), moments.main, float(apart), float(amount_consistency(moments.amounts)))))
+
+
+def _estimates(sample: _Sample, amounts: Tensor, products: Tensor) -> tuple[Interval, ...]:
+    """Return total, main effect, interaction and amount consistency."""
+    if not amounts.any():
+        return fixed(0.0), fixed(0.0), fixed(0.0), fixed(1.0)
+
+    def total(counts: Tensor) -> Tensor:
+        return mean_over_anchors(amounts, counts).clamp(min=torch.finfo(torch.float64).tiny)
+
+    def main(counts: Tensor) -> Tensor:
+        return mean_over_pairs(products, counts, population=sample.population).clamp(min=0)
+
+    return (
+        sample.estimate(total),
+        sample.estimate(main),
+        sample.estimate(lambda counts: interaction(total(counts), main(counts))),
+        sample.estimate(lambda counts: amount_consistency(amounts, counts)),
+    )
+
+
+def _direction_measures(sample: _Sample, amounts: Tensor, top: Directions) -> tuple[Interval, ...]:
+    """Return direction consistency, the same weighted by variance, and the share of the first direction."""
+    if not amounts.any():
+        return fixed(1.0), fixed(1.0), fixed(1.0)
+    overlaps, first = direction_overlaps(top.vectors).double(), top.variances[:, 0].double()
+    alike = has_direction(amounts)
+    return (
+        sample.estimate(lambda counts: direction_consistency(overlaps, alike, counts, population=sample.population)),
+        sample.estimate(lambda counts: direction_consistency(overlaps, amounts, counts, population=sample.population)),
+        sample.estimate(lambda counts: mean_over_anchors(first, counts) / mean_over_anchors(amounts, counts)),
     )

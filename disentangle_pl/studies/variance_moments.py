@@ -14,7 +14,7 @@ from torch import Tensor
 
 from disentangle_pl.data.factors import FactorSpace
 from disentangle_pl.errors import InputError
-from disentangle_pl.studies.variance_signal import Signal, anchors_of, varying
+from disentangle_pl.studies.variance_signal import Signal, anchors_of, check_finite, varying
 
 MEMORY = 96  # MiB of a block: small blocks stay in the caches of the processor
 DOUBLE = 2**27  # signals with more values than this are summed in single precision
@@ -66,22 +66,37 @@ def exact_moments(
     Raises:
         InputError: If the slice of a factor does not fit into the memory, or a value is NaN or infinite.
     """
+    kind, images = _block(signal, memory)
     space = signal.space
-    kind = torch.float64 if len(space) * signal.width <= DOUBLE else torch.float32
+    found: dict[int, Moments] = {}
+    for group in passes(space, images):
+        found |= _one_pass(signal, group, images, kind, advance)
+    for moments in found.values():
+        check_finite(moments.amounts)
+    return {k: found[k] for k in varying(space)}
+
+
+def pass_count(signal: Signal, memory: int = MEMORY) -> int:
+    """Return how often `exact_moments` reads every image.
+
+    Raises:
+        InputError: If the slice of a factor does not fit into the memory.
+    """
+    return len(passes(signal.space, _block(signal, memory)[1]))
+
+
+def _block(signal: Signal, memory: int) -> tuple[torch.dtype, int]:
+    """Return the precision of sums and the most images of a block."""
+    kind = torch.float64 if len(signal.space) * signal.width <= DOUBLE else torch.float32
     images = memory * 2**20 // (2 * kind.itemsize * signal.width)
-    largest = max(space.sizes)
+    largest = max(signal.space.sizes)
     if largest > images:
         need = -(-2 * kind.itemsize * signal.width * largest // 2**20)
         raise InputError(
             f"{largest} values of {signal.width} numbers each need {need} MiB, more than the {memory} allowed: raise "
             "--memory or take smaller images"
         )
-    found: dict[int, Moments] = {}
-    for group in passes(space, images):
-        found |= _one_pass(signal, group, images, kind, advance)
-    if not all(moments.amounts.isfinite().all() for moments in found.values()):
-        raise InputError("the images or codes hold a NaN or infinite value: check the data, or that the model converged")
-    return {k: found[k] for k in varying(space)}
+    return kind, images
 
 
 def _one_pass(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from math import prod
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,9 +39,55 @@ def image_signal(dataset: FactorDataset) -> Signal:
     return Signal(dataset.factors, lambda index: dataset.images(index).flatten(1), prod(dataset.shape))
 
 
+class BitMemory:
+    """Remembers vectors of zeros and ones at one bit a number, so that images that are drawn are drawn once.
+
+    The first vector with another number ends the remembering.
+
+    Args:
+        signal: What to remember.
+    """
+
+    def __init__(self, signal: Signal) -> None:
+        self.signal = signal
+        self.bits = np.zeros((len(signal.space), -(-signal.width // 8)), np.uint8)
+        self.known = torch.zeros(len(signal.space), dtype=torch.bool)
+        self.binary = True
+
+    def __call__(self, index: Tensor) -> Tensor:
+        """Return the vectors (B, D) at grid index (B,)."""
+        if self.binary and self.known[index].all():
+            bits = np.unpackbits(self.bits[index.numpy()], axis=1, count=self.signal.width)
+            return torch.from_numpy(bits).float()
+        rows = self.signal.lookup(index)
+        ones = rows == 1
+        self.binary = self.binary and bool((ones | (rows == 0)).all())
+        if self.binary:
+            self.bits[index.numpy()] = np.packbits(ones.numpy(), axis=1)
+            self.known[index] = True
+        return rows
+
+
+def remembered(signal: Signal, most: int = 512) -> Signal:
+    """Return the same signal, whose vectors are kept if they are binary and take at most so many MiB in all."""
+    if len(signal.space) * signal.width > most * 2**23:
+        return signal
+    return signal._replace(lookup=BitMemory(signal))
+
+
 def table_signal(space: FactorSpace, rows: Tensor) -> Signal:
     """Return rows (N, D), one for each point of the grid."""
     return Signal(space, lambda index: rows[index], rows.shape[1])
+
+
+def check_finite(values: Tensor) -> None:
+    """Refuse values (...) that are NaN or infinite.
+
+    Raises:
+        InputError: If there is one.
+    """
+    if not values.isfinite().all():
+        raise InputError("the images or codes hold a NaN or infinite value: check the data, or that training converged")
 
 
 def varying(space: FactorSpace) -> list[int]:

@@ -1,0 +1,244 @@
+"""The study of local and global directions of variance in a data set and in a model of it.
+
+The questions are those of Rakowski and Lippert, Disentanglement and Local Directions of Variance (ECML PKDD 2021); the
+measures are our own (`disentangle_pl.metrics.variance` and its neighbours).
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import Progress
+
+from disentangle_pl.data.factors import FactorDataset
+from disentangle_pl.data.module import ImageData
+from disentangle_pl.data.synthetic import SyntheticData
+from disentangle_pl.errors import InputError
+from disentangle_pl.models.vae import VAE
+from disentangle_pl.studies.codes import check_fits
+from disentangle_pl.studies.two_gaussians import angle_table, draw_two_gaussians
+from disentangle_pl.studies.variance_components import Components, global_components, step_alignment
+from disentangle_pl.studies.variance_factors import FactorVariance, Plan, alignment_of, measure_factors
+from disentangle_pl.studies.variance_model import decoded_signal, encode_grid, measure_decoder, measure_encoding
+from disentangle_pl.studies.variance_moments import exact_moments, pass_count
+from disentangle_pl.studies.variance_plot import draw_bars, draw_directions, draw_heat, draw_shares
+from disentangle_pl.studies.variance_signal import Signal, image_signal, remembered, varying
+from disentangle_pl.studies.variance_table import (
+    ALL,
+    DECODED,
+    IMAGES,
+    Line,
+    decoder_lines,
+    encoding_lines,
+    factor_lines,
+    means_line,
+    profile_table,
+    share_frame,
+)
+from disentangle_pl.studies.variance_words import findings
+
+EXACT = 4 * 10**9  # numbers in all images: up to here, a few passes take minutes
+NEIGHBOURHOODS = 1024
+CAUTION = (
+    "The measures are this package's own definitions. Intervals are 95 % bootstraps over anchors; numbers without one "
+    "are exact for this grid, unless they compare sampled ones. Alignment is arbitrary between components of equal "
+    "variance."
+)
+
+
+class Study(NamedTuple):
+    """All results.
+
+    Attributes:
+        lines: The numbers.
+        tables: Further tables by name.
+        pictures: By name.
+        remarks: What was left out and why.
+    """
+
+    lines: list[Line]
+    tables: dict[str, pd.DataFrame]
+    pictures: dict[str, Figure]
+    remarks: list[str]
+
+
+def factor_grid(data: ImageData) -> FactorDataset:
+    """Return the data set with an image for every combination of factors.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if not isinstance(data, SyntheticData):
+        raise InputError(
+            f"variance needs an image for every combination of factors, and {type(data).__name__} has no such grid: "
+            "give --data with a data set of known factors"
+        )
+    return data.dataset
+
+
+def study_variance(dataset: FactorDataset, model: VAE | None, plan: Plan, exact: bool | None, memory: int) -> Study:
+    """Measure a data set, and a model of it if there is one.
+
+    Args:
+        dataset: The images.
+        model: In evaluation mode, of the same shape.
+        plan: How much is looked at where the grid is sampled.
+        exact: Read every image for the variances; None does so unless there are more than 4e9 numbers.
+        memory: MiB of images held at a time while reading all.
+
+    Raises:
+        InputError: If fewer than two factors vary, one changes no image, or images are too large for the memory.
+    """
+    signal = remembered(image_signal(dataset))
+    reads = len(signal.space) * signal.width <= EXACT if exact is None else exact
+    passes = pass_count(signal, memory) if reads else 0
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("images", total=passes * len(signal.space) + 1)
+
+        def advance(images: int) -> None:
+            bar.advance(task, images)
+
+        components = global_components(signal, whole=plan.whole(signal), seed=plan.seed)
+        moments = exact_moments(signal, memory=memory, advance=advance) if reads else None
+        factors = measure_factors(signal, components, moments, plan)
+        _refuse_still(signal, factors)
+        lines = factor_lines(IMAGES, signal.space, factors)
+        lines += _aligned(IMAGES, signal, factors, components, plan)
+    moved = [factor.k for factor in factors]
+    pictures = {
+        "variance": draw_bars(signal.space, factors),
+        "heat": draw_heat(signal.space, factors),
+        "directions": draw_directions(signal, components, moved, plan.seed),
+    }
+    study = Study(lines, {"profiles": profile_table(signal.space, factors)}, pictures, _remarks(signal, components))
+    return study if model is None else _with_model(study, dataset, model, plan)
+
+
+def report_variance(
+    data: ImageData | None,
+    out: Path,
+    *,
+    model: VAE | None = None,
+    plan: Plan | None = None,
+    exact: bool | None = None,
+    memory: int = 96,
+    gaussians: bool = False,
+) -> None:
+    """Write `variance.tsv`, further tables, pictures and `findings.md`, and print the findings.
+
+    Args:
+        data: With a data set of known factors; None for the two Gaussians alone.
+        out: Folder to write to.
+        model: Of the same shape.
+        plan: How much is looked at where the grid is sampled.
+        exact: As for `study_variance`, like memory.
+        memory: See there.
+        gaussians: Also draw two Gaussians and their principal components, with a table of angles.
+
+    Raises:
+        InputError: As `study_variance`; or if out is a file, or the model has another shape.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file: give a folder for the results with --out")
+    study = Study([], {}, {}, [])
+    if data is not None:
+        dataset = factor_grid(data)
+        if model is not None:
+            check_fits(model, data)
+        study = study_variance(dataset, model, plan or Plan(), exact, memory)
+    if gaussians:
+        angles = angle_table()
+        study.tables["two_gaussians"] = pd.DataFrame(angles)
+        study.pictures["two_gaussians"] = draw_two_gaussians(angles)
+    _write(study, out)
+
+
+def _with_model(study: Study, dataset: FactorDataset, model: VAE, plan: Plan) -> Study:
+    codes = encode_grid(model, dataset, plan.seed)
+    latents = codes.active.nonzero().flatten().tolist()
+    if not latents:
+        return study._replace(remarks=[*study.remarks, "The model has no active latent: its codes were not measured."])
+    space = dataset.factors
+    encodings = measure_encoding(codes, plan)
+    shares = share_frame(space, encodings, latents)
+    decoded = decoded_signal(model, codes, math.prod(dataset.shape))
+    components = global_components(decoded, whole=plan.whole(decoded), points=1024, seed=plan.seed)
+    factors = measure_factors(decoded, components, None, plan)
+    lines = [
+        *study.lines,
+        *encoding_lines(space, encodings),
+        *factor_lines(DECODED, space, factors),
+        *_aligned(DECODED, decoded, factors, components, plan),
+        *decoder_lines(measure_decoder(model, codes, plan.seed), latents),
+    ]
+    table = torch.stack([encoding.share for encoding in encodings])
+    names = [space.names[encoding.k] for encoding in encodings]
+    return study._replace(
+        lines=lines,
+        tables=study.tables | {"shares": shares},
+        pictures=study.pictures | {"shares": draw_shares(names, latents, table)},
+    )
+
+
+def _aligned(
+    signal: str, what: Signal, factors: Sequence[FactorVariance], components: Components, plan: Plan
+) -> list[Line]:
+    size = len(what.space)
+    most = NEIGHBOURHOODS if plan.whole(what) else plan.anchors
+    draws = torch.Generator().manual_seed(plan.seed)
+    points = torch.arange(size) if size <= most else torch.randint(size, (most,), generator=draws)
+    value, _ = alignment_of(list(factors), components, plan)
+    local = step_alignment(what, components, points)
+    seen = ALL if all(factor.directions_known for factor in factors) and not components.sampled else "sampled"
+    return [
+        Line(signal, "", "global alignment", *value, seen),
+        means_line(signal, "local alignment", local.alignment, size, plan.seed),
+        means_line(signal, "local/global discrepancy", local.discrepancy, size, plan.seed),
+    ]
+
+
+def _refuse_still(signal: Signal, factors: Sequence[FactorVariance]) -> None:
+    still = [signal.space.names[factor.k] for factor in factors if not factor.total.mean > 0]
+    if still:
+        raise InputError(f"factor {still[0]} changes no image: leave it out of the data set, or give data that show it")
+
+
+def _remarks(signal: Signal, components: Components) -> list[str]:
+    moved = varying(signal.space)
+    alone = [name for k, name in enumerate(signal.space.names) if k not in moved]
+    remarks = [f"{name} has one value only and was left out." for name in alone]
+    if components.explained < 1 - 1e-6:
+        remarks.append(
+            f"The {len(components.eigenvalues)} global components that were compared with factors hold "
+            f"{components.explained:.0%} of the variance."
+        )
+    if components.sampled:
+        remarks.append(f"Global components come from {components.sampled} images drawn at random.")
+    return remarks
+
+
+def _write(study: Study, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    tables = dict(study.tables)
+    if study.lines:
+        tables["variance"] = pd.DataFrame(study.lines)
+    for name, table in tables.items():
+        table.to_csv(out / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
+    for name, figure in study.pictures.items():
+        figure.savefig(out / f"{name}.png", dpi=120)
+    text = ["# Directions of variance", ""]
+    if study.lines:
+        text += [CAUTION, ""]
+        for title, sentences in findings(study.lines).items():
+            if sentences:
+                text += [f"## {title}", "", *(f"- {sentence}." for sentence in sentences), ""]
+        text += [f"- {remark}" for remark in study.remarks]
+        (out / "findings.md").write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")
+    console = Console()
+    console.print("\n".join(text), soft_wrap=True, markup=False, highlight=False)
+    console.print(f"written: {', '.join(sorted(path.name for path in out.iterdir()))} in {out}", soft_wrap=True)

@@ -1,0 +1,140 @@
+"""How a model encodes factors, and into which directions its decoder moves images."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from disentangle_pl.data.factors import FactorDataset
+from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.anchor_intervals import over_anchors
+from disentangle_pl.metrics.decoder_directions import DecoderDirections, decoder_directions
+from disentangle_pl.metrics.decoder_geometry import jacobians
+from disentangle_pl.metrics.encoding_shares import encoding_shares, share_matrix
+from disentangle_pl.metrics.intervals import Interval
+from disentangle_pl.metrics.polarised import spread_latents
+from disentangle_pl.models.vae import VAE
+from disentangle_pl.studies.variance_factors import Plan, drawn_slices
+from disentangle_pl.studies.variance_signal import Signal, table_signal, varying
+
+ENCODED = 2**15  # grids up to so many images are encoded whole
+POINTS = 4096
+JACOBIANS = 64
+
+
+class Encoding(NamedTuple):
+    """How one factor is encoded.
+
+    Attributes:
+        k: Which factor of the grid.
+        spread: Axis spread, exact or with its interval.
+        inconsistency: Encoding inconsistency.
+        switching: Its hard version.
+        share: (d,) mean share of every active latent.
+        anchors: How many anchors were looked at.
+        known: Whether they are all.
+    """
+
+    k: int
+    spread: Interval
+    inconsistency: Interval
+    switching: Interval
+    share: Tensor
+    anchors: int
+    known: bool
+
+
+class Codes(NamedTuple):
+    """The codes of a grid.
+
+    Attributes:
+        signal: Posterior means (d,) by grid index.
+        some: (n, d) codes of the whole grid, or of points drawn at random.
+        active: (d,) bool.
+        whole: Whether the grid was encoded whole.
+    """
+
+    signal: Signal
+    some: Tensor
+    active: Tensor
+    whole: bool
+
+
+@torch.no_grad()
+def encode_grid(model: VAE, dataset: FactorDataset, seed: int = 0) -> Codes:
+    """Encode a grid, as a whole if it has at most 32,768 images.
+
+    Args:
+        model: In evaluation mode.
+        dataset: Of its shape.
+        seed: Of the points drawn from larger grids.
+
+    Raises:
+        InputError: If a code is NaN or infinite.
+    """
+    space = dataset.factors
+    found = Signal(space, lambda index: _encode(model, dataset.images(index)), _width(model, dataset))
+    whole = len(space) <= ENCODED
+    draws = torch.Generator().manual_seed(seed)
+    index = torch.arange(len(space)) if whole else torch.randint(len(space), (POINTS,), generator=draws)
+    some = found.at(index)
+    if not some.isfinite().all():
+        raise InputError("the model gives codes that are NaN or infinite: check that its training converged")
+    return Codes(table_signal(space, some) if whole else found, some, spread_latents(some), whole)
+
+
+@torch.no_grad()
+def measure_encoding(codes: Codes, plan: Plan) -> list[Encoding]:
+    """Measure how every factor that varies is encoded by the active latents.
+
+    Args:
+        codes: With an active latent at least.
+        plan: How much is looked at of grids that were not encoded whole.
+    """
+    plan = plan._replace(complete=np.iinfo(np.int64).max if codes.whole else 0)
+    variances = codes.some[:, codes.active].double().var(dim=0, correction=0)
+    found = []
+    for k in varying(codes.signal.space):
+        anchors, slices, every = drawn_slices(codes.signal, k, plan)
+        amounts = slices[..., codes.active].double().var(dim=1, correction=0)
+        share = share_matrix(amounts, variances)
+        how = {"sampled": not every, "resamples": plan.resamples, "seed": plan.seed + k}
+        spread, inconsistency, switching = (
+            over_anchors(lambda c, i=i, p=share: encoding_shares(p, c)[i], len(anchors), **how) for i in range(3)
+        )
+        found.append(Encoding(k, spread, inconsistency, switching, share.mean(dim=0), len(anchors), every))
+    return found
+
+
+@torch.no_grad()
+def measure_decoder(model: VAE, codes: Codes, seed: int = 0) -> DecoderDirections:
+    """Measure the directions of the decoder at 64 codes, over the active latents.
+
+    Args:
+        model: In evaluation mode.
+        codes: With an active latent at least.
+        seed: Of the choice of codes.
+    """
+    order = torch.randperm(len(codes.some), generator=torch.Generator().manual_seed(seed))[:JACOBIANS]
+    at = codes.some[order].to(model.device)
+    parts = [jacobians(model.decode, some).cpu()[..., codes.active] for some in torch.split(at, 16)]
+    return decoder_directions(torch.cat(parts))
+
+
+def decoded_signal(model: VAE, codes: Codes, width: int) -> Signal:
+    """Return what the model makes of the images of a grid: (D,) vectors by grid index."""
+
+    @torch.no_grad()
+    def lookup(index: Tensor) -> Tensor:
+        return model.decode(codes.signal.lookup(index).to(model.device)).flatten(1).float().cpu()
+
+    return Signal(codes.signal.space, lookup, width)
+
+
+def _encode(model: VAE, images: Tensor) -> Tensor:
+    return model.encode(images.to(model.device)).mean.float().cpu()
+
+
+def _width(model: VAE, dataset: FactorDataset) -> int:
+    return _encode(model, dataset.images(torch.zeros(1, dtype=torch.int64))).shape[1]
