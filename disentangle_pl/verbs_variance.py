@@ -9,8 +9,8 @@ import torch
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.checkpoint import load_model
-from disentangle_pl.studies.variance import report_variance
 from disentangle_pl.studies.variance_factors import Plan
+from disentangle_pl.studies.variance_report import report_variance
 from disentangle_pl.verb_parser import data_of_run, verb_parser
 
 

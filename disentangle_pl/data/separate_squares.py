@@ -38,7 +38,7 @@ class SeparateSquares(FactorDataset):
     def images(self, index: Tensor) -> Tensor:
         """Draw (B, C, H, W) on the device of the grid index (B,)."""
         cell = torch.arange(self.shape[-1], device=index.device) // self.side
-        place = self.factors.to_factors(index).unflatten(-1, (-1, len(AXES)))
+        place = self.factors.to_factors(index).view(len(index), -1, len(AXES))
         across, down = (cell == place[..., axis, None] for axis in range(len(AXES)))
         squares = (down[..., :, None] & across[..., None, :]).float()
         blank = squares.new_zeros(len(index), self.shape[0] - squares.shape[1], *self.shape[1:])

@@ -98,7 +98,8 @@ def alignment(variances: Tensor, eigenvalues: Tensor) -> Tensor:
     share = torch.where(total > 0, variances / total.clamp(min=torch.finfo(variances.dtype).tiny), 1 / factors)
     pure = 1 - torch.special.entr(share).sum(dim=-1) / math.log(factors)
     weights = eigenvalues / eigenvalues.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(variances.dtype).tiny)
-    return (weights * pure).sum(dim=-1).clamp(0, 1)
+    mean: Tensor = (weights * pure).sum(dim=-1)
+    return mean.clamp(0, 1)
 
 
 def local_alignment(steps: Tensor, owners: Tensor, components: Tensor) -> LocalAlignment:

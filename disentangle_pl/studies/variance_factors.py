@@ -1,7 +1,7 @@
 """The measures of one signal: what every factor does to it, and where its principal components point."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ from disentangle_pl.studies.variance_moments import Moments
 from disentangle_pl.studies.variance_signal import Signal, anchors_of, check_finite, draw_anchors, slice_index, varying
 
 FEWEST = 8
+Amounts: TypeAlias = tuple[Interval, Interval, Interval, Interval]
+Ways: TypeAlias = tuple[Interval, Interval, Interval]
 
 
 class Plan(NamedTuple):
@@ -178,16 +180,17 @@ class _Sample(NamedTuple):
         return over_anchors(statistic, self.anchors, sampled=sampled, resamples=self.resamples, seed=self.seed)
 
 
-def _exact(moments: Moments) -> tuple[Interval, ...]:
+def _exact(moments: Moments) -> Amounts:
     """Return total, main effect, interaction and amount consistency."""
     total = moments.amounts.mean()
     if not total > 0:
         return fixed(0.0), fixed(0.0), fixed(0.0), fixed(1.0)
     apart = interaction(total, torch.tensor(moments.main))
-    return tuple(map(fixed, (float(total), moments.main, float(apart), float(amount_consistency(moments.amounts)))))
+    steady = amount_consistency(moments.amounts)
+    return fixed(float(total)), fixed(moments.main), fixed(float(apart)), fixed(float(steady))
 
 
-def _estimates(sample: _Sample, amounts: Tensor, products: Tensor) -> tuple[Interval, ...]:
+def _estimates(sample: _Sample, amounts: Tensor, products: Tensor) -> Amounts:
     """Return total, main effect, interaction and amount consistency."""
     if not amounts.any():
         return fixed(0.0), fixed(0.0), fixed(0.0), fixed(1.0)
@@ -206,7 +209,7 @@ def _estimates(sample: _Sample, amounts: Tensor, products: Tensor) -> tuple[Inte
     )
 
 
-def _direction_measures(sample: _Sample, amounts: Tensor, top: Directions) -> tuple[Interval, ...]:
+def _direction_measures(sample: _Sample, amounts: Tensor, top: Directions) -> Ways:
     """Return direction consistency, the same weighted by variance, and the share of the first direction."""
     if not amounts.any():
         return fixed(1.0), fixed(1.0), fixed(1.0)

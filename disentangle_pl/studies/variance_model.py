@@ -99,11 +99,7 @@ def measure_encoding(codes: Codes, plan: Plan) -> list[Encoding]:
         anchors, slices, every = drawn_slices(codes.signal, k, plan)
         amounts = slices[..., codes.active].double().var(dim=1, correction=0)
         share = share_matrix(amounts, variances)
-        how = {"sampled": not every, "resamples": plan.resamples, "seed": plan.seed + k}
-        spread, inconsistency, switching = (
-            over_anchors(lambda c, i=i, p=share: encoding_shares(p, c)[i], len(anchors), **how) for i in range(3)
-        )
-        found.append(Encoding(k, spread, inconsistency, switching, share.mean(dim=0), len(anchors), every))
+        found.append(Encoding(k, *_over(share, every, plan, k), share.mean(dim=0), len(anchors), every))
     return found
 
 
@@ -130,6 +126,21 @@ def decoded_signal(model: VAE, codes: Codes, width: int) -> Signal:
         return model.decode(codes.signal.lookup(index).to(model.device)).flatten(1).float().cpu()
 
     return Signal(codes.signal.space, lookup, width)
+
+
+def _over(share: Tensor, every: bool, plan: Plan, k: int) -> tuple[Interval, Interval, Interval]:
+    """Return spread, inconsistency and switching."""
+
+    def measure(which: int) -> Interval:
+        return over_anchors(
+            lambda counts: encoding_shares(share, counts)[which],
+            len(share),
+            sampled=not every,
+            resamples=plan.resamples,
+            seed=plan.seed + k,
+        )
+
+    return measure(0), measure(1), measure(2)
 
 
 def _encode(model: VAE, images: Tensor) -> Tensor:

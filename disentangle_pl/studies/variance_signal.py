@@ -12,6 +12,7 @@ from disentangle_pl.data.factors import FactorDataset, FactorSpace
 from disentangle_pl.errors import InputError
 
 BATCH = 256
+LISTED = 2**24
 Lookup: TypeAlias = Callable[[Tensor], Tensor]
 
 
@@ -122,10 +123,10 @@ def anchor_factors(space: FactorSpace, k: int, anchors: Tensor) -> Tensor:
 
 
 def draw_anchors(space: FactorSpace, k: int, most: int, generator: torch.Generator) -> Tensor:
-    """Return all anchors of factor k in order, or `most` of them at random, none twice."""
+    """Return all anchors of factor k in order, or `most` of them at random; none twice among 16 million or fewer."""
     number = anchors_of(space, k)
     if number <= most:
         return torch.arange(number)
-    if number <= 2**22:
-        return torch.randperm(number, generator=generator)[:most].sort().values
-    return torch.randint(number, (2 * most,), generator=generator).unique()[:most]
+    if number > LISTED:
+        return torch.randint(number, (most,), generator=generator).sort().values
+    return torch.randperm(number, generator=generator)[:most].sort().values

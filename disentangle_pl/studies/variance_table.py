@@ -100,13 +100,15 @@ def decoder_lines(found: DecoderDirections, latents: Sequence[int]) -> list[Line
         latents, found.consistency.tolist(), found.variances.tolist(), strict=True
     ):
         name = f"latent {latent}"
-        lines.append(Line(DECODER, name, "direction consistency, weighted", *[consistency] * 3, seen))
-        lines.append(Line(DECODER, name, "squared length of its direction", *[variance] * 3, seen))
+        lines.append(
+            Line(DECODER, name, "direction consistency, weighted", consistency, consistency, consistency, seen)
+        )
+        lines.append(Line(DECODER, name, "squared length of its direction", variance, variance, variance, seen))
     return lines
 
 
 def profile(space: FactorSpace, factor: FactorVariance, *others: int) -> Tensor:
-    """Return the mean variance of a factor at every value of one other factor or two: (n,) or (n, m); NaN where unseen.
+    """Return the mean variance of a factor at every value of one or two others: (n,) or (n, m); NaN where unseen.
 
     Args:
         space: The grid.
