@@ -39,7 +39,7 @@ def variance(args: Sequence[str]) -> None:
         help="read every image for the variances (default: unless they hold more than 4e9 numbers)",
     )
     parser.add_argument("--anchors", type=int, default=256, help="anchors of a factor where the grid is sampled")
-    parser.add_argument("--memory", type=int, default=96, help="MiB of images held at a time while reading all")
+    parser.add_argument("--memory", type=int, default=512, help="MiB of images held at a time")
     parser.add_argument("--seed", type=int, default=0, help="of anchors and bootstraps")
     parser.add_argument(
         "--gaussians", type=bool, default=False, help="also draw two Gaussians and their principal components"
@@ -57,14 +57,13 @@ def variance(args: Sequence[str]) -> None:
     model = None
     if given.checkpoint is not None:
         model = load_model(given.checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")
-    plan = Plan(anchors=given.anchors, seed=given.seed)
+    plan = Plan(anchors=given.anchors, memory=given.memory, seed=given.seed)
     report_variance(
         made.data,
         given.out,
         model=model,
         plan=plan,
         exact=given.exact,
-        memory=given.memory,
         gaussians=given.gaussians,
     )
 

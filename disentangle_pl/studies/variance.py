@@ -6,6 +6,7 @@ measures are our own (`disentangle_pl.metrics.variance` and its neighbours).
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -56,7 +57,7 @@ class Study(NamedTuple):
     remarks: list[str]
 
 
-def study_variance(dataset: FactorDataset, model: VAE | None, plan: Plan, exact: bool | None, memory: int) -> Study:
+def study_variance(dataset: FactorDataset, model: VAE | None, plan: Plan, exact: bool | None) -> Study:
     """Measure a data set, and a model of it if there is one.
 
     Args:
@@ -64,26 +65,23 @@ def study_variance(dataset: FactorDataset, model: VAE | None, plan: Plan, exact:
         model: In evaluation mode, of the same shape.
         plan: How much is looked at where the grid is sampled.
         exact: Read every image for the variances; None does so unless there are more than 4e9 numbers.
-        memory: MiB of images held at a time while reading all.
 
     Raises:
         InputError: If fewer than two factors vary, one changes no image, or images are too large for the memory.
     """
     signal = remembered(image_signal(dataset))
     reads = len(signal.space) * signal.width <= EXACT if exact is None else exact
-    passes = pass_count(signal, memory) if reads else 0
+    passes = pass_count(signal, plan.memory) if reads else 0
+    size = len(signal.space)
+    components = global_components(signal, whole=plan.whole(signal), seed=plan.seed)
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("images", total=passes * len(signal.space) + 1)
-
-        def advance(images: int) -> None:
-            bar.advance(task, images)
-
-        components = global_components(signal, whole=plan.whole(signal), seed=plan.seed)
-        moments = exact_moments(signal, memory=memory, advance=advance) if reads else None
-        factors = measure_factors(signal, components, moments, plan)
-        _refuse_still(signal, factors)
-        lines = factor_lines(IMAGES, signal.space, factors)
-        lines += _aligned(IMAGES, signal, factors, components, plan)
+        images = bar.add_task("images", total=passes * size, visible=reads)
+        slices = bar.add_task("slices of factors", total=len(varying(signal.space)))
+        moments = exact_moments(signal, memory=plan.memory, advance=partial(bar.advance, images)) if reads else None
+        factors = measure_factors(signal, components, moments, plan, partial(bar.advance, slices))
+    _refuse_still(signal, factors)
+    lines = factor_lines(IMAGES, signal.space, factors)
+    lines += _aligned(IMAGES, signal, factors, components, plan)
     moved = [factor.k for factor in factors]
     pictures = {
         "variance": draw_bars(signal.space, factors),

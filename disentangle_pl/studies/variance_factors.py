@@ -39,14 +39,16 @@ class Plan(NamedTuple):
 
     Attributes:
         anchors: Anchors of a factor, and points, where the grid is sampled.
-        complete: Grids with at most so many numbers in all their images are not sampled.
-        memory: MiB for the slices of one factor.
+        complete: Grids with at most so many numbers in all their images are not sampled,
+        most: but for factors with more anchors than this, all pairs of which are compared.
+        memory: MiB for the slices of one factor, or for a block of images that are read one after another.
         resamples: Of bootstraps.
         seed: Of everything that is drawn.
     """
 
     anchors: int = 256
     complete: int = 2**23
+    most: int = 2048
     memory: int = 512
     resamples: int = 1000
     seed: int = 0
@@ -95,7 +97,7 @@ def measure_factors(
     components: Components,
     moments: dict[int, Moments] | None,
     plan: Plan,
-    advance: Callable[[int], None] = lambda images: None,
+    advance: Callable[[], None] = lambda: None,
 ) -> list[FactorVariance]:
     """Measure every factor that varies; one that changes nothing has the consistencies 1, as nothing differs.
 
@@ -104,16 +106,15 @@ def measure_factors(
         components: Its global components.
         moments: Exact variances; None to estimate them from the sampled anchors.
         plan: How much is looked at.
-        advance: Called with the number of images that were read.
+        advance: Called after every factor.
 
     Raises:
         InputError: If the slices of a factor at a few anchors do not fit into the memory.
     """
     found = []
     for k in varying(signal.space):
-        factor = _measure(signal, k, components, moments[k] if moments else None, plan)
-        advance(len(factor.along) * signal.space.sizes[k])
-        found.append(factor)
+        found.append(_measure(signal, k, components, moments[k] if moments else None, plan))
+        advance()
     return found
 
 
@@ -137,9 +138,9 @@ def drawn_slices(signal: Signal, k: int, plan: Plan) -> tuple[Tensor, Tensor, bo
     Raises:
         InputError: If a few slices do not fit into the memory.
     """
-    whole = plan.whole(signal)
-    room = plan.memory * 2**20 // (4 * signal.width * signal.space.sizes[k])
     number = anchors_of(signal.space, k)
+    whole = plan.whole(signal) and number <= plan.most
+    room = plan.memory * 2**20 // (4 * signal.width * signal.space.sizes[k])
     most = number if whole else min(plan.anchors, room)
     if most < min(FEWEST, number):
         raise InputError(

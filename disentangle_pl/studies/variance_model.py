@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 
 from disentangle_pl.data.factors import FactorDataset
@@ -18,6 +19,7 @@ from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.variance_factors import Plan, drawn_slices
 from disentangle_pl.studies.variance_signal import Signal, table_signal, varying
 
+ALL = 2**62
 ENCODED = 2**15  # grids up to so many images are encoded whole
 POINTS = 4096
 JACOBIANS = 64
@@ -92,10 +94,11 @@ def measure_encoding(codes: Codes, plan: Plan) -> list[Encoding]:
         codes: With an active latent at least.
         plan: How much is looked at of grids that were not encoded whole.
     """
-    plan = plan._replace(complete=np.iinfo(np.int64).max if codes.whole else 0)
+    plan = plan._replace(complete=ALL, most=ALL) if codes.whole else plan._replace(complete=0)
     variances = codes.some[:, codes.active].double().var(dim=0, correction=0)
     found = []
-    for k in varying(codes.signal.space):
+    moved = varying(codes.signal.space)
+    for k in track(moved, "encoding slices", console=Console(stderr=True), transient=True):
         anchors, slices, every = drawn_slices(codes.signal, k, plan)
         amounts = slices[..., codes.active].double().var(dim=1, correction=0)
         share = share_matrix(amounts, variances)

@@ -16,7 +16,8 @@ from disentangle_pl.data.factors import FactorSpace
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.variance_signal import Signal, anchors_of, check_finite, varying
 
-MEMORY = 96  # MiB of a block: small blocks stay in the caches of the processor
+MEMORY = 512  # MiB
+BLOCK = 96  # MiB of a block where slices allow: small ones stay in the caches of the processor
 DOUBLE = 2**27  # signals with more values than this are summed in single precision
 
 
@@ -60,7 +61,7 @@ def exact_moments(
 
     Args:
         signal: On the grid.
-        memory: MiB of images held at a time, the images themselves excepted.
+        memory: The most MiB that a block of images may take.
         advance: Called with the number of images that were read.
 
     Raises:
@@ -88,15 +89,14 @@ def pass_count(signal: Signal, memory: int = MEMORY) -> int:
 def _block(signal: Signal, memory: int) -> tuple[torch.dtype, int]:
     """Return the precision of sums and the most images of a block."""
     kind = torch.float64 if len(signal.space) * signal.width <= DOUBLE else torch.float32
-    images = memory * 2**20 // (2 * kind.itemsize * signal.width)
-    largest = max(signal.space.sizes)
-    if largest > images:
-        need = -(-2 * kind.itemsize * signal.width * largest // 2**20)
+    each, largest = 2 * kind.itemsize * signal.width, max(signal.space.sizes)
+    if largest * each > memory * 2**20:
+        need = -(-largest * each // 2**20)
         raise InputError(
             f"{largest} values of {signal.width} numbers each need {need} MiB, more than the {memory} allowed: raise "
             "--memory or take smaller images"
         )
-    return kind, images
+    return kind, max(largest, min(memory, BLOCK) * 2**20 // each)
 
 
 def _one_pass(

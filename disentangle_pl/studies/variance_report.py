@@ -44,7 +44,6 @@ def report_variance(
     model: VAE | None = None,
     plan: Plan | None = None,
     exact: bool | None = None,
-    memory: int = 96,
     gaussians: bool = False,
 ) -> None:
     """Write `variance.tsv`, further tables, pictures and `findings.md`, and print the findings.
@@ -54,8 +53,7 @@ def report_variance(
         out: Folder to write to.
         model: Of the same shape.
         plan: How much is looked at where the grid is sampled.
-        exact: As for `study_variance`, like memory.
-        memory: See there.
+        exact: As for `study_variance`.
         gaussians: Also draw two Gaussians and their principal components, with a table of angles.
 
     Raises:
@@ -68,7 +66,7 @@ def report_variance(
         dataset = factor_grid(data)
         if model is not None:
             check_fits(model, data)
-        study = study_variance(dataset, model, plan or Plan(), exact, memory)
+        study = study_variance(dataset, model, plan or Plan(), exact)
     if gaussians:
         angles = angle_table()
         study.tables["two_gaussians"] = pd.DataFrame(angles)

@@ -38,7 +38,8 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 def rotation(seed: int = 5) -> Tensor:
-    return torch.linalg.qr(random(D, D, seed=seed)).Q
+    turned: Tensor = torch.linalg.qr(random(D, D, seed=seed)).Q
+    return turned
 
 
 def additive(anchors: int = 7, values: int = 5) -> Tensor:

@@ -35,7 +35,7 @@ from disentangle_pl.studies.variance_signal import (
     table_signal,
 )
 from disentangle_pl.studies.variance_table import profile
-from tests.command_line import refused
+from tests.command_line import TINY, refused, run
 from tests.models.tiny import tiny
 
 SMALL = Sprites(16, [0, 2], [0, 5], [0, 7, 13], [0, 10, 20, 31], [0, 10, 20, 31])
@@ -60,7 +60,7 @@ def measured(data: FactorDataset, plan: Plan | None = None, *, exact: bool = Tru
 
 
 def studied(data: FactorDataset) -> dict[tuple[str, str], float]:
-    lines = study_variance(data, None, Plan(), None, 96).lines
+    lines = study_variance(data, None, Plan(), None).lines
     return {(line.factor, line.measure): line.value for line in lines}
 
 
@@ -122,7 +122,7 @@ def test_anchors_are_drawn_once_each_also_from_huge_grids() -> None:
     for sizes in ((4, 30, 30), (4, 5000, 5000)):
         space = FactorSpace("abc", sizes)
         anchors = draw_anchors(space, 0, 50, draws)
-        assert len(anchors.unique()) == 50
+        assert len(set(anchors.tolist())) == 50
         assert anchors.max() < sizes[1] * sizes[2]
     assert draw_anchors(FactorSpace("ab", (4, 9)), 0, 50, draws).tolist() == list(range(9))
 
@@ -218,6 +218,14 @@ def test_exact_moments_and_sampled_directions_go_together() -> None:
         assert len(found[name].along) == min(48, len(factor.amounts))
 
 
+def test_factors_with_too_many_anchors_for_all_pairs_are_sampled() -> None:
+    plan = Plan(anchors=40, most=50)
+    found = measured(SMALL, plan)
+    assert [len(factor.along) for factor in found.values()] == [40, 40, 40, 48, 48]
+    assert [factor.directions_known for factor in found.values()] == [False, False, False, True, True]
+    assert all(factor.moments_known for factor in found.values())
+
+
 def test_components_of_a_sample_are_close_to_those_of_all() -> None:
     signal = image_signal(SMALL)
     whole, some = global_components(signal, whole=True), global_components(signal, whole=False, points=150)
@@ -227,7 +235,7 @@ def test_components_of_a_sample_are_close_to_those_of_all() -> None:
     assert whole.explained == pytest.approx(float(values[: len(whole.eigenvalues)].sum() / values.sum()))
     assert some.sampled == 150
     captured = ((images - images.mean(0)) @ some.vectors[:8].double().T).square().mean(0).sum()
-    assert 0.9 * float(values[:8].sum()) < float(captured) <= float(values[:8].sum())
+    assert 0.85 * float(values[:8].sum()) < float(captured) <= float(values[:8].sum())
 
 
 def test_large_grids_use_randomised_components(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +335,7 @@ def test_switching_encodings_are_found(whole: bool, monkeypatch: pytest.MonkeyPa
 def test_a_model_is_measured_with_its_decoder() -> None:
     data = Numbers()
     a, b, c = data.factors.to_factors(torch.arange(24)).unbind(1)
-    study: Study = study_variance(data, fake(torch.stack([3.0 * a, 2.0 * b, 0.7 * c], 1)), Plan(), None, 96)
+    study: Study = study_variance(data, fake(torch.stack([3.0 * a, 2.0 * b, 0.7 * c], 1)), Plan(), None)
     found = {(line.signal, line.factor, line.measure): line.value for line in study.lines}
     assert found["codes", "a", "axis spread"] == pytest.approx(0, abs=1e-6)
     assert found["decoder", "", "distance to orthogonality"] == pytest.approx(0, abs=1e-6)
@@ -339,16 +347,16 @@ def test_a_model_is_measured_with_its_decoder() -> None:
 
 def test_a_collapsed_model_is_told_and_a_broken_one_refused() -> None:
     data = Numbers()
-    study = study_variance(data, fake(torch.zeros(24, 2)), Plan(), None, 96)
+    study = study_variance(data, fake(torch.zeros(24, 2)), Plan(), None)
     assert any("no active latent" in remark for remark in study.remarks)
     with pytest.raises(InputError, match="NaN"):
-        study_variance(data, fake(torch.full((24, 2), torch.nan)), Plan(), None, 96)
+        study_variance(data, fake(torch.full((24, 2), torch.nan)), Plan(), None)
 
 
 def test_decoded_factors_without_effect_are_no_error() -> None:
     data = Numbers()
     a = data.factors.to_factors(torch.arange(24))[:, :1]
-    study = study_variance(data, fake(a.float()), Plan(), None, 96)
+    study = study_variance(data, fake(a.float()), Plan(), None)
     values = [line.value for line in study.lines]
     assert all(value == value for value in values)
 
@@ -362,9 +370,9 @@ class Still(Numbers):
 
 def test_bad_data_are_refused() -> None:
     with pytest.raises(InputError, match="factor c changes no image"):
-        study_variance(Still(), None, Plan(), None, 96)
+        study_variance(Still(), None, Plan(), None)
     with pytest.raises(InputError, match="two factors at least"):
-        study_variance(Sprites(16, [0], [0], [0], [0]), None, Plan(), None, 96)
+        study_variance(Sprites(16, [0], [0], [0], [0]), None, Plan(), None)
     with pytest.raises(InputError, match="raise --memory"):
         exact_moments(noise(2, 40, width=2**14), memory=1)
     with pytest.raises(InputError, match="too much for 8 anchors"):
@@ -379,7 +387,7 @@ def test_bad_data_are_refused() -> None:
 
 
 def test_a_factor_of_one_value_is_left_out() -> None:
-    study = study_variance(Sprites(16, [0], [0, 5], [0, 7], [0, 31], [0, 31]), None, Plan(), None, 96)
+    study = study_variance(Sprites(16, [0], [0, 5], [0, 7], [0, 31], [0, 31]), None, Plan(), None)
     assert "shape has one value only and was left out." in study.remarks
     assert {line.factor for line in study.lines} == {"", "scale", "orientation", "x", "y"}
 
@@ -411,6 +419,17 @@ def test_the_command_refuses_what_it_cannot_measure(tmp_path: Path, capsys: pyte
     assert "there is no checkpoint" in refused(capsys, "variance", *TOY, "--checkpoint=nowhere.ckpt")
     scans = ["--data=LongitudinalData", f"--data.root={tmp_path}", "--data.size=[16,16,16]", "--data.spacing=6"]
     assert "no such grid" in refused(capsys, "variance", *scans, f"--out={tmp_path / 'out'}")
+
+
+def test_the_command_measures_a_checkpoint_on_the_data_of_its_run(tmp_path: Path) -> None:
+    run("fit", *TINY, "--trainer.max_epochs=1", f"--runs_dir={tmp_path / 'runs'}", "--run_id=mine")
+    checkpoint = tmp_path / "runs" / "mine" / "checkpoints" / "last.ckpt"
+    main(["variance", f"--checkpoint={checkpoint}", f"--out={tmp_path / 'out'}", "--anchors=8", "--exact=false"])
+    table = pd.read_csv(tmp_path / "out" / "variance.tsv", sep="\t", keep_default_na=False)
+    assert {"images", "decoded images", "codes", "decoder"} >= set(table["signal"]) >= {"images"}
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+    assert not table.isna().any(axis=None)
 
 
 def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
