@@ -15,7 +15,7 @@ from disentangle_pl.studies.variance_factors import FactorVariance
 from disentangle_pl.studies.variance_signal import Signal
 from disentangle_pl.studies.variance_table import profile
 
-POINTS, ARROWS = 2000, 40
+POINTS, ARROWS, SEEN, WRITTEN = 2000, 40, 0.5, 10
 
 
 def draw_bars(space: FactorSpace, factors: Sequence[FactorVariance]) -> Figure:
@@ -46,7 +46,8 @@ def draw_bars(space: FactorSpace, factors: Sequence[FactorVariance]) -> Figure:
 def draw_heat(space: FactorSpace, factors: Sequence[FactorVariance]) -> Figure:
     """Draw a panel a factor: its variance over the values of the two others that it depends on most.
 
-    With one other factor the panel is a strip. Colours are relative to the mean variance of the factor.
+    With one other factor, or where a sample saw less than half of the pairs, the panel is a strip over one. Colours are
+    relative to the mean variance of the factor.
 
     Args:
         space: The grid.
@@ -60,20 +61,9 @@ def draw_heat(space: FactorSpace, factors: Sequence[FactorVariance]) -> Figure:
         axes.set_axis_off()
     for axes, factor in zip(panels, factors, strict=False):
         others = _most_felt(space, factors, factor)
-        table = profile(space, factor, *others).view(space.sizes[others[0]], -1)
-        shown = np.ma.masked_invalid((table / max(factor.total.mean, 1e-300)).numpy())
-        picture = axes.imshow(shown.T, aspect="auto", origin="lower", cmap="viridis", vmin=0, interpolation="nearest")
-        figure.colorbar(picture, ax=axes, label="variance / its mean")
-        name = space.names[factor.k]
-        axes.set_title(f"variance of {name} over {' and '.join(space.names[j] for j in others)}", fontsize=9)
-        axes.set_xlabel(space.names[others[0]])
-        if len(others) > 1:
-            axes.set_ylabel(space.names[others[1]])
-        else:
-            axes.set_yticks([])
-            for place, (value, bright) in enumerate(zip(table[:, 0].tolist(), shown[:, 0], strict=True)):
-                ink = "black" if bright > 0.6 * shown.max() else "white"
-                axes.text(place, 0, f"{value:.3g}", ha="center", va="center", color=ink, fontsize=9)
+        _heat(axes, space, factor, others)
+        axes.set_title(f"variance of {space.names[factor.k]} over {' and '.join(space.names[j] for j in others)}")
+        axes.title.set_fontsize(9)
     return figure
 
 
@@ -129,6 +119,24 @@ def draw_shares(names: Sequence[str], latents: Sequence[int], table: Tensor) -> 
     return figure
 
 
+def _heat(axes: Axes, space: FactorSpace, factor: FactorVariance, others: Sequence[int]) -> None:
+    table = profile(space, factor, *others).view(space.sizes[others[0]], -1)
+    shown = np.ma.masked_invalid((table / max(factor.total.mean, 1e-300)).numpy())
+    top = max(2.0, float(shown.max()))
+    how: dict[str, Any] = {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
+    picture = axes.imshow(shown.T, cmap="viridis", vmin=0, vmax=top, **how)
+    axes.figure.colorbar(picture, ax=axes, label="variance / its mean")
+    axes.set_xlabel(space.names[others[0]])
+    if len(others) > 1:
+        axes.set_ylabel(space.names[others[1]])
+        return
+    axes.set_yticks([])
+    for place, value in enumerate(table[:, 0].tolist()):
+        if len(table) <= WRITTEN and value == value:
+            ink = "black" if value > 0.6 * top * factor.total.mean else "white"
+            axes.text(place, 0, f"{value:.3g}", ha="center", va="center", color=ink, fontsize=9)
+
+
 def _plane(components: Components) -> Tensor:
     plane = torch.zeros(2, components.vectors.shape[1], dtype=torch.float64)
     plane[: len(components.vectors)] = components.vectors[:2]
@@ -136,10 +144,12 @@ def _plane(components: Components) -> Tensor:
 
 
 def _most_felt(space: FactorSpace, factors: Sequence[FactorVariance], factor: FactorVariance) -> list[int]:
-    """Return the one or two other factors over whose values the variance of a factor varies most, in grid order."""
+    """Return the two other factors over whose values the variance varies most, in grid order, or the first of them."""
     others = [other.k for other in factors if other.k != factor.k]
     spread = {j: float(np.nanvar(profile(space, factor, j).numpy())) for j in others}
-    return sorted(sorted(others, key=lambda j: -spread[j])[:2])
+    chosen = sorted(others, key=lambda j: -spread[j])[:2]
+    seen = np.isfinite(profile(space, factor, *chosen).numpy()).mean()
+    return sorted(chosen) if seen >= SEEN else chosen[:1]
 
 
 def _bars(axes: Axes, places: Any, values: Sequence[Any], height: float, colour: str, label: str) -> None:

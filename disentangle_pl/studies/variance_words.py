@@ -38,7 +38,7 @@ def _amounts(lines: Sequence[Line]) -> list[str]:
         f"deviation of {spread:.2f} nats over factors"
     )
     if close:
-        sentences.append(f"About as much variance as another factor: {', '.join(close)}: amounts do not tell these")
+        sentences.append(f"About as much variance as another factor: {', '.join(close)}")
     mixed = [
         f"{line.factor} {line.value:.0%}"
         for line in _by_factor(lines, IMAGES, "interaction").values()
