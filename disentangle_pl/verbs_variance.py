@@ -22,6 +22,7 @@ def variance(args: Sequence[str]) -> None:
         disentangle-pl variance --data=SyntheticData --data.dataset=disentangle_pl.data.variance_toys.ColourSize
         disentangle-pl variance --checkpoint runs/mine/checkpoints/last.ckpt --out mine
         disentangle-pl variance --config configs/data/blocks3d.yaml --exact=false --anchors 512
+        disentangle-pl variance --codes codes.npz
         disentangle-pl variance --gaussians=true
     """
     does = (
@@ -32,6 +33,11 @@ def variance(args: Sequence[str]) -> None:
     )
     parser = verb_parser("variance", does, variance.__doc__)
     parser.add_argument("--checkpoint", type=Path | None, help="a model to measure too")
+    parser.add_argument(
+        "--codes",
+        type=Path | None,
+        help="an .npz with codes (N, d) and factors (N, k) of a whole grid instead",
+    )
     parser.add_argument("--out", type=Path, default=Path("variance"), help="where tables and pictures go")
     parser.add_argument(
         "--exact",
@@ -49,7 +55,10 @@ def variance(args: Sequence[str]) -> None:
         ImageData, "data", required=False, help="data with known factors (default: those of the run of the checkpoint)"
     )
     given = parser.parse_args([*_data(args), *args])
-    if given.data is None and (given.checkpoint is not None or not given.gaussians):
+    if given.codes is not None and (given.data is not None or given.checkpoint is not None):
+        raise InputError("give variance either --codes or data and a --checkpoint, not both")
+    alone = given.checkpoint is None and (given.gaussians or given.codes is not None)
+    if given.data is None and not alone:
         raise InputError("variance needs data: give --data or --config, or a --checkpoint with config.yaml in its run")
     if given.anchors < 8 or given.memory < 1:
         raise InputError(f"--anchors {given.anchors} must be at least 8 and --memory {given.memory} at least 1")
@@ -62,6 +71,7 @@ def variance(args: Sequence[str]) -> None:
         made.data,
         given.out,
         model=model,
+        codes=given.codes,
         plan=plan,
         exact=given.exact,
         gaussians=given.gaussians,

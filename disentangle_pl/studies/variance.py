@@ -20,7 +20,7 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.variance_components import Components, global_components, step_alignment
 from disentangle_pl.studies.variance_factors import FactorVariance, Plan, alignment_of, measure_factors
-from disentangle_pl.studies.variance_model import decoded_signal, encode_grid, measure_decoder, measure_encoding
+from disentangle_pl.studies.variance_model import Codes, decoded_signal, encode_grid, measure_decoder, measure_encoding
 from disentangle_pl.studies.variance_moments import exact_moments, pass_count
 from disentangle_pl.studies.variance_plot import draw_bars, draw_directions, draw_heat, draw_shares
 from disentangle_pl.studies.variance_signal import Signal, image_signal, remembered, varying
@@ -92,31 +92,37 @@ def study_variance(dataset: FactorDataset, model: VAE | None, plan: Plan, exact:
     return study if model is None else _with_model(study, dataset, model, plan)
 
 
-def _with_model(study: Study, dataset: FactorDataset, model: VAE, plan: Plan) -> Study:
-    codes = encode_grid(model, dataset, plan.seed)
+def with_codes(study: Study, codes: Codes, plan: Plan) -> Study:
+    """Add how codes encode the factors of their grid, if any latent is active."""
     latents = codes.active.nonzero().flatten().tolist()
     if not latents:
-        return study._replace(remarks=[*study.remarks, "The model has no active latent: its codes were not measured."])
-    space = dataset.factors
-    encodings = measure_encoding(codes, plan)
-    shares = share_frame(space, encodings, latents)
+        return study._replace(remarks=[*study.remarks, "No latent is active: the codes were not measured."])
+    space, encodings = codes.signal.space, measure_encoding(codes, plan)
+    table = torch.stack([encoding.share for encoding in encodings])
+    names = [space.names[encoding.k] for encoding in encodings]
+    return study._replace(
+        lines=[*study.lines, *encoding_lines(space, encodings)],
+        tables=study.tables | {"shares": share_frame(space, encodings, latents)},
+        pictures=study.pictures | {"shares": draw_shares(names, latents, table)},
+    )
+
+
+def _with_model(study: Study, dataset: FactorDataset, model: VAE, plan: Plan) -> Study:
+    codes = encode_grid(model, dataset, plan.seed)
+    study, space = with_codes(study, codes, plan), dataset.factors
+    if not codes.active.any():
+        return study
+    latents = codes.active.nonzero().flatten().tolist()
     decoded = decoded_signal(model, codes, math.prod(dataset.shape))
     components = global_components(decoded, whole=plan.whole(decoded), points=1024, seed=plan.seed)
     factors = measure_factors(decoded, components, None, plan)
     lines = [
         *study.lines,
-        *encoding_lines(space, encodings),
         *factor_lines(DECODED, space, factors),
         *_aligned(DECODED, decoded, factors, components, plan),
         *decoder_lines(measure_decoder(model, codes, plan.seed), latents),
     ]
-    table = torch.stack([encoding.share for encoding in encodings])
-    names = [space.names[encoding.k] for encoding in encodings]
-    return study._replace(
-        lines=lines,
-        tables=study.tables | {"shares": shares},
-        pictures=study.pictures | {"shares": draw_shares(names, latents, table)},
-    )
+    return study._replace(lines=lines)
 
 
 def _aligned(
@@ -128,11 +134,12 @@ def _aligned(
     points = torch.arange(size) if size <= most else torch.randint(size, (most,), generator=draws)
     value, _ = alignment_of(list(factors), components, plan)
     local = step_alignment(what, components, points)
+    seen_locally = ALL if len(points) == size else f"{len(points)} of {size}"
     seen = ALL if all(factor.directions_known for factor in factors) and not components.sampled else "sampled"
     return [
         Line(signal, "", "global alignment", *value, seen),
-        means_line(signal, "local alignment", local.alignment, size, plan.seed),
-        means_line(signal, "local/global discrepancy", local.discrepancy, size, plan.seed),
+        means_line(signal, "local alignment", local.alignment[local.moving], seen_locally, plan.seed),
+        means_line(signal, "local/global discrepancy", local.discrepancy[local.moving], seen_locally, plan.seed),
     ]
 
 

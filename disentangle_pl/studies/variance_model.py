@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from disentangle_pl.data.factors import FactorDataset
+from disentangle_pl.data.factors import FactorDataset, FactorSpace
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.anchor_intervals import over_anchors
 from disentangle_pl.metrics.decoder_directions import DecoderDirections, decoder_directions
@@ -16,8 +17,9 @@ from disentangle_pl.metrics.encoding_shares import encoding_shares, share_matrix
 from disentangle_pl.metrics.intervals import Interval
 from disentangle_pl.metrics.polarised import spread_latents
 from disentangle_pl.models.vae import VAE
+from disentangle_pl.studies.codes import CodeTable
 from disentangle_pl.studies.variance_factors import Plan, drawn_slices
-from disentangle_pl.studies.variance_signal import Signal, table_signal, varying
+from disentangle_pl.studies.variance_signal import Signal, check_finite, table_signal, varying
 
 ALL = 2**62
 ENCODED = 2**15  # grids up to so many images are encoded whole
@@ -84,6 +86,28 @@ def encode_grid(model: VAE, dataset: FactorDataset, seed: int = 0) -> Codes:
     if not some.isfinite().all():
         raise InputError("the model gives codes that are NaN or infinite: check that its training converged")
     return Codes(table_signal(space, some) if whole else found, some, spread_latents(some), whole)
+
+
+def table_codes(table: CodeTable) -> Codes:
+    """Return codes that any program made of every combination of factors, each once, in any order.
+
+    Raises:
+        InputError: If a factor is not a class, or the rows are not one for every combination.
+    """
+    classes = table.factors.values
+    if not table.factors.discrete.all() or not np.isfinite(classes).all():
+        raise InputError("encoding shares need factors that are classes, none missing: give integers")
+    places = [np.unique(column, return_inverse=True)[1] for column in classes.T]
+    space = FactorSpace(table.names, [int(place.max()) + 1 for place in places])
+    index = space.to_index(torch.from_numpy(np.stack(places, axis=1)))
+    if len(index) != len(space) or len(np.unique(index.numpy())) != len(index):
+        raise InputError(
+            f"{len(index)} rows of codes are not one for each of the {len(space)} combinations of {list(space.names)}: "
+            "encode the whole grid"
+        )
+    rows = torch.from_numpy(np.asarray(table.codes, np.float32))[index.argsort()]
+    check_finite(rows)
+    return Codes(table_signal(space, rows), rows, spread_latents(rows), True)
 
 
 @torch.no_grad()

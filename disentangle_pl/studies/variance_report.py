@@ -10,10 +10,11 @@ from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.vae import VAE
-from disentangle_pl.studies.codes import check_fits
+from disentangle_pl.studies.codes import check_fits, load_codes
 from disentangle_pl.studies.two_gaussians import angle_table, draw_two_gaussians
-from disentangle_pl.studies.variance import Study, study_variance
+from disentangle_pl.studies.variance import Study, study_variance, with_codes
 from disentangle_pl.studies.variance_factors import Plan
+from disentangle_pl.studies.variance_model import table_codes
 from disentangle_pl.studies.variance_words import findings
 
 CAUTION = (
@@ -42,6 +43,7 @@ def report_variance(
     out: Path,
     *,
     model: VAE | None = None,
+    codes: Path | None = None,
     plan: Plan | None = None,
     exact: bool | None = None,
     gaussians: bool = False,
@@ -49,15 +51,16 @@ def report_variance(
     """Write `variance.tsv`, further tables, pictures and `findings.md`, and print the findings.
 
     Args:
-        data: With a data set of known factors; None for the two Gaussians alone.
+        data: With a data set of known factors; None for codes or the two Gaussians alone.
         out: Folder to write to.
         model: Of the same shape.
+        codes: An .npz with codes of every combination of factors, as for `evaluate`; instead of data.
         plan: How much is looked at where the grid is sampled.
         exact: As for `study_variance`.
         gaussians: Also draw two Gaussians and their principal components, with a table of angles.
 
     Raises:
-        InputError: As `study_variance`; or if out is a file, or the model has another shape.
+        InputError: As `study_variance` and `table_codes`; or if out is a file, or the model has another shape.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: give a folder for the results with --out")
@@ -67,6 +70,8 @@ def report_variance(
         if model is not None:
             check_fits(model, data)
         study = study_variance(dataset, model, plan or Plan(), exact)
+    if codes is not None:
+        study = with_codes(study, table_codes(load_codes(codes)), plan or Plan())
     if gaussians:
         angles = angle_table()
         study.tables["two_gaussians"] = pd.DataFrame(angles)

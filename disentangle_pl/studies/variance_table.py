@@ -142,8 +142,9 @@ def share_frame(space: FactorSpace, encodings: Sequence[Encoding], latents: Sequ
     return frame
 
 
-def means_line(signal: str, measure: str, values: Tensor, every: int, seed: int = 0) -> Line:
-    """Return the mean of one number a point with its interval; exact if these are all points."""
-    mean, seen = float(values.mean()), len(values)
-    found = Interval(mean, mean, mean) if seen == every else bootstrap_interval(values.tolist(), seed=seed)
-    return Line(signal, "", measure, *found, ALL if seen == every else f"{seen} of {every}")
+def means_line(signal: str, measure: str, values: Tensor, seen: str, seed: int = 0) -> Line:
+    """Return the mean of one number a point with its interval; exact if `all` were seen, 0 if there is no number."""
+    mean = float(values.mean()) if len(values) else 0.0
+    exact = seen == ALL or not len(values)
+    found = Interval(mean, mean, mean) if exact else bootstrap_interval(values.tolist(), seed=seed)
+    return Line(signal, "", measure, *found, seen)

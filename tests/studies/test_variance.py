@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -18,10 +19,12 @@ from disentangle_pl.data.sprites import Sprites
 from disentangle_pl.data.synthetic import SyntheticData
 from disentangle_pl.data.variance_toys import ColourPatch, ColourSize, EvenColourSize
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.score import GroundTruth
+from disentangle_pl.studies.codes import CodeTable
 from disentangle_pl.studies.variance import Study, study_variance
 from disentangle_pl.studies.variance_components import global_components, step_alignment, steps
 from disentangle_pl.studies.variance_factors import FactorVariance, Plan, measure_factors
-from disentangle_pl.studies.variance_model import encode_grid, measure_encoding
+from disentangle_pl.studies.variance_model import encode_grid, measure_encoding, table_codes
 from disentangle_pl.studies.variance_moments import exact_moments, pass_count, passes
 from disentangle_pl.studies.variance_report import report_variance
 from disentangle_pl.studies.variance_signal import (
@@ -332,6 +335,37 @@ def test_switching_encodings_are_found(whole: bool, monkeypatch: pytest.MonkeyPa
     assert first.anchors == 6
 
 
+def test_codes_of_any_program_are_measured_in_any_order(tmp_path: Path) -> None:
+    factors = Numbers().factors.to_factors(torch.arange(24)).numpy()
+    a, b, c = factors.T
+    codes = np.stack([a * (c == 0), a * (c == 1), b], 1).astype(np.float32)
+    order = np.random.default_rng(0).permutation(24)
+    np.savez(
+        tmp_path / "codes.npz", codes=codes[order], factors=factors[order] * 10 - 5, names=np.array(["a", "b", "c"])
+    )
+    main(["variance", f"--codes={tmp_path / 'codes.npz'}", f"--out={tmp_path / 'out'}"])
+    table = pd.read_csv(tmp_path / "out" / "variance.tsv", sep="\t").set_index(["factor", "measure"])["value"]
+    assert table["a", "switching"] == pytest.approx(0.5)
+    assert table["b", "axis spread"] == pytest.approx(0, abs=1e-6)
+    assert "a: spread over latents 0.000" in (tmp_path / "out" / "findings.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("rows", "kinds", "message"),
+    [
+        (list(range(23)), True, "23 rows of codes are not one for each of the 24"),
+        ([*range(23), 0], True, "24 rows of codes are not one"),
+        (list(range(24)), False, "give integers"),
+    ],
+)
+def test_codes_of_part_of_a_grid_are_refused(rows: list[int], kinds: bool, message: str) -> None:
+    factors = Numbers().factors.to_factors(torch.tensor(rows)).numpy()
+    codes = np.ones((len(rows), 2), np.float32)
+    truth = GroundTruth(factors.astype(np.float64), np.array([kinds] * 3))
+    with pytest.raises(InputError, match=message):
+        table_codes(CodeTable(codes, truth, ("a", "b", "c")))
+
+
 def test_a_model_is_measured_with_its_decoder() -> None:
     data = Numbers()
     a, b, c = data.factors.to_factors(torch.arange(24)).unbind(1)
@@ -348,7 +382,7 @@ def test_a_model_is_measured_with_its_decoder() -> None:
 def test_a_collapsed_model_is_told_and_a_broken_one_refused() -> None:
     data = Numbers()
     study = study_variance(data, fake(torch.zeros(24, 2)), Plan(), None)
-    assert any("no active latent" in remark for remark in study.remarks)
+    assert any("No latent is active" in remark for remark in study.remarks)
     with pytest.raises(InputError, match="NaN"):
         study_variance(data, fake(torch.full((24, 2), torch.nan)), Plan(), None)
 
@@ -414,6 +448,7 @@ def test_the_command_writes_tables_pictures_and_words(tmp_path: Path, capsys: py
 def test_the_command_refuses_what_it_cannot_measure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert "needs data" in refused(capsys, "variance")
+    assert "not both" in refused(capsys, "variance", *TOY, "--codes=codes.npz")
     assert "is a file" in refused(capsys, "variance", *TOY, f"--out={tmp_path / 'file'}")
     assert "at least 8" in refused(capsys, "variance", *TOY, "--anchors=2")
     assert "there is no checkpoint" in refused(capsys, "variance", *TOY, "--checkpoint=nowhere.ckpt")
