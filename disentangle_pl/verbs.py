@@ -24,6 +24,7 @@ from disentangle_pl.verbs_brain import prepare, scans, simulated_cohort
 from disentangle_pl.verbs_clinic import predict_scores
 from disentangle_pl.verbs_genome import gwas
 from disentangle_pl.verbs_latents import counterfactuals, latents, traversals
+from disentangle_pl.verbs_variance import variance
 
 
 def evaluate(args: Sequence[str]) -> None:
@@ -168,4 +169,5 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "sparsity": study_sparsity,
     "sweep": sweep,
     "traverse": traversals,
+    "variance": variance,
 }

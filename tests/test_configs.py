@@ -21,6 +21,8 @@ MASKS = sorted((ROOT / "configs" / "mask").glob("*.yaml"))
 SIDES = sorted((ROOT / "configs" / "volumes").glob("*.yaml"))
 PAIRS = sorted((ROOT / "configs" / "pairs").glob("*.yaml"))
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
+TOYS = ("colour_size", "colour_patch", "colour_even", "cosines", "cosines_equal", "turning", "separate_squares")
+CHANGED = ("perturbed", "noised")
 KNOWN_CHANGE = ("known_gvae", "known_ml_vae")  # nobody knows which latents change between two visits
 AGE = {name: ["--model.supervision.columns=[0]"] for name in ("match_vae", "rank_vae")} | {
     "labelled_vae": ["--model.supervision.columns=[1]", "--model.supervision.sizes=[6]"]
@@ -81,6 +83,14 @@ def fit_sprites(fragments: list[Path], tmp_path: Path) -> None:
     """Train two steps on small sprites with the fragments merged in order."""
     parts = [ROOT / "configs" / "data" / "sprites.yaml", *fragments]
     small = ["--data.dataset.resolution=16", "--model.latent_dim=6"]
+    run("fit", *(f"--config={part}" for part in parts), *SHORT, *FEW, *small, f"--runs_dir={tmp_path}")
+    check_run(tmp_path)
+
+
+@pytest.mark.parametrize("data", [*TOYS, *CHANGED])
+def test_toys_of_variance_train(data: str, tmp_path: Path) -> None:
+    parts = [ROOT / "configs" / "data" / f"{data}.yaml", ROOT / "configs" / "model" / "vae.yaml"]
+    small = ["--data.dataset.dataset.resolution=16"] if data in CHANGED else []
     run("fit", *(f"--config={part}" for part in parts), *SHORT, *FEW, *small, f"--runs_dir={tmp_path}")
     check_run(tmp_path)
 
