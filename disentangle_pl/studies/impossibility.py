@@ -62,7 +62,8 @@ def report_impossibility(
     change = float(model.set_index("quantity").loc["elbo", "largest_change"])
     if not change < TOLERANCE:
         raise InputError(
-            f"the ELBO of {subject.name} moves by {change:.2g} nats under a rotation: check that its decoder draws nothing"
+            f"the ELBO of {subject.name} moves by {change:.2g} nats under a rotation, more than rounding: give a model "
+            "whose decoder draws nothing"
         )
     gaps = gap_table(subject, seed=seed)
     sweep = angle_sweep(subject, entries, watch=score_table.bar)

@@ -32,9 +32,9 @@ EXPLAINED = {
     ),
     "C. The loophole: posteriors that must be diagonal": (
         "A VAE only has diagonal posteriors, and the rotated one is not diagonal unless all variances are equal. "
-        "Keeping its diagonal alone loses 1/2 (sum log S_ii - log det S) nats: a price for every rotation but those that "
-        "only exchange axes or flip signs. This is why VAEs line up with directions of different variance, as PCA does, and "
-        "why they have no reason to where amounts of variance are equal."
+        "Keeping its diagonal alone loses 1/2 (sum log S_ii - log det S) nats: a price for every rotation but those "
+        "that only exchange axes or flip signs. This is why VAEs line up with directions of different variance, as PCA "
+        "does, and why they have no reason to where amounts of variance are equal."
     ),
     "D. Which scores see a rotation": (
         "Two latents at a time are turned from 0 to 90 degrees, where they have changed places. A score that barely "
