@@ -24,7 +24,7 @@ from disentangle_pl.verbs_brain import prepare, scans, simulated_cohort
 from disentangle_pl.verbs_clinic import predict_scores
 from disentangle_pl.verbs_genome import gwas
 from disentangle_pl.verbs_latents import counterfactuals, latents, traversals
-from disentangle_pl.verbs_theory import impossibility
+from disentangle_pl.verbs_theory import impossibility, study
 
 
 def evaluate(args: Sequence[str]) -> None:
@@ -168,6 +168,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "scans": scans,
     "simulate": simulated_cohort,
     "sparsity": study_sparsity,
+    "study": study,
     "sweep": sweep,
     "traverse": traversals,
 }

@@ -7,6 +7,7 @@ from typing import Any
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.impossibility import report_impossibility
+from disentangle_pl.studies.variance_study import MAIN, report_study
 from disentangle_pl.verb_parser import data_of_run, verb_parser
 
 
@@ -39,3 +40,31 @@ def impossibility(args: Sequence[str]) -> None:
     made: Any = parser.instantiate_classes(given)
     how = {key: made[key] for key in ("rows", "images", "rotations", "quick", "seed")}
     report_impossibility(given.checkpoint, made.data, given.out, **how)
+
+
+def study(args: Sequence[str]) -> None:
+    """Relate the scores of many models to the variance of their data.
+
+    Examples:
+        disentangle-pl study runs/variance_small --measures variance/
+        disentangle-pl study export.csv --measures measures.tsv --scores mig sap
+        disentangle-pl study runs/variance_small
+    """
+    does = (
+        "Do models disentangle better where factors induce unequal amounts of variance, the same everywhere? Scores of "
+        "many runs against measures of their data sets and codes, in regressions with data sets as random effects, "
+        "rank correlations, pictures, and sentences that say what was found."
+    )
+    parser = verb_parser("study", does, study.__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, folders of them, exports of W&B (CSV, JSON)")
+    parser.add_argument("--scores", nargs="+", type=str, default=list(MAIN), help="scores to explain")
+    parser.add_argument(
+        "--measures",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="folders that `variance` wrote, named as the data set or the run, or a table with a row for each",
+    )
+    parser.add_argument("--out", type=Path, default=Path("study"), help="where tables and pictures go")
+    given = parser.parse_args(list(args))
+    report_study(given.runs, given.out, given.scores, given.measures)
