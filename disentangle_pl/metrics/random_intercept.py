@@ -1,14 +1,16 @@
 """A regression whose rows come in groups: one random intercept a group, and rank correlations by permutation."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.optimize import minimize_scalar
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.score import Values
+
+Labels: TypeAlias = NDArray[np.int64]
 
 RATIOS = np.linspace(-10, 10, 41)  # log of the variance between groups over that within
 SMALLEST = 1e-12
@@ -62,7 +64,9 @@ def random_intercept(outcome: Values, design: Values, groups: ArrayLike) -> Fit:
             f"a regression of {rows} rows on {columns} columns cannot be solved: the columns must differ, the outcome "
             "must vary, and more rows than columns are needed"
         )
-    group, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)[1:]
+    known, group = np.unique(np.asarray(groups), return_inverse=True)
+    sizes = np.bincount(group, minlength=len(known)).astype(np.int64)
+    group = group.astype(np.int64)
     curve = [_criterion(ratio, outcome, design, group, sizes) for ratio in RATIOS]
     lowest = int(np.argmin(curve))
     inside = (RATIOS[max(lowest - 1, 0)], RATIOS[min(lowest + 1, len(RATIOS) - 1)])
@@ -75,7 +79,8 @@ def random_intercept(outcome: Values, design: Values, groups: ArrayLike) -> Fit:
     inverse = np.linalg.inv(x.T @ x)
     slopes: Values = inverse @ x.T @ y[:, 0]
     within = float(np.square(y[:, 0] - x @ slopes).sum() / (rows - columns))
-    return Fit(slopes, within * inverse, ratio * within, within, len(sizes))
+    covariance: Values = np.asarray(within * inverse, dtype=np.float64)
+    return Fit(slopes, covariance, ratio * within, within, len(sizes))
 
 
 def permuted_spearman(first: Values, second: Values, *, permutations: int = 9999, seed: int = 0) -> Rank:
@@ -103,7 +108,7 @@ def permuted_spearman(first: Values, second: Values, *, permutations: int = 9999
     return Rank(rho, float((1 + (np.abs(shuffled) >= abs(rho) - SMALLEST).sum()) / (1 + permutations)))
 
 
-def _criterion(log_ratio: float, outcome: Values, design: Values, group: Values, sizes: Values) -> float:
+def _criterion(log_ratio: float, outcome: Values, design: Values, group: Labels, sizes: Labels) -> float:
     """Return -2 times the restricted log-likelihood, but for a constant, at its best variance within groups."""
     ratio = float(np.exp(log_ratio))
     y, x = (_whitened(part, ratio, group, sizes) for part in (outcome[:, None], design))
@@ -113,10 +118,10 @@ def _criterion(log_ratio: float, outcome: Values, design: Values, group: Values,
     return float(free * np.log(spread / free) + np.log1p(sizes * ratio).sum() + np.linalg.slogdet(x.T @ x)[1])
 
 
-def _whitened(columns: Values, ratio: float, group: Values, sizes: Values) -> Values:
+def _whitened(columns: Values, ratio: float, group: Labels, sizes: Labels) -> Values:
     means = np.zeros((len(sizes), columns.shape[1]))
-    np.add.at(means, group, columns)
-    means /= sizes[:, None]
+    for i in range(columns.shape[1]):
+        means[:, i] = np.bincount(group, columns[:, i], len(sizes)) / sizes
     taken = 1 - 1 / np.sqrt(1 + sizes * ratio)
     white: Values = columns - (taken[:, None] * means)[group]
     return white

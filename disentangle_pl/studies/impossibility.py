@@ -15,7 +15,7 @@ from disentangle_pl.studies.angle_sweep import angle_sweep, seen_table
 from disentangle_pl.studies.evaluate import run_names
 from disentangle_pl.studies.impossibility_page import page, sentences
 from disentangle_pl.studies.impossibility_plot import draw_impossibility
-from disentangle_pl.studies.impossibility_tables import gap_table, model_table, prior_table
+from disentangle_pl.studies.impossibility_tables import gap_table, model_table, numbers, prior_table
 from disentangle_pl.studies.rotated_model import Subject, linear_subject, trained_subject
 
 TOLERANCE = 1e-4  # nats
@@ -59,7 +59,7 @@ def report_impossibility(
     subject = _subject(checkpoint, data, rows, images, seed)
     prior = prior_table(seed=seed)
     model = model_table(subject, entries, rotations=rotations, seed=seed, watch=score_table.bar)
-    change = float(model.set_index("quantity").loc["elbo", "largest_change"])
+    change = numbers(model, "largest_change")["elbo"]
     if not change < TOLERANCE:
         raise InputError(
             f"the ELBO of {subject.name} moves by {change:.2g} nats under a rotation, more than rounding: give a model "

@@ -9,6 +9,7 @@ import pandas as pd
 
 from disentangle_pl.studies.angle_sweep import Sweep, seen_table
 from disentangle_pl.studies.clinical_report import STYLE
+from disentangle_pl.studies.impossibility_tables import numbers
 from disentangle_pl.studies.rotated_model import AXES
 
 TITLE = "Why images alone cannot say which latents are the right ones"
@@ -54,17 +55,20 @@ def sentences(prior: pd.DataFrame, model: pd.DataFrame, gaps: pd.DataFrame, swee
         sweep: Of `angle_sweep`.
         name: Of the model.
     """
-    first, known = prior.iloc[0], model.set_index("quantity")
-    score = next(quantity for quantity in ("mig", AXES) if quantity in known.index)
+    first = prior.iloc[0]
+    trained, rotated, low, high, change = (
+        numbers(model, column) for column in ("trained", "rotated", "low", "high", "largest_change")
+    )
+    score = next(quantity for quantity in ("mig", AXES) if quantity in trained)
     some, mine = gaps.iloc[0], gaps[gaps["posterior"] == name].iloc[0]
     seen = seen_table(sweep)
     sees, barely, blind = (", ".join(seen[seen["sees"] == word]["score"]) or "none" for word in ("yes", "barely", "no"))
     return [
         f"A: rotations of the prior change log p(z) by at most {first['log_density_change']:.1g} nats, and MIG from "
         f"{first['mig']:.3f} to {first['mig_rotated']:.3f} on average.",
-        f"B: {name}: the ELBO is {known.loc['elbo', 'trained']:.4f} nats and changes by at most "
-        f"{known.loc['elbo', 'largest_change']:.1g}, while {score} goes from {known.loc[score, 'trained']:.3f} to "
-        f"{known.loc[score, 'rotated']:.3f} [{known.loc[score, 'low']:.3f}, {known.loc[score, 'high']:.3f}].",
+        f"B: {name}: the ELBO is {trained['elbo']:.4f} nats and changes by at most "
+        f"{change['elbo']:.1g}, while {score} goes from {trained[score]:.3f} to "
+        f"{rotated[score]:.3f} [{low[score]:.3f}, {high[score]:.3f}].",
         f"C: a posterior with {some['posterior']} loses {some['gap']:.2f} nats on average [{some['low']:.2f}, "
         f"{some['high']:.2f}] when it must stay diagonal after a rotation, one with equal variances none; {name} loses "
         f"{mine['gap']:.3g} nats.",

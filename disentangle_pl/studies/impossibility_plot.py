@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.angle_sweep import Sweep
+from disentangle_pl.studies.impossibility_tables import numbers
 from disentangle_pl.studies.rotated_model import AXES
 from disentangle_pl.studies.rotations import paired_turn, turn_uniform
 
@@ -24,7 +25,7 @@ def draw_impossibility(model: pd.DataFrame, gaps: pd.DataFrame, sweep: Sweep, na
         name: Of the model.
     """
     figure = Figure(figsize=(14, 8), layout="constrained")
-    top, bottom = figure.subfigures(2, 1)
+    top, bottom = np.ravel(np.asarray(figure.subfigures(2, 1)))
     *clouds, bars = top.subplots(1, 5, width_ratios=(1, 1, 1, 1, 2))
     for axes, (title, points, colour) in zip(clouds, _clouds(), strict=True):
         axes.scatter(*points.T, c=colour, s=3, cmap="viridis", linewidths=0)
@@ -50,17 +51,16 @@ def _clouds() -> list[tuple[str, Values, Values]]:
 
 
 def _bars(axes: Axes, model: pd.DataFrame, name: str) -> None:
-    known = model.set_index("quantity")
-    shown = [score for score in (*SHOWN, AXES) if score in known.index]
+    trained, rotated = numbers(model, "trained"), numbers(model, "rotated")
+    shown = [score for score in (*SHOWN, AXES) if score in trained]
     places = np.arange(len(shown))
-    axes.barh(places - 0.2, known.loc[shown, "trained"], 0.4, label="as trained", color="C0")
-    axes.barh(places + 0.2, known.loc[shown, "rotated"], 0.4, label="rotated, mean", color="C1")
+    axes.barh(places - 0.2, [trained[score] for score in shown], 0.4, label="as trained", color="C0")
+    axes.barh(places + 0.2, [rotated[score] for score in shown], 0.4, label="rotated, mean", color="C1")
     axes.set_yticks(places, shown, fontsize=8)
     axes.invert_yaxis()
-    change = float(known.loc["elbo", "largest_change"])
+    change = numbers(model, "largest_change")["elbo"]
     axes.set_title(
-        f"B  {name}: ELBO {known.loc['elbo', 'trained']:.3f} nats,\nrotated {known.loc['elbo', 'rotated']:.3f}, "
-        f"change {change:.1g}",
+        f"B  {name}: ELBO {trained['elbo']:.3f} nats,\nrotated {rotated['elbo']:.3f}, change {change:.1g}",
         fontsize=9,
     )
     axes.legend(fontsize=8, frameon=False, loc="lower right")

@@ -112,6 +112,11 @@ def gap_table(subject: Subject, *, rotations: int = 200, seed: int = 0) -> pd.Da
     return pd.DataFrame([_gap_row(name, variance, rotations, seed) for name, variance in cases.items()])
 
 
+def numbers(table: pd.DataFrame, column: str) -> dict[str, float]:
+    """Return a column of `model_table` by quantity."""
+    return {str(name): float(value) for name, value in zip(table["quantity"], table[column], strict=True)}
+
+
 def _prior_row(prior: str, name: str, z: Values, rotations: Sequence[Values]) -> dict[str, object]:
     normal = prior == "normal"
     turned = [z @ turn.T if normal else turn_uniform(z, turn) for turn in rotations]

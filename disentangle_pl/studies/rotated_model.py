@@ -48,7 +48,8 @@ class Subject(NamedTuple):
         """The latents that say something, by falling KL."""
         kl = 0.5 * (np.square(self.mean) + self.variance - np.log(self.variance) - 1).mean(axis=0)
         order = np.argsort(-kl, kind="stable")
-        return order[kl[order] > NATS]
+        active: NDArray[np.intp] = order[kl[order] > NATS]
+        return active
 
 
 class Ledger(NamedTuple):
@@ -168,7 +169,7 @@ def trained_subject(model: VAE, data: ImageData, name: str, *, rows: int, shown:
 
     @torch.no_grad()
     def nll(z: Values) -> Values:
-        pieces = zip(torch.from_numpy(z).split(chunk), images.split(chunk), strict=True)
+        pieces = zip(torch.split(torch.from_numpy(z), chunk), torch.split(images, chunk), strict=True)
         nats = [decoder.likelihood(decoder.backbone.decode(some), x.double()).double() for some, x in pieces]
         return np.asarray(torch.cat(nats).numpy(), dtype=np.float64)
 

@@ -105,7 +105,8 @@ def _read_folder(file: Path) -> Measured:
     table = _frame(file)
     if not set(table.columns) >= COLUMNS:
         raise InputError(f"{file} has no columns {', '.join(sorted(COLUMNS - set(table.columns)))}: {LAYOUT}")
-    values, factors = {}, {}
+    values: dict[str, float] = {}
+    factors: dict[tuple[str, str], float] = {}
     for name, (signal, measure) in (OF_DATA | OF_RUNS).items():
         mine = table[(table["signal"] == signal) & (table["measure"] == measure)]
         numbers = pd.to_numeric(mine["value"], errors="coerce").to_numpy(float)

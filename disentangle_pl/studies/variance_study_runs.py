@@ -86,10 +86,10 @@ def data_labels(runs: pd.DataFrame) -> list[str]:
     """Name the data set of every run by its class, and by the settings that tell it from others of that class."""
     if DATA not in runs:
         return ["all runs"] * len(runs)
-    told = [key for key in telling(runs, [key for key in runs if str(key).startswith(DATA)]) if key != DATA]
+    told = [key for key in telling(runs, [key for key in map(str, runs) if key.startswith(DATA)]) if key != DATA]
     names = short_names(told)
-    labels = []
-    for row in runs[[DATA, *told]].to_dict("records"):
+    labels: list[str] = []
+    for row in runs[[DATA, *told]].astype(object).to_dict("records"):
         parts = [f"{names[key]}={short_value(row[key])}" for key in told if same(row[key]) is not None]
         labels.append(", ".join([short_value(row[DATA]), *parts]))
     return labels

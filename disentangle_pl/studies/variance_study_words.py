@@ -1,7 +1,7 @@
 """What a study of variance over many models found, in sentences that say no more than was found."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -118,11 +118,11 @@ def _verdict(tests: pd.DataFrame, sign: int) -> str:
     )
 
 
-def _shown(row: dict[str, object]) -> str:
+def _shown(row: dict[Hashable, Any]) -> str:
+    measure, units = str(row["measure"]).replace("_", " "), _unit(str(row["level"]))
     return (
         f"{short_score(str(row['outcome']))} {row['slope']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] for a "
-        f"standard deviation of {str(row['measure']).replace('_', ' ')}, over {row['units']} {_unit(str(row['level']))}, "
-        f"p {row['p']:.2g}"
+        f"standard deviation of {measure}, over {row['units']} {units}, p {row['p']:.2g}"
     )
 
 

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from statsmodels.regression.mixed_linear_model import MixedLM
 
@@ -10,10 +11,10 @@ from disentangle_pl.metrics.random_intercept import permuted_spearman, random_in
 from disentangle_pl.metrics.score import Values
 
 
-def grouped(groups: int, spread: float, seed: int = 0) -> tuple[Values, Values, Values]:
+def grouped(groups: int, spread: float, seed: int = 0) -> tuple[Values, Values, NDArray[np.int64]]:
     """Outcome, design and labels of groups of 5 to 9 rows, whose intercepts have a standard deviation."""
     random = np.random.default_rng(seed)
-    label = np.repeat(np.arange(groups), random.integers(5, 10, groups))
+    label = np.repeat(np.arange(groups, dtype=np.int64), random.integers(5, 10, groups))
     between = random.normal(size=groups)[label]  # as measures of data sets are
     design = np.column_stack([np.ones(len(label)), between, random.normal(size=len(label))])
     noise = spread * random.normal(size=groups)[label] + random.normal(size=len(label))

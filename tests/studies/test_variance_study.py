@@ -33,9 +33,9 @@ def made(sets: int = 6, seeds: int = 3, *, gap: float = 0.1, ordered: float = 0.
                 mig = 0.2 + gap * log_gap + offset + ordered * is_ordered * consistency + 0.02 * random.normal()
                 rows.append({
                     "run": f"{k}-{model}-{strength}-{seed}", "data_set": f"set {k}", "model": model,
-                    "strength": strength, "ordered": is_ordered, "seed": seed, "seconds": 60.0, MIG: mig, "log_gap": log_gap,
-                    "amount_consistency": consistency, "direction_consistency": np.nan, "local_alignment": np.nan,
-                    "local_global_discrepancy": np.nan, "axis_spread": np.nan,
+                    "strength": strength, "ordered": is_ordered, "seed": seed, "seconds": 60.0, MIG: mig,
+                    "log_gap": log_gap, "amount_consistency": consistency, "direction_consistency": np.nan,
+                    "local_alignment": np.nan, "local_global_discrepancy": np.nan, "axis_spread": np.nan,
                     "encoding_inconsistency": 0.5 - mig + 0.01 * random.normal(), "switching": np.nan,
                 })  # fmt: skip
     return pd.DataFrame(rows)
@@ -170,7 +170,7 @@ def test_measures_find_their_runs_by_name_and_by_settings(runs_folder: Path, tmp
     assert runs["encoding_inconsistency"].notna().sum() == 1
     assert runs.loc["ColourSize-BetaVAE-4-0", "encoding_inconsistency"] == pytest.approx(0.6)
     assert runs.loc["ColourSize-BetaVAE-4-0", "strength"] == 4
-    assert np.isnan(runs.loc["ColourSize-OrderedVAE-1-0", "strength"])
+    assert np.isnan(runs["strength"]["ColourSize-OrderedVAE-1-0"])
     assert runs["ordered"].sum() == 4
     factors = factor_rows(table, runs.reset_index(), measured)
     assert len(factors) == 24
