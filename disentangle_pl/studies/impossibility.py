@@ -11,7 +11,7 @@ from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.sheet import ALL, QUICK, Entry
 from disentangle_pl.models.checkpoint import load_model
-from disentangle_pl.studies.angle_sweep import angle_sweep, seen_table
+from disentangle_pl.studies.angle_sweep import angle_sweep, sight
 from disentangle_pl.studies.evaluate import run_names
 from disentangle_pl.studies.impossibility_page import page, sentences
 from disentangle_pl.studies.impossibility_plot import draw_impossibility
@@ -67,7 +67,8 @@ def report_impossibility(
         )
     gaps = gap_table(subject, seed=seed)
     sweep = angle_sweep(subject, entries, watch=score_table.bar)
-    tables = {"prior": prior, "model": model, "diagonal_gap": gaps, "seen": seen_table(sweep)}
+    seen = sight(subject, entries, watch=score_table.bar)
+    tables = {"prior": prior, "model": model, "diagonal_gap": gaps, "seen": seen}
     out.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         table.to_csv(out / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
@@ -77,7 +78,7 @@ def report_impossibility(
     file = BytesIO()
     draw_impossibility(model, gaps, sweep, subject.name).savefig(file, format="png", dpi=DPI, facecolor="white")
     (out / "impossibility.png").write_bytes(file.getvalue())
-    said = sentences(prior, model, gaps, sweep, subject.name)
+    said = sentences(prior, model, gaps, seen, subject.name)
     (out / "impossibility.html").write_text(page(said, list(tables.values()), file.getvalue()), encoding="utf-8")
     console = Console()
     for sentence in said if subject.factors else [*said, f"Note: {NO_LABELS}."]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from disentangle_pl.studies.angle_sweep import Sweep, seen_table
 from disentangle_pl.studies.clinical_report import STYLE
 from disentangle_pl.studies.impossibility_tables import numbers
 from disentangle_pl.studies.rotated_model import AXES
@@ -29,7 +28,7 @@ EXPLAINED = {
     "B. A model and its rotation have the same ELBO": (
         "The posterior N(m, diag s²) becomes N(Q m, Q diag(s²) Qᵀ), the decoder turns back. The KL is that of the full "
         "covariance, 1/2 (tr S + |m|² - d - log det S), computed from the matrix. Reconstruction, KL and ELBO agree to "
-        "rounding; the scores do not."
+        "rounding; what the scores make of it is in the table. A model whose axes hold no factors has little to lose."
     ),
     "C. The loophole: posteriors that must be diagonal": (
         "A VAE only has diagonal posteriors, and the rotated one is not diagonal unless all variances are equal. "
@@ -38,21 +37,23 @@ EXPLAINED = {
         "does, and why they have no reason to where amounts of variance are equal."
     ),
     "D. Which scores see a rotation": (
-        "Two latents at a time are turned from 0 to 90 degrees, where they have changed places. A score that barely "
-        "moves on the way measures something else than disentanglement, such as how much is known, and must not be "
-        "quoted alone. Lost is the share of the way from the axes down to noise."
+        "Two latents at a time are turned from 0 to 90 degrees, where they have changed places: the picture shows this "
+        "for the model. Which scores can see it is a matter of the scores, so the table takes perfect codes of the "
+        "same factors (if none is known, the codes of the model). A score that barely moves measures something else than "
+        "disentanglement, such as how much is known, and must not be quoted alone. Lost is the share of the way down "
+        "to noise."
     ),
 }
 
 
-def sentences(prior: pd.DataFrame, model: pd.DataFrame, gaps: pd.DataFrame, sweep: Sweep, name: str) -> list[str]:
+def sentences(prior: pd.DataFrame, model: pd.DataFrame, gaps: pd.DataFrame, seen: pd.DataFrame, name: str) -> list[str]:
     """Say what was found, one sentence or two a demonstration.
 
     Args:
         prior: Of `prior_table`.
         model: Of `model_table`.
         gaps: Of `gap_table`.
-        sweep: Of `angle_sweep`.
+        seen: Of `sight`.
         name: Of the model.
     """
     first = prior.iloc[0]
@@ -61,7 +62,7 @@ def sentences(prior: pd.DataFrame, model: pd.DataFrame, gaps: pd.DataFrame, swee
     )
     score = next(quantity for quantity in ("mig", AXES) if quantity in trained)
     some, mine = gaps.iloc[0], gaps[gaps["posterior"] == name].iloc[0]
-    seen = seen_table(sweep)
+    whose = "perfect" if len(seen) > 1 else "its own"
     sees, barely, blind = (", ".join(seen[seen["sees"] == word]["score"]) or "none" for word in ("yes", "barely", "no"))
     return [
         f"A: rotations of the prior change log p(z) by at most {first['log_density_change']:.1g} nats, and MIG from "
@@ -72,7 +73,7 @@ def sentences(prior: pd.DataFrame, model: pd.DataFrame, gaps: pd.DataFrame, swee
         f"C: a posterior with {some['posterior']} loses {some['gap']:.2f} nats on average [{some['low']:.2f}, "
         f"{some['high']:.2f}] when it must stay diagonal after a rotation, one with equal variances none; {name} loses "
         f"{mine['gap']:.3g} nats.",
-        f"D: these scores see a rotation: {sees}; these barely: {barely}; these do not: {blind}.",
+        f"D: turned by 45 degrees, {whose} codes lose these scores: {sees}; barely these: {barely}; not these: {blind}.",
     ]
 
 

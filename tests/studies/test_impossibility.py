@@ -17,7 +17,7 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.masks.l1 import L1Mask
 from disentangle_pl.metrics.sheet import QUICK
 from disentangle_pl.models.vae import VAE
-from disentangle_pl.studies.angle_sweep import Sweep, angle_sweep, seen_table
+from disentangle_pl.studies.angle_sweep import Sweep, angle_sweep, seen_table, sight
 from disentangle_pl.studies.impossibility import report_impossibility
 from disentangle_pl.studies.impossibility_tables import EXAMPLE, gap_table, model_table, numbers, prior_table
 from disentangle_pl.studies.linear_vae import fit_linear_vae, linear_images
@@ -143,10 +143,26 @@ def test_the_sweep_comes_back_at_ninety_degrees_and_tells_who_sees() -> None:
         {"yes": [1.0, 0.5], "little": [1, 0.9], "same": [1, 0.99], "low": [0.3, 0.1], "tc_units": [3, 1]}
     )
     noise = {"yes": 0.0, "little": 0.0, "same": 0.0, "low": 0.28, "tc_units": 0.0}
-    seen = seen_table(Sweep(np.array([0.0, 45]), made, np.zeros(2), noise))
+    seen = seen_table(Sweep(np.array([0.0, 45]), made, np.zeros(2)), noise)
     assert dict(zip(seen["score"], seen["sees"], strict=True)) == {
         "yes": "yes", "little": "barely", "same": "no", "low": "", "tc_units": "",
     }  # fmt: skip
+
+
+def test_perfect_codes_tell_what_a_score_can_see_whatever_the_model() -> None:
+    subject = linear_subject(1500, 50)
+    mixed = subject._replace(mean=subject.mean @ random_turn(5, FIVE).T)  # a model that is not disentangled
+    for model in (subject, mixed):
+        seen = sight(model, QUICK).set_index("score")
+        assert seen["sees"].to_dict() == {
+            "mig": "yes",
+            "modularity": "yes",
+            "sap": "yes",
+            "active_units": "",
+            AXES: "yes",
+        }
+        assert seen["axes"]["mig"] > 0.9
+    assert list(sight(subject._replace(factors=None), QUICK)["score"]) == [AXES]
 
 
 @pytest.mark.parametrize(
