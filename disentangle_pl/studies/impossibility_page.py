@@ -39,9 +39,9 @@ EXPLAINED = {
     "D. Which scores see a rotation": (
         "Two latents at a time are turned from 0 to 90 degrees, where they have changed places: the picture shows this "
         "for the model. Which scores can see it is a matter of the scores, so the table takes perfect codes of the "
-        "same factors (if none is known, the codes of the model). A score that barely moves measures something else than "
-        "disentanglement, such as how much is known, and must not be quoted alone. Lost is the share of the way down "
-        "to noise."
+        "same factors (if none is known, the codes of the model). A score that barely moves measures something else "
+        "than disentanglement, such as how much is known, and must not be quoted alone. Lost is the share of the way "
+        "down to noise."
     ),
 }
 
@@ -73,7 +73,7 @@ def sentences(prior: pd.DataFrame, model: pd.DataFrame, gaps: pd.DataFrame, seen
         f"C: a posterior with {some['posterior']} loses {some['gap']:.2f} nats on average [{some['low']:.2f}, "
         f"{some['high']:.2f}] when it must stay diagonal after a rotation, one with equal variances none; {name} loses "
         f"{mine['gap']:.3g} nats.",
-        f"D: turned by 45 degrees, {whose} codes lose these scores: {sees}; barely these: {barely}; not these: {blind}.",
+        f"D: turned by 45 degrees, {whose} codes lose these scores: {sees}; barely: {barely}; not: {blind}.",
     ]
 
 

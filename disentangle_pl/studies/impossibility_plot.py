@@ -63,7 +63,7 @@ def _bars(axes: Axes, model: pd.DataFrame, name: str) -> None:
         f"B  {name}: ELBO {trained['elbo']:.3f} nats,\nrotated {rotated['elbo']:.3f}, change {change:.1g}",
         fontsize=9,
     )
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.4, -0.07), ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
 
 
