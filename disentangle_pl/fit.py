@@ -23,7 +23,8 @@ import disentangle_pl.models.annealed_vae
 import disentangle_pl.models.beta_tc_vae
 import disentangle_pl.models.beta_vae
 import disentangle_pl.models.dip_vae
-import disentangle_pl.models.factor_vae  # noqa: F401
+import disentangle_pl.models.factor_vae
+import disentangle_pl.models.ordered_vae  # noqa: F401
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - likewise
 from disentangle_pl.callbacks.codes import WriteCodes
 from disentangle_pl.callbacks.disentanglement import LogDisentanglement
@@ -70,8 +71,8 @@ DEFAULTS = {
 DESCRIPTION = """Train disentangled variational autoencoders and score them.
 Begin with: disentangle-pl fit --config configs/sprites_ada_gvae.yaml
 Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=BetaVAE` lists those of a class.
-Further verbs, each with a --help of its own: sweep, runs, evaluate, traverse, variance, sparsity, compact,
-meta-transfer;
+Further verbs, each with a --help of its own: sweep, runs, evaluate, traverse, sparsity, compact, meta-transfer;
+of variance and what can be known: variance, impossibility, study;
 of brain scans: scans, prepare, simulate, latents, counterfactual, predict-scores, gwas."""
 
 

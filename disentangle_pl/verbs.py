@@ -24,6 +24,7 @@ from disentangle_pl.verbs_brain import prepare, scans, simulated_cohort
 from disentangle_pl.verbs_clinic import predict_scores
 from disentangle_pl.verbs_genome import gwas
 from disentangle_pl.verbs_latents import counterfactuals, latents, traversals
+from disentangle_pl.verbs_theory import impossibility, study
 from disentangle_pl.verbs_variance import variance
 
 
@@ -159,6 +160,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "counterfactual": counterfactuals,
     "evaluate": evaluate,
     "gwas": gwas,
+    "impossibility": impossibility,
     "latents": latents,
     "meta-transfer": study_meta_transfer,
     "predict-scores": predict_scores,
@@ -167,6 +169,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "scans": scans,
     "simulate": simulated_cohort,
     "sparsity": study_sparsity,
+    "study": study,
     "sweep": sweep,
     "traverse": traversals,
     "variance": variance,

@@ -12,6 +12,7 @@ from disentangle_pl.models.beta_tc_vae import BetaTCVAE
 from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.dip_vae import DIPVAE1, DIPVAE2
 from disentangle_pl.models.factor_vae import FactorVAE
+from disentangle_pl.models.ordered_vae import OrderedVAE
 from disentangle_pl.models.vae import VAE
 
 PLAIN = (1, 16, 16)
@@ -68,6 +69,7 @@ ZOO = {
     "tc stratified": Kind(BetaTCVAE, {"beta": 6.0, "dataset_size": 48, "stratified": True}),
     "dip 1": Kind(DIPVAE1, {"off_diagonal": 5.0}),
     "dip 2": Kind(DIPVAE2, {"off_diagonal": 5.0}),
+    "ordered": Kind(OrderedVAE, {"beta": 0.5, "last_beta": 8.0}),
     "ada gvae": Kind(BetaVAE, aggregation("AdaGVAE") | mask("l1", "L1Mask") | CONV, UniformPairs()),
     "ada gvae symmetric": Kind(
         BetaVAE,
@@ -90,7 +92,7 @@ ZOO = {
     ),
 }
 # Their loss of a batch is the mean over its examples.
-MEANS = [name for name, kind in ZOO.items() if kind.model is BetaVAE]
+MEANS = [name for name, kind in ZOO.items() if kind.model in (BetaVAE, OrderedVAE)]
 
 
 def config(name: str, shape: tuple[int, ...] = PLAIN, **more: object) -> dict[str, Any]:
