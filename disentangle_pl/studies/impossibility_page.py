@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from disentangle_pl.studies.clinical_report import STYLE
+from disentangle_pl.studies.clinical_page import STYLE
 from disentangle_pl.studies.impossibility_tables import numbers
 from disentangle_pl.studies.rotated_model import AXES
 
