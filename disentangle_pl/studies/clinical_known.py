@@ -19,6 +19,8 @@ from disentangle_pl.studies.clinical_questions import Known
 from disentangle_pl.studies.clinical_table import VOLUMES
 from disentangle_pl.studies.clinical_targets import CN, CONVERSION, stages
 
+ENOUGH = 20  # controls a number of confounds
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -80,10 +82,23 @@ def known_of(data: LongitudinalData, sides: Sides, settings: Settings, folder: P
         boosting=settings.boosting,
         folder=folder,
     )
+    more += _few_controls(found)
     told = [f"covariates are {listing([*map(str, table.columns)], 20) or 'none'}"]
     told += [f"volumes are {listing([*found.volume_names], 40)}"] if measured.shape[1] else []
     rivals = [rest(fixed(VOLUMES, found.volumes), found)] if measured.shape[1] else []
     return found._replace(rivals=rivals), [*told, *remarks, *more]
+
+
+def _few_controls(known: Known) -> list[str]:
+    """Warn where confounds are fitted to so few that the error, alike in all scans of a place, marks the place."""
+    rows = known.sides.held_out if known.protocol == "held-out" else known.sides.train
+    controls, numbers = int(known.controls[rows].sum()), known.confounds.shape[1]
+    if not numbers or controls >= ENOUGH * (numbers + 1):
+        return []
+    return [
+        f"confounds ({numbers} columns) are fitted to {controls} scans of controls at most: the error is the same in "
+        "all scans of a place, and may mark it more than what was taken out"
+    ]
 
 
 def rest(source: Source, known: Known) -> Source:

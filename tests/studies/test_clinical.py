@@ -202,7 +202,9 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
     across = pd.read_csv(tmp_path / "b" / "scores.tsv", sep="\t")
     assert set(across["probe"].dropna()) == {"linear"}
     assert across[(across["inputs"] == LATENTS) & (across["metric"] == "r2")]["value"].min() > 0.8
-    assert "Taken out" in (tmp_path / "b" / "findings.md").read_text()
+    words = (tmp_path / "b" / "findings.md").read_text()
+    assert "Taken out" in words
+    assert re.search(r"Confounds \(1 columns\) are fitted to \d+ scans of controls", words)
 
 
 def test_trees_and_visits_without_a_scan_by_the_verb(clinic: Clinic, tmp_path: Path) -> None:
