@@ -96,7 +96,11 @@ class Sprites(FactorDataset):
         across, down = (grid - x) / radius, (grid - y).transpose(1, 2) / radius
         cos, sin = angle.cos(), angle.sin()
         u, v = cos * across + sin * down, cos * down - sin * across
-        inside = torch.where(kind == 0, square(u, v), torch.where(kind == 1, ellipse(u, v), heart(u, v)))
+        inside = torch.empty_like(u, dtype=torch.bool)
+        for number, outline in enumerate((square, ellipse, heart)):
+            rows = (kind.flatten() == number).nonzero().flatten()
+            if len(rows):  # most batches of a grid in order have one shape
+                inside[rows] = outline(u[rows], v[rows])
         image = inside.unsqueeze(1).float()
         if self.supersample == 1:
             return image
