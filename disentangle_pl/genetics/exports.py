@@ -38,6 +38,25 @@ class Format(NamedTuple):
     columns: Callable[[pd.DataFrame], pd.DataFrame]
 
 
+def check_exports(kinds: Sequence[str], build: str | None) -> None:
+    """Refuse formats that cannot be written.
+
+    Args:
+        kinds: glm, regenie or ssf.
+        build: Genome build, None if unknown.
+
+    Raises:
+        InputError: If a kind is unknown, or the genome build is, which GWAS-SSF needs.
+    """
+    unknown = [kind for kind in kinds if kind not in FORMATS]
+    if unknown:
+        raise InputError(f"{unknown[0]} is no format to export: give {', '.join(FORMATS)}")
+    if "ssf" in kinds and build is None:
+        raise InputError(
+            "GWAS-SSF needs the genome build, which the variants do not tell: give --build, such as GRCh38"
+        )
+
+
 def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build: str | None, trait: str) -> None:
     """Write one file a phenotype, and for GWAS-SSF a YAML file of metadata beside each.
 
@@ -52,12 +71,7 @@ def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build
     Raises:
         InputError: If the kind is unknown, or the genome build is, which GWAS-SSF needs.
     """
-    if kind not in FORMATS:
-        raise InputError(f"{kind} is no format to export: give {', '.join(FORMATS)}")
-    if kind == "ssf" and build is None:
-        raise InputError(
-            "GWAS-SSF needs the genome build, which the variants do not tell: give --build, such as GRCh38"
-        )
+    check_exports([kind], build)
     folder.mkdir(parents=True, exist_ok=True)
     form = FORMATS[kind]
     targets = [folder / f"{_safe(name)}{form.suffix}" for name in phenotypes]

@@ -67,6 +67,11 @@ def genome_build(variants: pd.DataFrame) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def build_of(filesets: Sequence[Fileset], given: str | None) -> str | None:
+    """Return the genome build that is given, or else the first that `genome_build` tells."""
+    return given or next(filter(None, (genome_build(each.variants) for each in filesets)), None)
+
+
 def _expanded(name: str) -> list[Path]:
     text = name if name.endswith(".bed") else f"{name}.bed"
     if PLACE not in text:

@@ -13,7 +13,8 @@ from rich.progress import track
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.control import permutations_of
-from disentangle_pl.genetics.filesets import Fileset, open_filesets
+from disentangle_pl.genetics.exports import check_exports
+from disentangle_pl.genetics.filesets import Fileset, build_of, open_filesets
 from disentangle_pl.genetics.genotypes import AUTOSOMES, REASONS, Genotypes, Limits, Span, spans
 from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable
@@ -89,6 +90,7 @@ def associate(
         InputError: If files, tables or settings are wrong, or blocks to merge are missing.
     """
     filesets = open_filesets(plan.beds)
+    check_exports(told.exports, build_of(filesets, plan.build))
     loco = None if plan.loco is None else _loco(plan.loco, phenotypes, filesets)
     inputs = gather(filesets, phenotypes, covariates, plan.ranks, loco)
     tests = ByChromosome(inputs, plan.together, loco)

@@ -11,7 +11,7 @@ from rich.console import Console
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
 from disentangle_pl.genetics.exports import export
-from disentangle_pl.genetics.filesets import genome_build
+from disentangle_pl.genetics.filesets import build_of
 from disentangle_pl.genetics.power import power_table, read_planted
 from disentangle_pl.genetics.results import write_text
 from disentangle_pl.genetics.significance import GENOME_WIDE, Thresholds, thresholds
@@ -87,7 +87,7 @@ def report(study: Study, told: Told, build: str | None) -> Found:
     if (out / TOGETHER).exists():
         strong = best_of_together(out / TOGETHER, largest)
         together = lead_variants(strong, "f_neg_log10_p", study.genotypes, told.clumping)
-    build = build or next(filter(None, (genome_build(each.variants) for each in study.genotypes.filesets)), None)
+    build = build_of(study.genotypes.filesets, build)
     known, factors = (None, None) if planted is None else planted_tables(planted, counted, study.free, levels)
     found = Found(
         summarise(study, counted, levels, leads, control, build),

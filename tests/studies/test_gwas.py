@@ -272,6 +272,7 @@ def test_exports_hold_the_numbers(files: Path, whole: Path, tmp_path: Path) -> N
     assert "is_sorted: true" in meta
     with pytest.raises(InputError, match="needs the genome build"):
         run(files, tmp_path / "other", Told(plots=False, exports=("ssf",)))
+    assert not (tmp_path / "other").exists(), "that is said before the scan"
 
 
 def test_planted_variants_are_looked_for(files: Path, tmp_path: Path) -> None:
