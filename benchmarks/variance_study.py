@@ -71,7 +71,7 @@ def main(args: Sequence[str] | None = None) -> None:
     runs = table[table["state"] == FINISHED]
     measure(runs, folder / "runs", folder / "measures")
     call("study", folder / "runs", "--measures", folder / "measures", "--out", folder / "study")
-    best = runs.loc[runs[SCORE].idxmax(), "run"]
+    best = runs.sort_values(SCORE, ascending=False)["run"].iloc[0]
     call("impossibility", folder / "runs" / str(best) / "checkpoints" / "last.ckpt", "--out", folder / "impossibility")
     if given.results:
         keep(folder, given.results)
