@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare test lint types bench zoo calibration brain downstream sweep wandb-sweep sync kills slurm docs clean
+.PHONY: help install train compare test lint types bench zoo calibration brain downstream variance sweep wandb-sweep sync kills slurm docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -47,6 +47,7 @@ bench: install  ## training against a bare PyTorch loop, scores against scikit-l
 	$(BIN)/python -m benchmarks.sparsity
 	$(BIN)/python -m benchmarks.brain
 	$(BIN)/python -m benchmarks.association
+	$(BIN)/python -m benchmarks.variance
 
 zoo: install  ## every variant at an equal budget on small sprites, 3 seeds each: about an hour on two cores
 	$(BIN)/python -m benchmarks.zoo $(ARGS)
@@ -60,6 +61,9 @@ brain: install  ## brain scans from nothing to latents, traversals and counterfa
 downstream: install  ## dementia scores and genome-wide associations of those latents in 1,410 other people: about an hour more
 	test -e runs/brain/methods/results.tsv || $(MAKE) brain ARGS=
 	$(BIN)/python -m benchmarks.downstream_study $(ARGS)
+
+variance: install  ## does the variance of data decide what is disentangled? 144 models: over an hour on two cores
+	$(BIN)/python -m benchmarks.variance_study $(ARGS)
 
 sweep: install  ## run a sweep on this machine, or go on with it (SWEEP=sweeps/sprites_beta.yaml, ARGS="--parallel 2")
 	$(BIN)/disentangle-pl sweep $(SWEEP) $(ARGS)
