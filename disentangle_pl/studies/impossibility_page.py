@@ -86,7 +86,10 @@ def page(said: Sequence[str], tables: Sequence[pd.DataFrame], picture: bytes) ->
         picture: The PNG.
     """
     source = b64encode(picture).decode()
-    parts = [f"<p>{escape(INTRODUCTION)}</p>", f'<img alt="the four parts" src="data:image/png;base64,{source}">']
+    parts = [
+        f"<p>{escape(INTRODUCTION)}</p>",
+        f'<div class="wide"><img alt="the four parts" src="data:image/png;base64,{source}"></div>',
+    ]
     for (title, text), sentence, table in zip(EXPLAINED.items(), said, tables, strict=True):
         found = sentence.partition(": ")[2]
         parts.append(f"<h2>{escape(title)}</h2><p>{escape(text)}</p>")
