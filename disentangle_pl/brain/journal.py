@@ -1,11 +1,10 @@
 """What has been done, line by line: a line is there only when what it tells of is safe on the disk."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from disentangle_pl.brain.quality import Facts
+from disentangle_pl.json_lines import JsonLines
 
 
 class Done(NamedTuple):
@@ -39,24 +38,11 @@ class Journal:
         self.settings: dict[str, Any] = {}
         self.done: dict[str, Done] = {}
         self.orders: list[list[str]] = []
-        self._whole = 0
-        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
-            try:
-                self._take(json.loads(line if line.endswith(b"\n") else b""))
-            except (ValueError, KeyError, TypeError):
-                break
-            self._whole += len(line)
+        self._file = JsonLines(path, self._take)
 
     def write(self, **line: Any) -> None:
         """Append a line, safe on the disk when this returns."""
-        text = (json.dumps(line) + "\n").encode()
-        with self.path.open("ab") as file:
-            file.truncate(self._whole)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        self._whole += len(text)
-        self._take(line)
+        self._file.write(line)
 
     def _take(self, line: dict[str, Any]) -> None:
         if "settings" in line:

@@ -1,6 +1,5 @@
 """Results of a scan as files: tables of blocks that appear whole or not at all, and a journal of what is done."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from disentangle_pl.genetics.association import Associations
 from disentangle_pl.genetics.multivariate import Together
+from disentangle_pl.json_lines import JsonLines
 from disentangle_pl.metrics.score import Values
 
 PLACE = ("chromosome", "position", "id", "a1", "other")
@@ -121,34 +121,19 @@ def write_text(path: Path, text: str) -> None:
 
 
 class Journal:
-    """What a process has done, line by line; a line is there only when what it tells of is safe on the disk.
+    """What a process has done, line by line; see `JsonLines`.
 
     Args:
-        path: The file, made by the first line; a torn line is overwritten by the next one.
+        path: The file.
 
     Attributes:
         lines: All whole lines.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.lines: list[dict[str, Any]] = []
-        self._whole = 0
-        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
-            try:
-                read = json.loads(line if line.endswith(b"\n") else b"")
-            except ValueError:
-                break
-            self.lines.append(read)
-            self._whole += len(line)
+        self._file = JsonLines(path, self.lines.append)
 
     def write(self, line: dict[str, Any]) -> None:
         """Append a line, safe on the disk when this returns."""
-        text = (json.dumps(line) + "\n").encode()
-        with self.path.open("ab") as file:
-            file.truncate(self._whole)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        self._whole += len(text)
-        self.lines.append(line)
+        self._file.write(line)
