@@ -76,8 +76,8 @@ def gather(
     both = sorted(set(names) & set(covariate_names))
     if both and covariates is not None:
         raise InputError(
-            f"{listing(both, 3)} is a phenotype in {phenotypes.name} and a covariate in {covariates.name}: leave it out "
-            "of one of them"
+            f"{listing(both, 3)} is a phenotype in {phenotypes.name} and a covariate in {covariates.name}: leave it "
+            "out of one of them"
         )
     faults = {
         "no row of phenotypes": rows < 0,
