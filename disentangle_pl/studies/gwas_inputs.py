@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.filesets import Fileset
 from disentangle_pl.genetics.genotypes import common_people
@@ -72,6 +73,12 @@ def gather(
     rows = rows_of(people, phenotypes)
     mine = np.where((rows >= 0)[:, None], values[rows], np.nan)
     covariate_names, covariate_rows, covariate_values = _covariates(people, covariates)
+    both = sorted(set(names) & set(covariate_names))
+    if both and covariates is not None:
+        raise InputError(
+            f"{listing(both, 3)} is a phenotype in {phenotypes.name} and a covariate in {covariates.name}: leave it "
+            "out of one of them"
+        )
     faults = {
         "no row of phenotypes": rows < 0,
         "all phenotypes missing": np.isnan(mine).all(axis=1),

@@ -324,6 +324,9 @@ def test_what_cannot_be(files: Path, whole: Path, tmp_path: Path) -> None:
         run(files, tmp_path / "third", shard=(3, 2))
     with pytest.raises(InputError, match="no finished study"):
         run(files, tmp_path / "fourth", Told(against=tmp_path))
+    phenotypes, beds = read_people(files / "z.txt"), Plan((str(files / "chr{chr}.bed"),))
+    with pytest.raises(InputError, match=r"is a phenotype in .*z.txt and a covariate in .*z.txt"):
+        associate(beds, phenotypes, phenotypes, tmp_path / "fifth", PLAIN)
 
 
 def test_the_command_line(files: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
