@@ -23,7 +23,7 @@ from disentangle_pl.verbs_variance import variance
 SWEEP = "sweeps/variance_small.yaml"
 SCORE = "disentanglement/mig"
 EXAMPLES = ("colour_size", "colour_patch", "colour_even", "cosines", "cosines_equal", "turning")
-KEPT = ("runs/sweep.yaml", "runs/trials.jsonl", "runs/results.tsv", "impossibility/impossibility.png")
+KEPT = ("models/sweep.yaml", "models/trials.jsonl", "models/results.tsv", "impossibility/impossibility.png")
 
 
 def measure(runs: pd.DataFrame, folder: Path, measures: Path) -> None:
@@ -66,13 +66,13 @@ def main(args: Sequence[str] | None = None) -> None:
         more = ("--gaussians=true",) if name == EXAMPLES[0] else ()
         if not (folder / "examples" / name).exists():
             call("variance", "--config", f"configs/data/{name}.yaml", *more, "--out", folder / "examples" / name)
-    call("sweep", given.sweep, "--out", folder / "runs", "--parallel", 2)
-    table = pd.read_csv(folder / "runs" / "results.tsv", sep="\t")
+    call("sweep", given.sweep, "--out", folder / "models", "--parallel", 2)
+    table = pd.read_csv(folder / "models" / "results.tsv", sep="\t")
     runs = table[table["state"] == FINISHED]
-    measure(runs, folder / "runs", folder / "measures")
-    call("study", folder / "runs", "--measures", folder / "measures", "--out", folder / "study")
+    measure(runs, folder / "models", folder / "measures")
+    call("study", folder / "models", "--measures", folder / "measures", "--out", folder / "study")
     best = runs.sort_values(SCORE, ascending=False)["run"].iloc[0]
-    call("impossibility", folder / "runs" / str(best) / "checkpoints" / "last.ckpt", "--out", folder / "impossibility")
+    call("impossibility", folder / "models" / str(best) / "checkpoints" / "last.ckpt", "--out", folder / "impossibility")
     if given.results:
         keep(folder, given.results)
     print(f"Findings: {folder / 'study' / 'findings.md'}; pages and pictures: {folder}")

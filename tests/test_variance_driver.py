@@ -43,7 +43,7 @@ def test_all_steps_in_order_and_what_is_kept(tmp_path: Path, monkeypatch: pytest
     verbs = [verb for verb, *_ in called]
     assert verbs == [*["variance"] * (len(EXAMPLES) - 1), "sweep", "study", "impossibility"]
     assert set(verbs) <= set(VERBS)
-    assert measured == [str(folder / "runs" / "c" / "checkpoints" / "last.ckpt")]
+    assert measured == [str(folder / "models" / "c" / "checkpoints" / "last.ckpt")]
     assert called[-1][1] == measured[0], "the best of the finished"
     kept = {str(path.relative_to(tmp_path / "kept")) for path in (tmp_path / "kept").rglob("*") if path.is_file()}
     assert kept >= {*KEPT, "study/found.tsv", f"examples/{EXAMPLES[0]}/found.tsv", "impossibility/found.tsv"}
