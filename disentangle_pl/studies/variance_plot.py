@@ -127,8 +127,10 @@ def _heat(axes: Axes, space: FactorSpace, factor: FactorVariance, others: Sequen
     picture = axes.imshow(shown.T, cmap="viridis", vmin=0, vmax=top, **how)
     axes.figure.colorbar(picture, ax=axes, label="variance / its mean")
     axes.set_xlabel(space.names[others[0]])
+    axes.locator_params(axis="x", integer=True)
     if len(others) > 1:
         axes.set_ylabel(space.names[others[1]])
+        axes.locator_params(axis="y", integer=True)
         return
     axes.set_yticks([])
     for place, value in enumerate(table[:, 0].tolist()):
