@@ -69,9 +69,11 @@ def test_models_merge(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", MASKS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("model", ["ada_gvae", "factor_vae"])
-def test_masks_merge(model: str, mask: Path, tmp_path: Path) -> None:
-    fit_sprites([PAIRS[0], ROOT / "configs" / "model" / f"{model}.yaml", mask], tmp_path)
+@pytest.mark.parametrize(("model", "draw"), [("ada_gvae", "true"), ("factor_vae", "false")])
+def test_masks_merge(model: str, draw: str, mask: Path, tmp_path: Path) -> None:
+    parts = [PAIRS[0], ROOT / "configs" / "model" / f"{model}.yaml", mask]
+    fit_sprites(parts, tmp_path, f"--sparsity.draw={draw}")
+    assert len(list(tmp_path.glob("*/sparsity/*.png"))) == (draw == "true")
 
 
 @pytest.mark.parametrize("pairs", PAIRS, ids=lambda path: path.stem)
@@ -79,11 +81,11 @@ def test_pairs_merge(pairs: Path, tmp_path: Path) -> None:
     fit_sprites([pairs, ROOT / "configs" / "model" / "ada_gvae.yaml"], tmp_path)
 
 
-def fit_sprites(fragments: list[Path], tmp_path: Path) -> None:
+def fit_sprites(fragments: list[Path], tmp_path: Path, *flags: str) -> None:
     """Train two steps on small sprites with the fragments merged in order."""
     parts = [ROOT / "configs" / "data" / "sprites.yaml", *fragments]
     small = ["--data.dataset.resolution=16", "--model.latent_dim=6"]
-    run("fit", *(f"--config={part}" for part in parts), *SHORT, *FEW, *small, f"--runs_dir={tmp_path}")
+    run("fit", *(f"--config={part}" for part in parts), *SHORT, *FEW, *small, *flags, f"--runs_dir={tmp_path}")
     check_run(tmp_path)
 
 
