@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 PIP_ARGS ?=
 CONFIG ?= configs/sprites_ada_gvae.yaml
 SWEEP ?= sweeps/sprites_beta.yaml
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 # Further flags for the command, e.g. make train ARGS="--model.beta=2 --seed_everything=1"
 ARGS ?=
 
