@@ -3,8 +3,8 @@
     python -m benchmarks.variance_study [--sweep sweeps/variance_small.yaml] [--results benchmarks/results/variance]
 
 Trains the models of a sweep, measures the variances of the data, codes and decoder of each, relates them to the scores,
-draws the examples of colour and size, and shows the impossibility result on the best model. Each step is a command of
-`disentangle-pl`, printed before it runs; the same call goes on after a kill.
+compares data sets with their controls, draws the examples of colour and size, and shows the impossibility result on
+the best model. Each step is a command of `disentangle-pl`, printed before it runs; the same call goes on after a kill.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import pandas as pd
 from rich.progress import track
 
 from benchmarks.brain_study import call
+from benchmarks.variance_controls import controls, words
 from disentangle_pl.run_state import FINISHED
 from disentangle_pl.verbs_variance import variance
 
@@ -71,8 +72,12 @@ def main(args: Sequence[str] | None = None) -> None:
     runs = table[table["state"] == FINISHED]
     measure(runs, folder / "models", folder / "measures")
     call("study", folder / "models", "--measures", folder / "measures", "--out", folder / "study")
+    compared = controls(pd.read_csv(folder / "study" / "runs.tsv", sep="\t"))
+    compared.to_csv(folder / "study" / "controls.tsv", sep="\t", index=False, float_format="%.6g")
+    (folder / "study" / "controls.md").write_text(words(compared), encoding="utf-8")
     best = runs.sort_values(SCORE, ascending=False)["run"].iloc[0]
-    call("impossibility", folder / "models" / str(best) / "checkpoints" / "last.ckpt", "--out", folder / "impossibility")
+    checkpoint = folder / "models" / str(best) / "checkpoints" / "last.ckpt"
+    call("impossibility", checkpoint, "--out", folder / "impossibility")
     if given.results:
         keep(folder, given.results)
     print(f"Findings: {folder / 'study' / 'findings.md'}; pages and pictures: {folder}")

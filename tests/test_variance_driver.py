@@ -26,6 +26,9 @@ def test_all_steps_in_order_and_what_is_kept(tmp_path: Path, monkeypatch: pytest
         if verb == "sweep":
             rows = {"run": ["a", "b", "c"], "state": ["finished", "failed", "finished"], SCORE: [0.1, 0.9, 0.4]}
             pd.DataFrame(rows).to_csv(out / "results.tsv", sep="\t", index=False)
+        if verb == "study":
+            rows = {"data_set": ["ColourSize"], "model": ["BetaVAE"], "strength": [1.0]}
+            pd.DataFrame(rows).to_csv(out / "runs.tsv", sep="\t", index=False)
         for name in KEPT:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if not (folder / name).exists():
@@ -46,5 +49,11 @@ def test_all_steps_in_order_and_what_is_kept(tmp_path: Path, monkeypatch: pytest
     assert measured == [str(folder / "models" / "c" / "checkpoints" / "last.ckpt")]
     assert called[-1][1] == measured[0], "the best of the finished"
     kept = {str(path.relative_to(tmp_path / "kept")) for path in (tmp_path / "kept").rglob("*") if path.is_file()}
-    assert kept >= {*KEPT, "study/found.tsv", f"examples/{EXAMPLES[0]}/found.tsv", "impossibility/found.tsv"}
+    assert kept >= {
+        *KEPT,
+        "study/found.tsv",
+        "study/controls.md",
+        f"examples/{EXAMPLES[0]}/found.tsv",
+        "impossibility/found.tsv",
+    }
     assert not (folder / "measures" / "b").exists()

@@ -69,13 +69,19 @@ def ranks(runs: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["data_set", "model", "score", "with", "rho", "p", "n"])
 
 
+def settings(rows: pd.DataFrame) -> pd.Series:
+    """Name the method and strength of every row; a method without a strength is a setting too."""
+    named = zip(rows["model"], rows["strength"], strict=True)
+    return pd.Series([f"{model} {strength}" for model, strength in named], index=rows.index, dtype=object)
+
+
 def _over_data_sets(runs: pd.DataFrame, outcome: str, measure: str) -> dict[str, object]:
     known = _known(runs, outcome, measure)
     units = known["data_set"].nunique()
     row = {"level": DATA_SETS, "outcome": outcome, "measure": measure, "units": units, "rows": len(known)}
     if units < FEWEST:
         return row | _nothing(f"{units} data sets with this measure, and three are needed")
-    return row | _slope(known, outcome, _scaled(known[measure]), [_setting(known)], known["data_set"], units - 2)
+    return row | _slope(known, outcome, _scaled(known[measure]), [settings(known)], known["data_set"], units - 2)
 
 
 def _over_factors(factors: pd.DataFrame, outcome: str, measure: str) -> dict[str, object]:
@@ -85,17 +91,17 @@ def _over_factors(factors: pd.DataFrame, outcome: str, measure: str) -> dict[str
     row = {"level": FACTORS, "outcome": outcome, "measure": measure, "units": units, "rows": len(known)}
     if units - sets < 2:
         return row | _nothing(f"{units} factors in {sets} data sets with this measure are too few")
-    nuisance = [known["data_set"], _setting(known)]
+    nuisance = [known["data_set"], settings(known)]
     return row | _slope(known, outcome, _scaled(known[measure]), nuisance, cells, units - sets - 1)
 
 
 def _over_runs(runs: pd.DataFrame, outcome: str, measure: str) -> dict[str, object]:
     known = _known(runs, outcome, measure)
     row = {"level": RUNS, "outcome": outcome, "measure": measure, "units": len(known), "rows": len(known)}
-    free = len(known) - 1 - known["data_set"].nunique() - _setting(known).nunique()
+    free = len(known) - 1 - known["data_set"].nunique() - settings(known).nunique()
     if free < 2:
         return row | _nothing(f"{len(known)} runs with this measure are too few")
-    nuisance = [known["data_set"], _setting(known)]
+    nuisance = [known["data_set"], settings(known)]
     return row | _slope(known, outcome, _scaled(known[measure]), nuisance, known["data_set"], free)
 
 
@@ -111,7 +117,7 @@ def _ordered(runs: pd.DataFrame, outcome: str, measure: str) -> dict[str, object
         return row | _nothing(f"{units} data sets with this measure, and three are needed")
     scaled = _scaled(known[measure])[:, 0]
     focus = np.column_stack([ordered * scaled, scaled])
-    return row | _slope(known, outcome, focus, [_setting(known)], known["data_set"], units - 2)
+    return row | _slope(known, outcome, focus, [settings(known)], known["data_set"], units - 2)
 
 
 def _slope(
@@ -147,11 +153,6 @@ def _scaled(column: pd.Series) -> NDArray[np.float64]:
     spread = float(values.std())
     scaled: Values = ((values - values.mean()) / (spread if spread > 0 else 1.0))[:, None]
     return scaled
-
-
-def _setting(rows: pd.DataFrame) -> pd.Series:
-    setting: pd.Series = rows["model"].astype(str) + " " + rows["strength"].astype(str)
-    return setting
 
 
 def _known(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:

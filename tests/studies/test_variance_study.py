@@ -9,7 +9,15 @@ import yaml
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.run_table import tidy
-from disentangle_pl.studies.variance_study_effects import DATA_SETS, FACTORS, INTERACTION, RUNS, effects, ranks
+from disentangle_pl.studies.variance_study_effects import (
+    DATA_SETS,
+    FACTORS,
+    INTERACTION,
+    RUNS,
+    effects,
+    ranks,
+    settings,
+)
 from disentangle_pl.studies.variance_study_measures import Measured, matched, read_measures
 from disentangle_pl.studies.variance_study_runs import arrange_runs, factor_rows
 from disentangle_pl.studies.variance_study_words import findings, rank_sentences
@@ -93,6 +101,16 @@ def test_runs_are_compared_within_data_sets_and_settings() -> None:
     found = one(effects(made(seeds=6), pd.DataFrame(), [MIG]), RUNS, "encoding_inconsistency")
     assert found["slope"] < 0
     assert found["p"] < 0.05
+
+
+def test_methods_without_a_strength_have_effects_of_their_own() -> None:
+    rows = made()
+    other = rows[rows["ordered"]].assign(model="BetaTCVAE", ordered=False, encoding_inconsistency=0.9)
+    other[MIG] += 5.0  # a method that scores more, and whose encodings are less consistent
+    both = pd.concat([rows, other], ignore_index=True)
+    assert settings(both).nunique() == 4
+    found = one(effects(both, pd.DataFrame(), [MIG]), RUNS, "encoding_inconsistency")
+    assert -0.5 < found["slope"] < 0
 
 
 def test_factors_are_compared_within_their_data_set() -> None:
