@@ -12,6 +12,7 @@ from disentangle_pl.studies.labels import short_score
 
 RESAMPLES = 1000
 MARKERS = "osD^v<>Pp*"
+NAMED = 16  # factors; the names of more cover each other
 
 
 def draw_means(runs: pd.DataFrame, scores: Sequence[str], measures: Sequence[str]) -> Figure:
@@ -28,7 +29,7 @@ def draw_means(runs: pd.DataFrame, scores: Sequence[str], measures: Sequence[str
         for axes, measure in zip(line, measures, strict=True):
             for i, model in enumerate(models):
                 mine = runs[(runs["model"] == model) & runs[measure].notna()]
-                _points(axes, mine, measure, score, ["data_set"], f"C{i % 10}", MARKERS[i % 10], model)
+                _points(axes, mine, measure, score, ["data_set"], *_style(i), model)
             axes.set(xlabel=measure.replace("_", " "))
         line[0].set_ylabel(short_score(score))
     _legend(figure, panels[0][0])
@@ -43,11 +44,12 @@ def draw_factors(factors: pd.DataFrame, measures: Sequence[str]) -> Figure:
         measures: One panel each.
     """
     figure, panels = _panels(1, len(measures))
+    named = len(factors[["data_set", "factor"]].drop_duplicates()) <= NAMED
     for axes, measure in zip(panels[0], measures, strict=True):
         for i, (data_set, mine) in enumerate(factors.groupby("data_set", sort=False)):
             known = mine[mine[measure].notna()]
-            _points(axes, known, measure, "mig", ["factor"], f"C{i % 10}", MARKERS[i % 10], str(data_set))
-            for factor, one in known.groupby("factor", sort=False):
+            _points(axes, known, measure, "mig", ["factor"], *_style(i), str(data_set))
+            for factor, one in known.groupby("factor", sort=False) if named else ():
                 place = (float(one[measure].mean()), float(one["mig"].mean()))
                 axes.annotate(str(factor), place, fontsize=6, xytext=(3, 3), textcoords="offset points")
         axes.set(xlabel=measure.replace("_", " "))
@@ -68,12 +70,18 @@ def draw_runs(runs: pd.DataFrame, scores: Sequence[str], measures: Sequence[str]
     for line, score in zip(panels, scores, strict=True):
         for axes, measure in zip(line, measures, strict=True):
             for i, (data_set, mine) in enumerate(runs.groupby("data_set", sort=False)):
-                style = {"color": f"C{i % 10}", "marker": MARKERS[i % 10], "linestyle": "none"}
-                axes.plot(mine[measure], mine[score], markersize=4, alpha=0.6, label=str(data_set), **style)
+                colour, marker = _style(i)
+                style = {"color": colour, "marker": marker, "linestyle": "none", "label": str(data_set)}
+                axes.plot(mine[measure], mine[score], markersize=4, alpha=0.6, **style)
             axes.set(xlabel=measure.replace("_", " "))
         line[0].set_ylabel(short_score(score))
     _legend(figure, panels[0][0])
     return figure
+
+
+def _style(i: int) -> tuple[str, str]:
+    """Return a colour and a marker, a pair of their own for each of a hundred."""
+    return f"C{i % 10}", MARKERS[(i + i // 10) % 10]
 
 
 def _panels(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
