@@ -60,7 +60,7 @@ def report_variance(
         gaussians: Also draw two Gaussians and their principal components, with a table of angles.
 
     Raises:
-        InputError: As `study_variance` and `table_codes`; or if out is a file, or the model has another shape.
+        InputError: As `study_variance` and `table_codes`; or if out is a file, the model has another shape, or the codes never vary.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: give a folder for the results with --out")
@@ -72,6 +72,8 @@ def report_variance(
         study = study_variance(dataset, model, plan or Plan(), exact)
     if codes is not None:
         study = with_codes(study, table_codes(load_codes(codes)), plan or Plan())
+        if not study.lines:
+            raise InputError(f"no column of the codes in {codes} varies: there is nothing that could encode a factor")
     if gaussians:
         angles = angle_table()
         study.tables["two_gaussians"] = pd.DataFrame(angles)
@@ -88,6 +90,7 @@ def _write(study: Study, out: Path) -> None:
         table.to_csv(out / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
     for name, figure in study.pictures.items():
         figure.savefig(out / f"{name}.png", dpi=120)
+    written = [*(f"{name}.tsv" for name in tables), *(f"{name}.png" for name in study.pictures)]
     text = ["# Directions of variance", ""]
     if study.lines:
         text += [CAUTION, ""]
@@ -96,6 +99,7 @@ def _write(study: Study, out: Path) -> None:
                 text += [f"## {title}", "", *(f"- {sentence}." for sentence in sentences), ""]
         text += [f"- {remark}" for remark in study.remarks]
         (out / "findings.md").write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")
+        written.append("findings.md")
     console = Console()
     console.print("\n".join(text), soft_wrap=True, markup=False, highlight=False)
-    console.print(f"written: {', '.join(sorted(path.name for path in out.iterdir()))} in {out}", soft_wrap=True)
+    console.print(f"written: {', '.join(sorted(written))} in {out}", soft_wrap=True)

@@ -350,6 +350,16 @@ def test_codes_of_any_program_are_measured_in_any_order(tmp_path: Path) -> None:
     assert "a: spread over latents 0.000" in (tmp_path / "out" / "findings.md").read_text()
 
 
+def test_codes_that_never_vary_are_refused_and_write_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    factors = Numbers().factors.to_factors(torch.arange(24)).numpy()
+    np.savez(tmp_path / "codes.npz", codes=np.ones((24, 2), np.float32), factors=factors)
+    said = refused(capsys, "variance", f"--codes={tmp_path / 'codes.npz'}", f"--out={tmp_path / 'out'}")
+    assert "no column of the codes" in said
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("rows", "kinds", "message"),
     [
