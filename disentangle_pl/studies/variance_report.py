@@ -60,7 +60,8 @@ def report_variance(
         gaussians: Also draw two Gaussians and their principal components, with a table of angles.
 
     Raises:
-        InputError: As `study_variance` and `table_codes`; or if out is a file, the model has another shape, or the codes never vary.
+        InputError: As `study_variance` and `table_codes`; or if out is a file, the model has another shape, or the
+            codes never vary.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: give a folder for the results with --out")
