@@ -40,13 +40,14 @@ def controls(runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row a comparison and outcome: `differs`, `data_set`, `control`, `outcome`, `mean`, `mean_control`,
         `difference` with its 95 % t interval `low`, `high` given the setting, `p` after Holm over all rows of the
-        outcome, and `runs`. Comparisons of data sets that are not there are left out.
+        outcome, and `runs`. Comparisons are left out where a side has no run with the outcome, or there are too few.
     """
-    rows = [
-        {"differs": differs, "data_set": name, "control": control, "outcome": outcome} | _compare(mine, name, outcome)
-        for (differs, name, control), outcome in product(PAIRS, OUTCOMES)
-        if {name, control} <= set((mine := runs[runs["data_set"].isin([name, control])])["data_set"])
-    ]
+    rows = []
+    for (differs, name, control), outcome in product(PAIRS, [outcome for outcome in OUTCOMES if outcome in runs]):
+        mine = runs[runs["data_set"].isin([name, control])].dropna(subset=[outcome])
+        if mine["data_set"].nunique() == 2 and len(mine) > 1 + settings(mine).nunique():
+            named = {"differs": differs, "data_set": name, "control": control, "outcome": outcome}
+            rows.append(named | _compare(mine, name, outcome))
     table = pd.DataFrame(rows)
     if len(table):
         table["p"] = table.groupby("outcome")["p"].transform(holm)
@@ -77,10 +78,9 @@ def words(table: pd.DataFrame) -> str:
 
 
 def _compare(mine: pd.DataFrame, name: str, outcome: str) -> dict[str, float]:
-    known = mine[mine[outcome].notna()]
-    here = (known["data_set"] == name).to_numpy(float)
-    y = known[outcome].to_numpy(float)
-    design = np.column_stack([here, pd.get_dummies(settings(known), dtype=float).to_numpy()])
+    here = (mine["data_set"] == name).to_numpy(float)
+    y = mine[outcome].to_numpy(float)
+    design = np.column_stack([here, pd.get_dummies(settings(mine), dtype=float).to_numpy()])
     slopes = np.linalg.lstsq(design, y, rcond=None)[0]
     free = len(y) - design.shape[1]
     within = float(np.square(y - design @ slopes).sum()) / free

@@ -42,4 +42,8 @@ def test_a_difference_is_that_of_means_and_its_interval_that_within_settings() -
 def test_words_name_every_comparison() -> None:
     text = words(controls(made()))
     assert text.count("CosineFactors, ratio=1.5; CosineFactors, ratio=1") == len(OUTCOMES)
+    silent = made()
+    silent.loc[silent["data_set"] == "CosineFactors, ratio=1", "switching"] = np.nan
+    assert set(controls(silent)["outcome"]) == set(OUTCOMES) - {"switching"}
+    assert controls(made().groupby("data_set").head(1)).empty
     assert controls(made().query("data_set == 'CosineFactors, ratio=1'")).empty
