@@ -114,9 +114,11 @@ def figure_of(value: float | None) -> str:
 
 
 def score_of(value: float | None) -> str:
-    """Return a score with three decimals, large ones with fewer digits."""
+    """Return a score with three decimals, a large one with fewer, a tiny one with one digit that is not 0."""
     if value is None or not math.isfinite(value) or abs(value) >= 10:
         return figure_of(value)
+    if 0 < abs(value) < 0.01:
+        return f"{value:.1g}".replace("-", "\N{MINUS SIGN}")
     return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
 
 

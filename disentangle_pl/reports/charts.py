@@ -15,6 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 20, 10, 34
 BUCKETS = 200
 SETTLED = 0.05  # share of the steps after which a loss has left its start
 ROW = 24
+NAMES, LETTERS = 172, 26  # room for the names of groups
 
 
 class Curve(NamedTuple):
@@ -86,7 +87,7 @@ def dot_chart(title: str, rows: Sequence[Dots], floor: float, ceiling: float) ->
     height = TOP + ROW * len(rows) + BOTTOM
     shown = [value for row in rows for value in row.values] + [end for end in (floor, ceiling) if math.isfinite(end)]
     low, high = min(0.0, *shown), max(0.1, *shown)
-    place = Scale(low, high + (high - low) * 0.03, 120, WIDTH - RIGHT)
+    place = Scale(low, high + (high - low) * 0.03, NAMES, WIDTH - RIGHT)
     parts = []
     for tick in ticks(low, high, 5):
         x = pixel_text(place(tick))
@@ -104,8 +105,8 @@ def dot_chart(title: str, rows: Sequence[Dots], floor: float, ceiling: float) ->
 
 
 def _dots(row: Dots, y: float, place: Scale) -> Markup:
-    name = row.name if len(row.name) <= 17 else f"{row.name[:16]}…"
-    parts = [Markup('<text x="112" y="{}" text-anchor="end">{}</text>').format(pixel_text(y + 4), name)]
+    name = row.name if len(row.name) <= LETTERS else f"{row.name[: LETTERS - 1]}…"
+    parts = [Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(NAMES - 8, pixel_text(y + 4), name)]
     if math.isfinite(row.low) and math.isfinite(row.high):
         bar = Markup('<line class="bar" x1="{}" x2="{}" y1="{y}" y2="{y}"/>')
         parts.append(bar.format(pixel_text(place(row.low)), pixel_text(place(row.high)), y=pixel_text(y)))

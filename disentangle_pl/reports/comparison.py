@@ -23,7 +23,7 @@ from disentangle_pl.reports.charts import Dots, dot_chart
 from disentangle_pl.reports.compared_runs import Runs
 from disentangle_pl.reports.curve_pictures import BEYOND, Source, score_pictures, term_pictures
 from disentangle_pl.reports.images import embed
-from disentangle_pl.reports.run_sections import NO_IMAGES
+from disentangle_pl.reports.run_sections import EXPLAINED, NO_IMAGES
 from disentangle_pl.run_state import FINISHED
 from disentangle_pl.studies.labels import short_names, short_score, short_value
 from disentangle_pl.studies.run_groups import SEED, group_scores, meaningful
@@ -34,7 +34,8 @@ SHOWN = tuple(f"disentanglement/{name}" for name in MAIN)
 LOSSES = ("val/nll", "val/kl", "val/mse")
 DRAWN = 6  # scores drawn as dots
 SIDE_BY_SIDE = 8  # traversals shown before the rest is folded
-ELSEWHERE = ("The same traversals of further runs", "Reconstructions, side by side")
+MOST = 24  # runs whose pictures are shown
+FURTHER, RECONSTRUCTED = "Traversals of further runs", "Reconstructions, side by side"
 
 
 def overview_section(runs: Runs) -> Section:
@@ -70,16 +71,17 @@ def differences_section(runs: Runs) -> Section:
     if not runs.keys:
         return Section("settings", "Configuration", ["The runs have the same settings, but for their seeds."])
     names = short_names(runs.keys)
-    head = ["setting", *(group.name for group in runs.groups)]
+    head = ["group", "runs", *(names[key] for key in runs.keys)]
     rows = [
         [
-            Cell(names[key] if names[key] == key else f"{names[key]} ({key})", css="name"),
-            *(Cell(short_value(group.settings[key], 200)) for group in runs.groups),
+            Cell(group.name, css="name"),
+            number_cell(len(group.runs)),
+            *(Cell(short_value(group.settings[key], 200)) for key in runs.keys),
         ]
-        for key in runs.keys
+        for group in runs.groups
     ]
     words = ["Only what differs; runs that differ in their seed alone are one group."]
-    return Section("settings", "Configuration", words, tables=[Table(head, rows)])
+    return Section("settings", "Configuration", words, tables=[Table(head, rows, sortable=True)])
 
 
 def scores_section(runs: Runs) -> Section:
@@ -92,8 +94,8 @@ def scores_section(runs: Runs) -> Section:
     lines = group_scores(runs.table, meaningful(runs.table), known)
     single = [group.name for group in runs.groups if len(group.runs) == 1]
     words = [
-        "Means over seeds with 95 % bootstrap intervals of the mean, which are too narrow below about ten seeds; "
-        "only runs that came to their end count. Dots are runs, rings are means, bars are intervals."
+        "Means over seeds, [95 % bootstrap intervals of the mean], which are too narrow below about ten seeds, and "
+        "(the number of seeds); only runs that came to their end count. Dots are runs, rings means, bars intervals."
     ]
     if single:
         words.append(f"Of one seed only, so without an interval: {'; '.join(single)}.")
@@ -106,13 +108,20 @@ def scores_section(runs: Runs) -> Section:
 
 
 def _score_table(runs: Runs, lines: pd.DataFrame, names: Sequence[str]) -> Table:
-    rows = []
-    for name in names:
-        mine = _lines_of(lines, name)
-        ends = [_mean(mine, end) for end in ("floor", "ceiling")]
-        cells = [_interval(mine[number]) for number in range(len(runs.groups))]
-        rows.append([Cell(short_score(name).replace("_", " "), css="name"), *cells, *map(score_cell, ends)])
-    return Table(["score", *(group.name for group in runs.groups), "floor", "ceiling"], rows)
+    found = [_lines_of(lines, name) for name in names]
+    titles = [short_score(name).replace("_", " ") for name in names]
+    rows = [
+        [Cell(group.name, css="name"), number_cell(len(group.runs)), *(_interval(mine[number]) for mine in found)]
+        for number, group in enumerate(runs.groups)
+    ]
+    ends = [f"{title} {said}" for title, mine in zip(titles, found, strict=True) if (said := _ends(mine))]
+    caption = f"From floor to ceiling: {'; '.join(ends)}." if ends else ""
+    return Table(["group", "runs", *titles], rows, caption, sortable=True)
+
+
+def _ends(mine: dict[int, dict[Hashable, Any]]) -> str:
+    floor, ceiling = (_mean(mine, end) for end in ("floor", "ceiling"))
+    return f"{score_of(floor)} to {score_of(ceiling)}" if math.isfinite(floor + ceiling) else ""
 
 
 def _lines_of(lines: pd.DataFrame, name: str) -> dict[int, dict[Hashable, Any]]:
@@ -123,7 +132,7 @@ def _interval(line: dict[Hashable, Any]) -> Cell:
     mean, low, high, n = (float(line[name]) for name in ("mean", "low", "high", "n"))
     if not n:
         return Cell(DASH, css="n")
-    seeds = "one seed" if n == 1 else f"[{score_of(low)}, {score_of(high)}], {n:.0f} seeds"
+    seeds = "(one seed)" if n == 1 else f"[{score_of(low)}, {score_of(high)}] ({n:.0f})"
     return Cell(f"{score_of(mean)} {seeds}", mean)
 
 
@@ -165,15 +174,16 @@ def traversals_section(runs: Runs, images: bool) -> Section:
     """Show the last traversal of every run side by side, the first seed of every group first."""
     if not images:
         return Section("traversals", "Traversals", [NO_IMAGES])
-    order = sorted(range(len(runs.details)), key=lambda run: (_rank(runs, run), runs.group[run]))
+    order = sorted(range(len(runs.details)), key=lambda run: (_rank(runs, run), runs.group[run]))[:MOST]
     pictures = [picture for run in order for picture in _last(runs, run, "traversals")]
+    words = [EXPLAINED] if pictures else ["No run has any."]
+    if len(runs.details) > MOST:
+        words.append(f"The pictures of {len(runs.details) - MOST} further runs lie in their folders.")
     folds = []
     if len(pictures) > SIDE_BY_SIDE:
-        folds.append(Fold(ELSEWHERE[0], pictures=pictures[SIDE_BY_SIDE:]))
-    made = [picture for run in order for picture in _last(runs, run, "reconstructions")]
-    if made:
-        folds.append(Fold(ELSEWHERE[1], pictures=made))
-    words = [] if pictures else ["No run has any."]
+        folds.append(Fold(FURTHER, pictures=pictures[SIDE_BY_SIDE:]))
+    if made := [picture for run in order for picture in _last(runs, run, "reconstructions")]:
+        folds.append(Fold(RECONSTRUCTED, pictures=made))
     return Section("traversals", "Traversals", words, pictures[:SIDE_BY_SIDE], folds=folds)
 
 

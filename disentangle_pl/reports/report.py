@@ -28,6 +28,7 @@ from disentangle_pl.reports.run_sections import (
     scores_section,
     settings_section,
 )
+from disentangle_pl.reports.scales import COLOURS
 from disentangle_pl.run_state import FINISHED
 from disentangle_pl.studies.labels import short_value
 from disentangle_pl.studies.run_report import MAIN
@@ -158,6 +159,8 @@ def comparison_page(table: pd.DataFrame, details: Sequence[Details], images: boo
         *more,
     ]
     lead = f"{len(table)} runs in {len(runs.groups)} groups; the runs of a group differ in their seed alone."
+    if len(runs.groups) > COLOURS:
+        lead += f" There are {COLOURS} colours: from the next group on they begin again."
     return Page("Comparison of runs", lead, facts, warnings, sections)
 
 

@@ -51,7 +51,7 @@ def _settings_table(settings: list[Setting]) -> Table:
 
 
 def _text(value: Any) -> str:
-    return short_value(value, longest=400)
+    return str(value) if type(value) is int else short_value(value, longest=400)
 
 
 def _default(setting: Setting) -> Cell:
