@@ -41,6 +41,7 @@ def test_a_picture_becomes_small_and_keeps_its_corner(tmp_path: Path) -> None:
     with Image.open(tmp_path / "small.png") as small:
         assert small.size == (500, 350)
         assert small.convert("RGB").getpixel((400, 300)) == (255, 0, 0)
+    _noise(1500, 700, 3).save(tmp_path / "large.png")
     with pytest.raises(ValueError, match="crop it"):
         shrink(tmp_path / "large.png", tmp_path / "small.png")
 
