@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import gallery_pictures
 from benchmarks.gallery import BEGIN, END, METHODS, RECIPES, Item, brain, fragment, page
 from benchmarks.gallery_pictures import LARGEST, shrink, shrink_film
 from tests.command_line import ROOT
@@ -33,15 +34,16 @@ def test_recipes_are_there() -> None:
     assert all((ROOT / "configs" / f"{recipe}.yaml").is_file() for recipe in RECIPES)
 
 
-def test_a_picture_becomes_small_and_keeps_its_corner(tmp_path: Path) -> None:
-    large = _noise(700, 2000, 3)
-    large.paste((255, 0, 0), (0, 0, 500, 350))
+def test_a_picture_becomes_small_and_keeps_its_corner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = _noise(700, 1000, 3)
+    large.paste((255, 0, 0), (0, 0, 250, 350))
     large.save(tmp_path / "large.png")
     shrink(tmp_path / "large.png", tmp_path / "small.png", (0.25, 0.5))
     with Image.open(tmp_path / "small.png") as small:
-        assert small.size == (500, 350)
-        assert small.convert("RGB").getpixel((400, 300)) == (255, 0, 0)
-    _noise(1500, 700, 3).save(tmp_path / "large.png")
+        assert small.size == (250, 350)
+        assert small.convert("RGB").getpixel((200, 300)) == (255, 0, 0)
+    _noise(100, 200, 3).save(tmp_path / "large.png")
+    monkeypatch.setattr(gallery_pictures, "LARGEST", 1000)
     with pytest.raises(ValueError, match="crop it"):
         shrink(tmp_path / "large.png", tmp_path / "small.png")
 

@@ -34,6 +34,7 @@ SHOWN = tuple(f"disentanglement/{name}" for name in MAIN)
 LOSSES = ("val/nll", "val/kl", "val/mse")
 DRAWN = 6  # scores drawn as dots
 SIDE_BY_SIDE = 8  # traversals shown before the rest is folded
+SAME = 0.03  # floors and ceilings of the same data differ by the number of rows alone
 MOST = 24  # runs whose pictures are shown
 FURTHER, RECONSTRUCTED = "Traversals of further runs", "Reconstructions, side by side"
 
@@ -120,7 +121,7 @@ def _score_table(runs: Runs, lines: pd.DataFrame, names: Sequence[str]) -> Table
 
 
 def _ends(mine: dict[int, dict[Hashable, Any]]) -> str:
-    floor, ceiling = (_mean(mine, end) for end in ("floor", "ceiling"))
+    floor, ceiling = (_shared(mine, end) for end in ("floor", "ceiling"))
     return f"{score_of(floor)} to {score_of(ceiling)}" if math.isfinite(floor + ceiling) else ""
 
 
@@ -136,9 +137,10 @@ def _interval(line: dict[Hashable, Any]) -> Cell:
     return Cell(f"{score_of(mean)} {seeds}", mean)
 
 
-def _mean(lines: dict[int, dict[Hashable, Any]], end: str) -> float:
+def _shared(lines: dict[int, dict[Hashable, Any]], end: str) -> float:
+    """Return the floor or the ceiling of a score if it is the same for all groups, which have the same data then."""
     known = [float(line[end]) for line in lines.values() if math.isfinite(line[end])]
-    return sum(known) / len(known) if known else math.nan
+    return sum(known) / len(known) if known and max(known) - min(known) < SAME else math.nan
 
 
 def _dots(runs: Runs, lines: pd.DataFrame, name: str) -> Picture | None:
@@ -154,7 +156,7 @@ def _dots(runs: Runs, lines: pd.DataFrame, name: str) -> Picture | None:
     if not rows:
         return None
     title = short_score(name).replace("_", " ")
-    ends = [_mean(mine, end) for end in ("floor", "ceiling")]
+    ends = [_shared(mine, end) for end in ("floor", "ceiling")]
     said = f", floor {score_of(ends[0])}" if math.isfinite(ends[0]) else ""
     said += f", ceiling {score_of(ends[1])}" if math.isfinite(ends[1]) else ""
     return Picture(f"{title}{said}", chart=dot_chart(title, rows, *ends))

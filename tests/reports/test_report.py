@@ -175,6 +175,17 @@ def test_one_seed_is_called_one_seed(tmp_path: Path) -> None:
     assert "Of one seed only" in page.text
 
 
+def test_floors_of_different_data_are_not_mixed(tmp_path: Path) -> None:
+    one, two = make_run(tmp_path / "one"), make_run(tmp_path / "two", aggregation="AdaGVAE")
+    assert "mig, floor 0.010, ceiling 0.900" in page_of(one, two).text
+    scores = json.loads((two / "scores.json").read_text())
+    scores["scores"]["mig"]["ceiling"] = 0.5
+    (two / "scores.json").write_text(json.dumps(scores))
+    text = page_of(one, two).text
+    assert "mig, floor 0.010" in text
+    assert "mig, floor 0.010, ceiling" not in text
+
+
 def test_runs_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
     page = page_of(make_run(tmp_path / "first" / "mine"), make_run(tmp_path / "second" / "mine"))
     assert "first/mine" in page.text
