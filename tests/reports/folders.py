@@ -12,7 +12,7 @@ ENTRY = {"value": 0.4, "floor": 0.01, "rotated": 0.2, "ceiling": 0.9}
 HEAD = "step,train/loss,train/nll,train/kl,epoch,val/loss,val/nll,val/kl,disentanglement/mig\n"
 
 
-def settings(seed: int = 0, aggregation: str | None = None, **more: object) -> dict[str, object]:
+def settings(seed: int = 0, aggregation: str | None = None, /, **more: object) -> dict[str, object]:
     """Return a configuration as `fit` writes it."""
     chosen = None if aggregation is None else {"class_path": f"disentangle_pl.aggregation.{aggregation}"}
     model = {"beta": 4.0, "latent_dim": 6, "likelihood": None, "aggregation": chosen}
@@ -42,11 +42,13 @@ def make_run(
     aggregation: str | None = None,
     mig: float = 0.4,
     state: str = "finished",
-    **more: object,
+    more: dict[str, object] | None = None,
 ) -> Path:
     """Write a whole run folder."""
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text("# lightning.pytorch==2.6.6\n" + yaml.dump(settings(seed, aggregation, **more)))
+    (folder / "config.yaml").write_text(
+        "# lightning.pytorch==2.6.6\n" + yaml.dump(settings(seed, aggregation, **(more or {})))
+    )
     rows = [f"{step},{900 / step},{800 / step},{step / 100},0,,,,\n" for step in range(50, 500, 50)]
     rows += [f"{step},,,,1,{700 / step},{600 / step},3.5,{mig * step / 700}\n" for step in (500, 600, 700)]
     (folder / "metrics.csv").write_text(HEAD + "".join(rows))

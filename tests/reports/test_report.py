@@ -50,7 +50,7 @@ def test_the_policy_allows_this_script_and_this_style_alone(tmp_path: Path) -> N
 
 def test_every_text_is_escaped(tmp_path: Path) -> None:
     folder = make_run(
-        tmp_path / "a\"b'<img src=x onerror=alert(1)>", state="failed", **{EVIL: EVIL, "model_note": f"{EVIL}&amp;"}
+        tmp_path / "a\"b'<img src=x onerror=alert(1)>", state="failed", more={EVIL: EVIL, "model_note": f"{EVIL}&amp;"}
     )
     state = json.loads((folder / "state.json").read_text())
     (folder / "state.json").write_text(json.dumps(state | {"message": f"sub-{EVIL}", "host": EVIL}))
@@ -100,7 +100,7 @@ def test_what_is_broken_is_said_and_the_rest_is_shown(tmp_path: Path, damage: st
     more: dict[str, object] = {"new_section": {"some": 1}} if damage == "unknown" else {}
     if damage == "foreign":
         more = {"optimizer": {"class_path": "antigravity.Optimiser", "init_args": {"lr": 3}}}
-    folder = make_run(tmp_path / "mine", **more)
+    folder = make_run(tmp_path / "mine", more=more)
     metrics = (folder / "metrics.csv").read_text()
     changes: dict[str, tuple[str, bytes | None]] = {
         "scores": ("scores.json", None),

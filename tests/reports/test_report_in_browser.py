@@ -73,6 +73,6 @@ def test_dark_and_light_have_colours_of_their_own(browser: Browser, pages: list[
     page, _, _ = _opened(browser, pages[0], 1280)
     shades = []
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         shades.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert shades == ["rgb(255, 255, 255)", "rgb(21, 24, 28)"]
