@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare test lint types bench zoo calibration brain downstream variance sweep wandb-sweep sync kills slurm docs clean
+.PHONY: help install train compare test lint types bench zoo calibration brain downstream variance gallery sweep wandb-sweep sync kills slurm docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -64,6 +64,9 @@ downstream: install  ## dementia scores and genome-wide associations of those la
 
 variance: install  ## does the variance of data decide what is disentangled? 144 models: over an hour on two cores
 	$(BIN)/python -m benchmarks.variance_study $(ARGS)
+
+gallery: install  ## small pictures of what the package does: docs/gallery.md, a quarter of an hour on two cores
+	$(BIN)/python -m benchmarks.gallery $(ARGS)
 
 sweep: install  ## run a sweep on this machine, or go on with it (SWEEP=sweeps/sprites_beta.yaml, ARGS="--parallel 2")
 	$(BIN)/disentangle-pl sweep $(SWEEP) $(ARGS)

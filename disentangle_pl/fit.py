@@ -40,11 +40,13 @@ from disentangle_pl.callbacks.traversals import LogTraversals
 from disentangle_pl.cluster import count_devices, refuse_other_tasks
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
+from disentangle_pl.defaults import DEFAULTS
 from disentangle_pl.errors import ERROR, InputError, leave, one_line
 from disentangle_pl.flat import flatten
 from disentangle_pl.loggers import MetricsCSV
 from disentangle_pl.machine import compile_networks, fast_precision
 from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
+from disentangle_pl.reports.report import write_own_report
 from disentangle_pl.run_state import FINISHED, Claim
 from disentangle_pl.runs import (
     classes_first,
@@ -58,20 +60,10 @@ from disentangle_pl.runs import (
     wandb_offline,
 )
 
-DEFAULTS = {
-    "trainer.devices": 1,
-    "trainer.max_epochs": 10,
-    "trainer.num_sanity_val_steps": 0,
-    "trainer.enable_model_summary": False,
-    "checkpoint.save_last": True,
-    "checkpoint.save_top_k": 0,
-    "checkpoint.save_on_train_epoch_end": True,
-    "checkpoint.enable_version_counter": False,
-}
 DESCRIPTION = """Train disentangled variational autoencoders and score them.
 Begin with: disentangle-pl fit --config configs/sprites_ada_gvae.yaml
 Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=BetaVAE` lists those of a class.
-Further verbs, each with a --help of its own: sweep, runs, evaluate, traverse, sparsity, compact, meta-transfer;
+Further verbs, each with a --help of its own: sweep, runs, report, evaluate, traverse, sparsity, compact, meta-transfer;
 of variance and what can be known: variance, impossibility, study;
 of brain scans: scans, prepare, simulate, latents, counterfactual, predict-scores, gwas."""
 
@@ -132,6 +124,9 @@ class CLI(LightningCLI):
             type=bool,
             default=False,
             help="torch.compile the encoder and the decoder: slow to start, for long trainings",
+        )
+        parser.add_argument(
+            "--report", type=bool, default=True, help="write report.html into the run folder at the end"
         )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LogDisentanglement, "disentanglement")
@@ -207,10 +202,18 @@ class CLI(LightningCLI):
         self.after_validate()
         if self._claim:
             self._claim.write(FINISHED)
+            if self.config.fit.report:
+                self._report(self._claim.folder)
             self._claim.release()
             for logger in self.trainer.loggers:
                 if isinstance(logger, WandbLogger):
                     finish_wandb(logger)
+
+    def _report(self, folder: Path) -> None:
+        try:
+            write_own_report(folder)
+        except Exception as error:  # noqa: BLE001 - a page must not cost a training
+            print(f"no report: {one_line(str(error)) or type(error).__name__}", flush=True)
 
     def after_validate(self) -> None:
         """Say how well images are reconstructed, and where scores and pictures lie."""

@@ -24,6 +24,7 @@ from disentangle_pl.verbs_brain import prepare, scans, simulated_cohort
 from disentangle_pl.verbs_clinic import predict_scores
 from disentangle_pl.verbs_genome import gwas
 from disentangle_pl.verbs_latents import counterfactuals, latents, traversals
+from disentangle_pl.verbs_report import report
 from disentangle_pl.verbs_theory import impossibility, study
 from disentangle_pl.verbs_variance import variance
 
@@ -165,6 +166,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "meta-transfer": study_meta_transfer,
     "predict-scores": predict_scores,
     "prepare": prepare,
+    "report": report,
     "runs": runs,
     "scans": scans,
     "simulate": simulated_cohort,

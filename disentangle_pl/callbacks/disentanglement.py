@@ -13,16 +13,20 @@ from disentangle_pl.callbacks import score_table
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.metrics.collection import CodesAndFactors
 from disentangle_pl.metrics.mig import mig_per_factor
+from disentangle_pl.metrics.null import information_shares
 from disentangle_pl.metrics.references import ENDS, full_sheet
 from disentangle_pl.metrics.score import FEWEST, Codes, GroundTruth, Score, ground_truth
 from disentangle_pl.metrics.sheet import ALL, QUICK, Entry, Line, alone, chosen, score_codes
+
+INFORMATION = "information.tsv"
 
 
 class LogDisentanglement(Callback):
     """Log scores of the posterior means on the validation set: the quick ones at every validation, all at the end.
 
     The end is `disentangle-pl validate`, which `fit` runs last: it computes the whole sheet, with the floor, a rotation
-    and the ceiling of every score, prints it and writes `scores.tsv` and `scores.json`. Data without ground-truth
+    and the ceiling of every score, prints it and writes `scores.tsv` and `scores.json`, and in `information.tsv` which
+    share of every factor every latent knows. Data without ground-truth
     factors are left alone, and so are quantities unless the data ask for them (see `ImageData.scores_quantities`), and
     validation sets in which too few images have factors that vary.
 
@@ -117,6 +121,9 @@ class LogDisentanglement(Callback):
         score_table.write(
             Path(trainer.default_root_dir), lines, seconds=scored.seconds, left_out=scored.refused, rows=len(codes)
         )
+        shares = information_shares(codes[:rows], factors[:rows]).T
+        folder = Path(trainer.default_root_dir)
+        score_table.write_latents(folder / INFORMATION, dict(zip(names.tolist(), shares, strict=True)))
         self._lines, self._refused = lines, scored.refused
         for name, value, *ends in lines:
             named = {f"{name}_{end}": number for end, number in zip(ENDS, ends, strict=True) if np.isfinite(number)}

@@ -44,7 +44,7 @@ def publish(figure: Figure, trainer: Trainer, kind: str) -> None:
     """Write a figure to `<run folder>/<kind>/step-<step>.png` and send it to W&B as `media/<kind>`."""
     path = Path(trainer.default_root_dir) / kind / f"step-{trainer.global_step:07d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.05)  # labels beside strips stay whole
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(f"media/{kind}", [str(path)])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -46,6 +47,21 @@ def write(folder: Path, lines: Sequence[Line], **more: Any) -> None:
     software = {name: version(name) for name in VERSIONS} | {"python": platform.python_version()}
     text = json.dumps({"scores": scores, **more, "versions": software}, indent=1)
     (folder / "scores.json").write_text(text + "\n")
+
+
+def write_latents(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write a table with a row a latent, `z0` first.
+
+    Args:
+        path: The TSV; its folder is made if it is not there.
+        columns: (d,) numbers by their names.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = zip(*columns.values(), strict=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow(["latent", *columns])
+        writer.writerows([f"z{i}", *(f"{value:.6g}" for value in row)] for i, row in enumerate(rows))
 
 
 def show(lines: Sequence[Line], refused: Mapping[str, str], title: str = "Disentanglement") -> None:

@@ -1,6 +1,7 @@
 """Latent traversals with difference images: what does every latent change?"""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +11,12 @@ from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from disentangle_pl.callbacks import score_table
 from disentangle_pl.callbacks.pictures import label, planes, publish, strip
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
+
+LATENTS = "latents.tsv"
 
 
 class Traversal(NamedTuple):
@@ -107,6 +111,8 @@ def draw_traversal(traversal: Traversal) -> Figure:
 class LogTraversals(Callback):
     """Write the traversal figure of the validation images to `traversals/` and to the loggers.
 
+    At the end `latents.tsv` has the mean KL of every latent in nats, and the standard deviation of its posterior means.
+
     Args:
         every_n_epochs: Draw at every so many validations in training; 0 draws at the end only.
         columns: Images a latent, odd.
@@ -153,3 +159,7 @@ class LogTraversals(Callback):
         q = DiagonalGaussian(*(torch.cat(parts) for parts in zip(*self._posteriors, strict=True)))
         figure = draw_traversal(traverse(pl_module, q, self.columns, self.rows, self.span))
         publish(figure, trainer, "traversals")
+        if final:
+            numbers = {"kl": q.kl().mean(0), "spread": q.mean.std(0, unbiased=False)}
+            columns = {name: values.float().cpu().numpy() for name, values in numbers.items()}
+            score_table.write_latents(Path(trainer.default_root_dir) / LATENTS, columns)

@@ -70,6 +70,26 @@ def corrected_information(
     return above_chance(mutual_information(binned, labels), np.stack(chance))
 
 
+def information_shares(codes: Codes, factors: Factors, *, bins: int = 20, permutations: int = 20) -> Values:
+    """Return which share of every factor every latent knows: information above chance over the entropy of the factor.
+
+    Args:
+        codes: (N, d) posterior means.
+        factors: (N, k); see `corrected_information`.
+        bins: The number of bins a latent is cut into, at least 2.
+        permutations: How many permutations, at least 2.
+
+    Returns:
+        (d, k), in [0, 1]; 0 for a factor with one value.
+
+    Raises:
+        InputError: If the input fails `check`, bins < 2, or permutations < 2.
+    """
+    information = corrected_information(codes, factors, bins=bins, permutations=permutations)
+    nats = entropy(check(codes, factors).labels(bins))
+    return np.divide(information, nats, out=np.zeros_like(information), where=nats > 0)
+
+
 def modularity_corrected(
     codes: Codes, factors: Factors, *, bins: int = 20, permutations: int = 20, seed: int = 0
 ) -> Corrected:

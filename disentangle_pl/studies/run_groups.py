@@ -14,7 +14,7 @@ from disentangle_pl.studies.run_table import scores, settings
 
 SEED = "seed_everything"
 NEUTRAL = (  # settings that say where a run lies, how it is watched and what is drawn, not what is learned
-    *(SEED, "run_id", "runs_dir", "project", "ckpt_path", "weights_only", "data.resident_mib"),
+    *(SEED, "run_id", "runs_dir", "project", "ckpt_path", "weights_only", "data.resident_mib", "report"),
     *("checkpoint", "disentanglement", "layers", "sharing", "sparsity", "traversals", "reconstructions"),
     *("trainer.accelerator", "trainer.logger", "trainer.callbacks", "trainer.enable_progress_bar", "trainer.profiler"),
     *("trainer.default_root_dir", "trainer.enable_model_summary", "trainer.enable_checkpointing", "trainer.barebones"),
