@@ -39,7 +39,7 @@ class Window:
         self.planes = planes_of(model.data.shape, model.scene)
         self.at = {plane.axis: plane.first for plane in self.planes}
         self.state = begin(model.prior_mean)
-        self.busy = self.stale = False
+        self.busy = self.stale = self.opened = False
         self.client = ui.context.client
         ui.colors(primary=BLUE)
         ui.add_css(STYLE)
@@ -127,12 +127,14 @@ class Window:
             ui.notify(f"saved {files[0]} and {len(files) - 1} more", type="positive")
 
     async def _open(self) -> None:
-        if self.state.start is self.model.prior_mean:
+        if not self.opened:  # a window that comes back after the network was lost goes on where it was
+            self.opened = True
             await self.start(0)
 
     async def _start(self, find: Callable[[], Start]) -> None:
         await self._go(lambda: begin(find()))
-        self.where.text = f"Started from {self.state.start.name}."
+        if not self.client.is_deleted:
+            self.where.text = f"Started from {self.state.start.name}."
 
     async def _go(self, change: Callable[[], State]) -> None:
         """Go to another state, or say why not."""

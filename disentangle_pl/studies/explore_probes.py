@@ -53,6 +53,8 @@ class Probe(ABC):
 
     def trust(self) -> str:
         """Say how good the probe is."""
+        if np.isnan(self.score):
+            return "not known: nothing was held out"
         kind = "accuracy" if self.choices else "R²"
         return f"{kind} {self.score:.2f}" + (f", chance {self.chance:.2f}" if self.choices else "")
 

@@ -19,7 +19,7 @@ BROWSER = os.environ.get("DISENTANGLE_CHROMIUM") or next(filter(None, map(shutil
 READY = "alt => (document.querySelector(`img[alt='${alt}']`)?.getAttribute('src') ?? '').startsWith('data:')"
 OTHER = "([alt, old]) => document.querySelector(`img[alt='${alt}']`).getAttribute('src') !== old"
 SAME = "([alt, old]) => document.querySelector(`img[alt='${alt}']`).getAttribute('src') === old"
-WAIT = 30_000  # milliseconds: machines of tests are slow
+WAIT = 60_000  # milliseconds: machines of tests are slow
 
 
 class Opened:
