@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, final
 from nicegui import ui
 from nicegui.events import ValueChangeEventArguments
 
-from disentangle_pl.studies.explore import Explored, Latent, Start
+from disentangle_pl.studies.explore import Explored, Start
+from disentangle_pl.studies.explore_latents import Latent
 from disentangle_pl.studies.explore_pictures import Plane, data_uri, diverging, gradient, grey
 from disentangle_pl.studies.explore_probes import Probe
 from disentangle_pl.studies.explore_state import State, View, view

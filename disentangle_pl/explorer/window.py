@@ -13,7 +13,8 @@ from disentangle_pl.explorer.controls import ageing, settings, starts, swaps
 from disentangle_pl.explorer.panels import Pictures, ReadOuts, Sliders, rendered
 from disentangle_pl.explorer.style import BLUE, STYLE
 from disentangle_pl.studies.counterfactual import WARNING
-from disentangle_pl.studies.explore import Explored, Start, slopes_of
+from disentangle_pl.studies.explore import Explored, Start
+from disentangle_pl.studies.explore_latents import slopes_of
 from disentangle_pl.studies.explore_pictures import planes_of
 from disentangle_pl.studies.explore_probes import Probe
 from disentangle_pl.studies.explore_save import save

@@ -21,34 +21,14 @@ from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.studies.codes import check_fits, posteriors
 from disentangle_pl.studies.evaluate import run_names
+from disentangle_pl.studies.explore_latents import Latent, latents_of
 from disentangle_pl.studies.explore_probes import Probe
 from disentangle_pl.studies.explore_readouts import Known, known_of, probes_of
-from disentangle_pl.studies.latent_table import NATS
-from disentangle_pl.studies.scan_codes import ScanCodes, group_slopes
+from disentangle_pl.studies.scan_codes import ScanCodes
 from disentangle_pl.studies.scene import Scene, scene_of
 
-SPAN = 3.0
 FEWEST, MOST, NUMBERS = 300, 6000, 2**26  # images that are encoded, and numbers that they may hold
 BATCH_NUMBERS = 2**20
-AGES = 0.05  # false discovery rate up to which a latent ages
-
-
-class Latent(NamedTuple):
-    """One latent and how far it goes.
-
-    Attributes:
-        number: Which one.
-        kl: Mean KL divergence to the prior, in nats.
-        low: Mean of the aggregate posterior less three of its standard deviations.
-        high: The mean and three of them.
-        active: Whether its KL is above 0.01 nats.
-    """
-
-    number: int
-    kl: float
-    low: float
-    high: float
-    active: bool
 
 
 class Start(NamedTuple):
@@ -179,26 +159,6 @@ def explored(checkpoint: Path, data: ImageData) -> Explored:
     latents = latents_of(DiagonalGaussian(q.mean[seen], q.logvar[seen]))
     name = run_names([checkpoint])[0]
     return Explored(name, model, data, latents, probes, known, count, scene_of(data), scans)
-
-
-def latents_of(q: DiagonalGaussian) -> tuple[Latent, ...]:
-    """Describe latents by posteriors (N, d), those of the largest KL first."""
-    kl = q.kl().double().mean(0)
-    mean = q.mean.double().mean(0)
-    spread = (q.mean.double().var(0, unbiased=False) + q.logvar.double().exp().mean(0)).sqrt()
-    low, high = (mean - SPAN * spread).tolist(), (mean + SPAN * spread).tolist()
-    nats = kl.tolist()
-    return tuple(Latent(i, nats[i], low[i], high[i], nats[i] > NATS) for i in kl.argsort(descending=True).tolist())
-
-
-def slopes_of(scans: ScanCodes, group: str) -> tuple[Tensor, str]:
-    """Return how much every latent (d,) moves a year, 0 for those that do not age beyond chance, and whose slopes.
-
-    Raises:
-        InputError: If slopes cannot be fitted.
-    """
-    slopes, whose = group_slopes(scans, group)
-    return torch.from_numpy(np.where(slopes.q < AGES, slopes.per_year, 0.0)).float(), whose
 
 
 def _parts(data: ImageData, count: int) -> Sequence[np.ndarray[tuple[int], np.dtype[np.int64]]]:

@@ -10,7 +10,8 @@ from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.metrics.reliability import People
 from disentangle_pl.metrics.score import Codes
-from disentangle_pl.studies.explore_probes import Probe, fit_classes, fit_quantity
+from disentangle_pl.studies.explore_fits import fit_classes, fit_quantity
+from disentangle_pl.studies.explore_probes import Probe
 
 TRAITS = ("sex", "diagnosis")
 UNKNOWN = "unknown"

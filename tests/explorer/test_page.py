@@ -134,7 +134,7 @@ def test_another_start_another_class_and_latents_of_another_image(server: Server
     opened.page.get_by_text("no latent is chosen").wait_for()
     opened.page.get_by_label("class").click()
     opened.page.get_by_role("option", name="2").click()
-    opened.page.get_by_role("button", name="Set").click()
+    opened.page.get_by_role("button", name="Set", exact=True).click()
     opened.wait(OTHER, decoded)
     opened.page.get_by_role("button", name="Save").click()
     opened.page.get_by_text("saved explore/").wait_for()

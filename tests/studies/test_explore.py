@@ -12,8 +12,9 @@ from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
-from disentangle_pl.studies import explore
-from disentangle_pl.studies.explore import Explored, explored, latents_of, slopes_of
+from disentangle_pl.studies import explore, explore_latents
+from disentangle_pl.studies.explore import Explored, explored
+from disentangle_pl.studies.explore_latents import latents_of, slopes_of
 from disentangle_pl.studies.explore_pictures import COLOURS, Plane, diverging, gradient, grey, planes_of, png
 from disentangle_pl.studies.explore_save import save
 from disentangle_pl.studies.explore_state import begin, limit_of, view
@@ -134,7 +135,7 @@ def test_scans_are_found_by_person_and_visit_and_their_covariates_are_read(brain
 
 def test_years_move_what_ages_as_the_slopes_say(brain: Explored, monkeypatch: pytest.MonkeyPatch) -> None:
     assert brain.scans is not None
-    monkeypatch.setattr(explore, "AGES", 1.1)
+    monkeypatch.setattr(explore_latents, "AGES", 1.1)
     per_year, whose = slopes_of(brain.scans, "cn")
     assert per_year.all()
     assert whose.endswith("diagnosis cn")

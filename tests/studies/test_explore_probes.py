@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.studies.explore_probes import fit_classes, fit_quantity
+from disentangle_pl.studies.explore_fits import fit_classes, fit_quantity
 
 RNG = np.random.default_rng(0)
 MIX = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])  # codes of three factors, two correlated latents
