@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
@@ -25,7 +26,7 @@ from tests.models.tiny import sprites, tiny
 FLAT = Plane(-1, "", 1, 0, ())
 
 
-def opened(patch: pytest.MonkeyPatch, model: VAE, data: explore.ImageData) -> Explored:
+def opened(patch: pytest.MonkeyPatch, model: VAE, data: ImageData) -> Explored:
     """Open a model that was never written to a file."""
     patch.setattr(explore, "load_model", lambda path: model.eval())
     return explored(Path("runs/mine/checkpoints/last.ckpt"), data)
@@ -60,7 +61,8 @@ def test_ranges_are_those_of_the_aggregate_posterior_and_the_largest_kl_comes_fi
     assert (first.number, first.active) == (1, True)
     spread = 3 * float(np.sqrt(4 + np.exp(-2)))
     assert (first.low, first.high) == pytest.approx((1 - spread, 1 + spread))
-    assert (second.number, second.active, second.kl) == (2, False, pytest.approx(0.0025))
+    assert (second.number, second.active) == (2, False)
+    assert second.kl == pytest.approx(0.0025)
     assert (third.low, third.high, third.kl) == (-3, 3, 0)
 
 
@@ -98,13 +100,12 @@ def test_moves_change_what_they_say_and_a_reset_is_exact(flat: Explored) -> None
     other = flat.start(9)
     taken = before.swapped(other, [2])
     assert taken.codes.tolist() == [*before.codes[:2].tolist(), float(other.codes[2])]
-    for refused in (
-        lambda: before.swapped(other, []),
-        lambda: before.moved(3, 0.0),
-        lambda: before.moved(0, float("nan")),
-    ):
-        with pytest.raises(InputError):
-            refused()
+    with pytest.raises(InputError, match="no latent is chosen"):
+        before.swapped(other, [])
+    with pytest.raises(InputError, match="there is no latent 3"):
+        before.moved(3, 0.0)
+    with pytest.raises(InputError, match="give a number"):
+        before.moved(0, float("nan"))
 
 
 def test_every_varying_factor_of_a_grid_is_read_and_what_is_held_out_was_not_fitted(flat: Explored) -> None:
