@@ -63,8 +63,8 @@ from disentangle_pl.runs import (
 DESCRIPTION = """Train disentangled variational autoencoders and score them.
 Begin with: disentangle-pl fit --config configs/sprites_ada_gvae.yaml
 Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=BetaVAE` lists those of a class.
-Further verbs, each with a --help of its own: sweep, runs, report, evaluate, traverse, sparsity, compact, meta-transfer;
-of variance and what can be known: variance, impossibility, study;
+Further verbs, each with a --help of its own: sweep, runs, report, explore, evaluate, traverse, sparsity, compact,
+meta-transfer; of variance and what can be known: variance, impossibility, study;
 of brain scans: scans, prepare, simulate, latents, counterfactual, predict-scores, gwas."""
 
 

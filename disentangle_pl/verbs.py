@@ -22,6 +22,7 @@ from disentangle_pl.sweeps.local import sweep_here
 from disentangle_pl.verb_parser import data_of_run, verb_parser
 from disentangle_pl.verbs_brain import prepare, scans, simulated_cohort
 from disentangle_pl.verbs_clinic import predict_scores
+from disentangle_pl.verbs_explore import explore
 from disentangle_pl.verbs_genome import gwas
 from disentangle_pl.verbs_latents import counterfactuals, latents, traversals
 from disentangle_pl.verbs_report import report
@@ -160,6 +161,7 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     "compact": shrink,
     "counterfactual": counterfactuals,
     "evaluate": evaluate,
+    "explore": explore,
     "gwas": gwas,
     "impossibility": impossibility,
     "latents": latents,
