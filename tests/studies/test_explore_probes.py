@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.explore_fits import fit_classes, fit_quantity
+from disentangle_pl.studies.explore_readouts import Known, probes_of
 
 RNG = np.random.default_rng(0)
 MIX = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])  # codes of three factors, two correlated latents
@@ -81,3 +83,17 @@ def test_what_does_not_vary_or_is_unknown_has_no_probe() -> None:
         assert fit_quantity("x", (codes, values), (codes, values), np.arange(10)) is None
     two = fit_quantity("x", (codes, np.arange(10.0)), (codes, np.arange(10.0)), np.arange(10) % 2)
     assert two is None, "two people are too few to choose a penalty"
+
+
+def test_whole_numbers_in_an_order_are_read_as_numbers_and_kinds_as_classes() -> None:
+    random = np.random.default_rng(0)
+    place, kind = random.integers(0, 24, 600), random.integers(0, 3, 600)
+    corner = np.array([[0.0, 1.0], [1.0, 0.0], [-1.0, -1.0]])
+    codes = np.column_stack([place / 24 + 0.05 * random.normal(size=600), corner[kind]]).astype(np.float32)
+    known = Known(("x", "shape"), np.column_stack([place, kind]), pd.DataFrame())
+    x, shape = probes_of(known, codes, np.arange(600), 450, np.arange(450))
+    assert (x.name, x.choices) == ("x", ())
+    assert x.score > 0.9
+    assert float(x.says(codes[0])) == pytest.approx(place[0], abs=5)
+    assert shape.choices == ("0", "1", "2")
+    assert shape.score == 1.0
