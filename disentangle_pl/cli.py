@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pickle import UnpicklingError
 
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from wandb.errors import CommError
 
 from disentangle_pl.callbacks.preemption import stop
@@ -95,6 +95,8 @@ def _explain(error: BaseException) -> None:
     if isinstance(error, CommError):
         said = one_line(str(error))
         leave(f"W&B cannot be reached ({said}): check the network, or record offline by WANDB_MODE=offline")
+    if isinstance(error, MisconfigurationException):
+        leave(f"the trainer cannot work so ({one_line(str(error))}): change the setting")
     if isinstance(error, UnpicklingError):
         leave("the checkpoint holds more than numbers and settings: --weights_only=false loads it if you trust it")
     lack = find_lack_of_memory(error)

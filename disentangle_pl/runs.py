@@ -99,7 +99,7 @@ def _is_file(path: Path) -> bool:
 def newest_checkpoint(folder: Path) -> Path | None:
     """Return the checkpoint a run folder goes on from, or None if it has none."""
     found = [*folder.glob("checkpoints/last*.ckpt"), *folder.glob("hpc_ckpt_*.ckpt")]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return max(found, key=lambda path: path.lstat().st_mtime, default=None)
 
 
 def refuse_other_config(folder: Path, config: dict[str, Any]) -> None:

@@ -186,7 +186,21 @@ class VAE(LightningModule, ABC):
         checkpoint["first_parameters"] = self._rewind.first
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the first values that masks go back to."""
+        """Take the first values that masks go back to.
+
+        Raises:
+            InputError: If the weights are not those of this model.
+        """
+        mine, theirs = (
+            {name: tuple(weight.shape) for name, weight in weights.items()}
+            for weights in (self.state_dict(), checkpoint.get("state_dict", {}))
+        )
+        other = next((name for name in [*mine, *theirs] if mine.get(name) != theirs.get(name)), None)
+        if other:
+            raise InputError(
+                f"the checkpoint has {other} of shape {theirs.get(other)}, the model {mine.get(other)}: "
+                "it is damaged, or of other settings"
+            )
         self._rewind.first = checkpoint.get("first_parameters", {})
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
