@@ -90,7 +90,10 @@ def test_a_checkpoint_that_lacks_what_a_run_goes_on_from_is_named(
     assert "there is no checkpoint at" in refused(capsys, "validate", *SHORT, *where)
 
 
-@pytest.mark.parametrize("flag", ["--seed_everything=4294967296", "--data.steps_per_epoch=0", "--data.eval_size=-1", "--trainer.max_epochs=-5"])
+@pytest.mark.parametrize(
+    "flag",
+    ["--seed_everything=4294967296", "--data.steps_per_epoch=0", "--data.eval_size=-1", "--trainer.max_epochs=-5"],
+)
 def test_numbers_out_of_range_are_refused(flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "fit", *SHORT, f"--runs_dir={tmp_path}", "--run_id=a", flag)
     assert said.rpartition(": ")[2].startswith(("give a whole number", "change the setting"))

@@ -21,7 +21,6 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.divergence import LAST
 
-
 DAMAGED = "the checkpoint {path} is damaged ({fault}): remove it to go on from an older one, or to start anew"
 PARTS: dict[str, type] = {"state_dict": dict, "epoch": int, "global_step": int, "loops": dict, "optimizer_states": list}
 
