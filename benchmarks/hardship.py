@@ -21,7 +21,8 @@ import torch
 from benchmarks.hardship_boxes import LIMIT, Boxes, Case, cases
 from benchmarks.hardship_judge import CODE, FINITE, HANG, NOTED, REFUSED, SAME, TRACEBACK, WORDS, WRONG, Judged
 from benchmarks.hardship_kills import kill_all, table_of_kills
-from benchmarks.hardship_material import MLP, SPRITES, shrink_grids
+from benchmarks.hardship_material import shrink_grids
+from benchmarks.hardship_settings import MLP, SPRITES
 from benchmarks.machine import describe_commit, describe_machine
 from disentangle_pl.fit import check_arguments
 
@@ -145,6 +146,9 @@ def main() -> None:
     parser.add_argument("--match", default="", help="only kinds of input with this in their names")
     parser.add_argument("--go_on", action="store_true", help="leave out cases that were well in the table of before")
     parser.add_argument("--kills", type=int, default=12, help="kills of every verb (default: %(default)s)")
+    parser.add_argument(
+        "--real", type=int, default=2, help="of processes started from nothing, of fit and prepare"
+    )
     parser.add_argument("--folder", type=Path, default=Path("runs/hardship"), help="where boxes lie")
     parser.add_argument("--output", type=Path, default=RESULTS / "hardship.md")
     args = parser.parse_args()
@@ -160,7 +164,7 @@ def main() -> None:
         return
     chosen = [case for case in cases(args.seed, args.most) if args.match in case.ground.kind]
     found = try_all(boxes, chosen, args.output.with_suffix(".tsv"), args.go_on)
-    counted = kill_all(args.folder / "kills", args.kills, args.seed) if args.kills else {}
+    counted = kill_all(args.folder / "kills", args.kills, args.seed, args.real) if args.kills else {}
     text = report(found, table_of_kills(counted), args.seed, time.monotonic() - began)
     args.output.write_text(text)
     print(text)

@@ -1,6 +1,6 @@
 """The calls whose files are damaged, and killed."""
 
-from benchmarks.hardship_material import MLP, QUIET
+from benchmarks.hardship_settings import MLP, QUIET
 
 FIT = ["--runs_dir=out", "--run_id=a"]
 SHORT = [*MLP, *QUIET, "--trainer.max_epochs=1", *FIT]

@@ -1,8 +1,6 @@
 """Small whole inputs of every kind, for hardship to be done to."""
 
-import csv
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -11,60 +9,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from benchmarks.hardship_runs import prepare_sweep, runs
+from benchmarks.hardship_settings import CONFIG, SWEEP, rows_of
 from disentangle_pl.brain.template import mni_anatomy
 from disentangle_pl.data import dsprites, shapes3d
 from disentangle_pl.genetics.plink import Row, write_plink
 
-MLP = [
-    "--model=BetaVAE",
-    "--model.latent_dim=4",
-    "--model.backbone=disentangle_pl.backbones.MLPBackbone",
-    "--model.backbone.encoder_widths=[8]",
-    "--model.backbone.decoder_widths=[8]",
-]
-QUIET = [
-    "--trainer.log_every_n_steps=1",
-    "--trainer.enable_progress_bar=false",
-    "--trainer.accelerator=cpu",
-    "--disentanglement.sheet=false",
-    "--data.batch_size=4",
-    "--data.steps_per_epoch=3",
-]
-SPRITES = {
-    "class_path": "disentangle_pl.data.sprites.Sprites",
-    "init_args": {"resolution": 16, "orientation_values": [0], "x_values": [0, 16, 31], "y_values": [0, 31]},
-}
-CONFIG = {
-    "seed_everything": 3,
-    "trainer": {
-        "max_epochs": 2,
-        "log_every_n_steps": 1,
-        "enable_progress_bar": False,
-        "accelerator": "cpu",
-    },
-    "disentanglement": {"sheet": False},
-    "data": {
-        "class_path": "SyntheticData",
-        "init_args": {"dataset": SPRITES, "batch_size": 4, "eval_size": 40, "steps_per_epoch": 3},
-    },
-    "model": {
-        "class_path": "BetaVAE",
-        "init_args": {
-            "latent_dim": 4,
-            "beta": 2.0,
-            "backbone": {
-                "class_path": "disentangle_pl.backbones.MLPBackbone",
-                "init_args": {"encoder_widths": [8], "decoder_widths": [8]},
-            },
-        },
-    },
-}
-SWEEP = {
-    "method": "grid",
-    "metric": {"name": "val/nll", "goal": "minimize"},
-    "parameters": {"model.beta": {"values": [0.5, 1.0]}, "seed_everything": {"values": [0, 1]}},
-    "command": ["${env}", "${interpreter}", "-m", "disentangle_pl", "fit", "--config=in/config.yaml", "${args}"],
-}
 MAPPING = {
     "table": "clinic",
     "participant": {"column": "id"},
@@ -113,13 +63,6 @@ def scans(folder: Path, suffix: str = ".nii.gz") -> None:
     parts = [["sub-01", "train"], ["sub-02", "val"], ["sub-10", "test"]]
     rows_of(folder / "split.tsv", "\t", ["participant_id", "part"], parts)
     (folder / "mapping.yaml").write_text(yaml.safe_dump(MAPPING))
-
-
-def rows_of(path: Path, separator: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write a table."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, delimiter=separator, lineterminator="\n")
-        writer.writerows([header, *rows])
 
 
 def codes(folder: Path) -> None:
@@ -179,58 +122,6 @@ def genome(folder: Path) -> None:
 def _people(path: Path, names: list[str], people: list[list[str]], values: NDArray[np.float64]) -> None:
     rows = [[*who, *(f"{x:.6f}" for x in row)] for who, row in zip(people, values, strict=True)]
     rows_of(path, "\t", ["FID", "IID", *names], rows)
-
-
-def runs(folder: Path) -> None:
-    """Write the folders of three finished runs by hand, and the same as exports of W&B."""
-    records = []
-    for seed in range(3):
-        place = folder / "runs" / f"r{seed}"
-        place.mkdir(parents=True)
-        settings = {**CONFIG, "seed_everything": seed}
-        (place / "config.yaml").write_text(yaml.safe_dump(settings))
-        rows = [[step, 9 - step, 8 - step, 0.1 * step + 0.01 * seed] for step in range(1, 6)]
-        rows_of(place / "metrics.csv", ",", ["step", "train/loss", "val/loss", "disentanglement/mig"], rows)
-        told = {"state": "finished", "message": "", "seconds": 12.5, "host": "here", "pid": 1}
-        (place / "state.json").write_text(json.dumps(told))
-        scores = {"mig": {"value": 0.5 + 0.01 * seed, "floor": 0.1, "rotated": 0.2, "ceiling": 0.9}}
-        (place / "scores.json").write_text(json.dumps({"scores": scores}))
-        summary = {"val/loss": 3.0 + seed, "disentanglement/mig": 0.5 + 0.01 * seed, "_step": 5}
-        records.append({"name": f"r{seed}", "state": "finished", "config": settings, "summary": summary})
-    (folder / "runs.json").write_text(json.dumps(records))
-    rows = [[f"r{seed}", "finished", seed, 2.0, 0.5 + 0.01 * seed] for seed in range(3)]
-    header = ["Name", "State", "seed_everything", "model.beta", "disentanglement/mig"]
-    rows_of(folder / "runs.csv", ",", header, rows)
-
-
-RUN = """
-import csv, json, os, sys, time
-from pathlib import Path
-
-flags = dict(flag[2:].split("=", 1) for flag in sys.argv[1:])
-folder = Path(os.environ["DISENTANGLE_PL_RUNS_DIR"]) / os.environ["WANDB_RUN_ID"]
-folder.mkdir(parents=True, exist_ok=True)
-(folder / "config.yaml").write_text("seed_everything: 0")
-table = folder / "metrics.csv"
-done = table.read_bytes() if table.exists() else b""
-done = done[: done.rfind(b"\\n") + 1] or b"step,val/score\\n"
-for step in range(done.count(b"\\n") - 1, 6):
-    done += f"{step},{float(flags['slope']) * (step + 1) + float(flags['seed'])}\\n".encode()
-    draft = folder / "metrics.tmp"
-    draft.write_bytes(done)
-    draft.replace(table)
-    time.sleep(0.05)
-(folder / "state.json").write_text(json.dumps({"state": "finished"}))
-"""
-
-
-def prepare_sweep(folder: Path) -> None:
-    """Write a sweep of eight runs that start in no time and go on after the rows that they find."""
-    (folder / "run.py").write_text(RUN)
-    parameters = {"slope": {"values": [0.5, 1.0, 2.0, 4.0]}, "seed": {"values": [0, 1]}}
-    command = ["${env}", "${interpreter}", "in/run.py", "${args}"]
-    whole = {"method": "grid", "metric": {"name": "val/score", "goal": "maximize"}, "parameters": parameters}
-    (folder / "sweep.yaml").write_text(yaml.safe_dump({**whole, "command": command}))
 
 
 FOLDERS = ("in", "out", "aside", "tmp", "home", "cache")

@@ -1,120 +1,12 @@
-"""What the texts that users write may hold: settings out of this world, hostile names, no numbers at all."""
+"""What the texts that users write may hold: hostile names, no numbers at all; and all that is special to a kind."""
 
 import json
-from collections.abc import Callable
-from typing import Any
-
-import yaml
 
 from benchmarks.hardship_binaries import BINARIES
-from benchmarks.hardship_damage import ANY, AS_BEFORE, REFUSE, Change, Damage, content, edited, replaced
+from benchmarks.hardship_damage import ANY, AS_BEFORE, REFUSE, Damage, content, edited, replaced
+from benchmarks.hardship_texts import HOSTILE, SCRIPT, cells, lines, settings
+from benchmarks.hardship_yaml import CONFIG, SWEEP, YAML
 
-SCRIPT = "<script>alert(7)</script>"
-PWNED = "aside/pwned"
-CODE = f'!!python/object/apply:os.system ["touch {PWNED}"]\n'.encode()
-LAUGHS = b"".join(
-    b"a%d: &a%d [%s]\n" % (i, i, b",".join([b"*a%d" % (i - 1)] * 10 if i else [b"1"] * 10)) for i in range(12)
-)
-HOSTILE = (
-    SCRIPT,
-    "../../aside/x",
-    "/tmp/x",
-    "=cmd()|' /C calc'!A0",
-    "a\nb",
-    "a\tb",
-    "x" * 5000,
-    "nul\0l",
-    "%s%n{0}",
-    "-rf",
-    " ",
-    "é" * 9,
-)
-
-
-def set_to(path: str, value: Any) -> Change:
-    """Set a setting, by its dotted path."""
-
-    def edit(text: bytes) -> bytes:
-        whole = yaml.safe_load(text)
-        *parents, last = path.split(".")
-        inner = whole
-        for parent in parents:
-            inner = inner[parent]
-        inner[last] = value
-        return yaml.safe_dump(whole).encode()
-
-    return edited(edit)
-
-
-def settings(path: str, *values: Any, allowed: str = REFUSE) -> list[Damage]:
-    """Set a setting to each of several values."""
-    return [Damage(f"{path.split('.')[-1]} = {str(value)[:30]}", set_to(path, value), allowed) for value in values]
-
-
-def cells(old: str, *values: str, allowed: str = ANY, quote: bool = True) -> list[Damage]:
-    """Put each of several values into the place of a cell, quoted where the table would need it."""
-    return [
-        Damage(f"{old} -> {value[:20]!r}", replaced(old, _quoted(value) if quote else value, 1), allowed)
-        for value in values
-    ]
-
-
-def _quoted(value: str) -> str:
-    return f'"{value}"' if any(letter in value for letter in "\n\t,") else value
-
-
-def lines(edit: Callable[[Any], Any]) -> Change:
-    """Edit the JSON objects of the lines of a file."""
-    return edited(
-        lambda text: b"".join(json.dumps(edit(json.loads(line))).encode() + b"\n" for line in text.splitlines())
-    )
-
-
-DATA, MODEL = "data.init_args", "model.init_args"
-YAML = [
-    Damage("code in a tag", content(CODE), REFUSE),
-    Damage("a billion laughs", content(LAUGHS), REFUSE),
-    Damage("nested 5,000 deep", content(b"[" * 5000), REFUSE),
-    Damage("nested 5,000 deep, closed", content(b"[" * 5000 + b"]" * 5000), REFUSE),
-    Damage("a list", content(b"- 1\n- 2\n"), REFUSE),
-    Damage("a number", content(b"7\n"), REFUSE),
-    Damage("tabs", edited(lambda text: text.replace(b"  ", b"\t")), REFUSE),
-    Damage("two documents", edited(lambda text: text + b"---\n" + text), REFUSE),
-    Damage("an unknown key", edited(lambda text: text + b"no_such_setting: 1\n"), ANY),
-    Damage("all keys twice", edited(lambda text: text + text), ANY),
-]
-CONFIG = [
-    *YAML,
-    *settings("seed_everything", -1, 2**70, "x", 1.5, [1], allowed=REFUSE),
-    *settings("trainer.max_epochs", "many", -5, 0.5, allowed=REFUSE),
-    *settings(f"{DATA}.batch_size", 0, -4, 10**12, "x", None),
-    *settings(f"{DATA}.eval_size", 0, -1, 1, "x"),
-    *settings(f"{DATA}.steps_per_epoch", 0, -1),
-    *settings(f"{DATA}.dataset.init_args.resolution", 0, -5, "x", 1),
-    *settings(f"{DATA}.dataset.init_args.x_values", [], [99], [-1], ["x"], [0.5], [0, 0]),
-    *settings(
-        f"{DATA}.dataset.class_path", "os.system", "no.such.Class", "disentangle_pl.errors.InputError", SCRIPT, ""
-    ),
-    *settings(f"{MODEL}.latent_dim", 0, -1, "x", 10**12),
-    *settings(f"{MODEL}.beta", ".nan", "x", float("nan"), float("inf"), -1),
-    *settings(f"{MODEL}.backbone.init_args.encoder_widths", [0], [-3], ["x"], "x", [10**9]),
-    *settings(f"{MODEL}.backbone.class_path", "subprocess.Popen", "builtins.eval"),
-    *settings("trainer.callbacks", [{"class_path": "os.system", "init_args": {"command": f"touch {PWNED}"}}]),
-]
-SWEEP = [
-    *YAML,
-    *settings("method", "best", None, 3),
-    *settings("parameters", {}, [], "x", None),
-    *settings(
-        "parameters.seed_everything", {"values": []}, {"min": 3, "max": 1}, {"distribution": "odd"}, {"values": "x"}, 3
-    ),
-    *settings("parameters", {"no.such.flag": {"values": [1]}}, {"model.beta": {"values": ["x"]}}),
-    *settings("command", "rm -rf", []),
-    *settings("command", ["${env}", "${no_such}"], [1, 2], allowed=ANY),
-    *settings("metric", {}, {"name": 3}, {"name": "x", "goal": "best"}, "x"),
-    *settings("run_cap", 0, -1, "x"),
-    *settings("early_terminate", {"type": "x"}, {"type": "hyperband"}, "x"),
-]
 PEOPLE = [
     *cells("sub-02", *HOSTILE),
     *cells("ses-M000", *HOSTILE[:6]),
