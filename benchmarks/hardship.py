@@ -146,9 +146,7 @@ def main() -> None:
     parser.add_argument("--match", default="", help="only kinds of input with this in their names")
     parser.add_argument("--go_on", action="store_true", help="leave out cases that were well in the table of before")
     parser.add_argument("--kills", type=int, default=12, help="kills of every verb (default: %(default)s)")
-    parser.add_argument(
-        "--real", type=int, default=2, help="of processes started from nothing, of fit and prepare"
-    )
+    parser.add_argument("--real", type=int, default=2, help="of processes started from nothing, of fit and prepare")
     parser.add_argument("--folder", type=Path, default=Path("runs/hardship"), help="where boxes lie")
     parser.add_argument("--output", type=Path, default=RESULTS / "hardship.md")
     args = parser.parse_args()

