@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare test lint types bench zoo calibration brain downstream variance gallery sweep wandb-sweep sync kills slurm docs clean
+.PHONY: help install train compare test lint types bench zoo calibration brain downstream variance gallery sweep wandb-sweep sync kills hardship slurm docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -80,6 +80,9 @@ sync: install  ## upload the offline W&B runs below runs/, one by one; needs a k
 
 kills: install  ## kill a sweep 24 times at random moments and compare the result with an undisturbed one
 	$(BIN)/python -m benchmarks.sweep_kills $(ARGS)
+
+hardship: install  ## damage inputs of every kind, kill every verb, and count what comes of it: half an hour on one core
+	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m benchmarks.hardship $(ARGS)
 
 slurm: install  ## try the templates of cluster/ on a Slurm of this machine: as root, after apt-get install slurm-wlm munge
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_slurm.py $(ARGS)

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from pickle import UnpicklingError
 
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from wandb.errors import CommError
 
 from disentangle_pl.callbacks.preemption import stop
 from disentangle_pl.cluster import requeue, take_requeue
-from disentangle_pl.errors import find_full_disk, find_input_error, leave, one_line
+from disentangle_pl.errors import find_full_disk, find_input_error, find_lack_of_memory, leave, one_line
 from disentangle_pl.fit import run_lightning
 from disentangle_pl.machine import keep_freed_memory
 from disentangle_pl.notice import NOTICE
-from disentangle_pl.runs import with_own_config
+from disentangle_pl.runs import check_config, config_files, with_own_config
 from disentangle_pl.verbs import VERBS
 
 TERMINATED = 128 + signal.SIGTERM
@@ -67,6 +67,8 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         if first:
             NOTICE.leave(stop)
+        for path in config_files(given):
+            check_config(path)
         if given and given[0] in VERBS:
             VERBS[given[0]](given[1:])
         elif given and given[0][:1] != "-" and given[0] not in LIGHTNING:
@@ -93,8 +95,14 @@ def _explain(error: BaseException) -> None:
     if isinstance(error, CommError):
         said = one_line(str(error))
         leave(f"W&B cannot be reached ({said}): check the network, or record offline by WANDB_MODE=offline")
+    if isinstance(error, MisconfigurationException):
+        leave(f"the trainer cannot work so ({one_line(str(error))}): change the setting")
     if isinstance(error, UnpicklingError):
         leave("the checkpoint holds more than numbers and settings: --weights_only=false loads it if you trust it")
+    lack = find_lack_of_memory(error)
+    if lack:
+        said = next(iter(str(lack).splitlines()), "") or type(lack).__name__
+        leave(f"there is not enough memory ({said}): check the sizes in files and settings, or give smaller ones")
     full = find_full_disk(error)
     if full:
         place = f" at {full.filename}" if full.filename else ""

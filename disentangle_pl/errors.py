@@ -9,6 +9,8 @@ NOISE = re.compile(
     "Does not validate against|Subtypes:|Errors:|Problem with given class_path|Given value|"
     "Expected a <class 'NoneType'>"
 )
+BREAKS = re.compile(r"\s*[\r\n]\s*")
+NO_MEMORY = re.compile("not enough memory|can't allocate memory|CUDA out of memory")
 ERROR = "disentangle-pl: error: "
 KEY = re.compile(r'(?:Parser key|Key) "([^"]+)":?')
 
@@ -45,6 +47,18 @@ def find_full_disk(error: BaseException) -> OSError | None:
     return seen
 
 
+def find_lack_of_memory(error: BaseException) -> BaseException | None:
+    """Find the request for more memory than there is behind an exception, following what it came with.
+
+    Args:
+        error: What reached the command line.
+    """
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, MemoryError) and not NO_MEMORY.search(str(seen)):
+        seen = seen.__cause__ or seen.__context__
+    return seen
+
+
 def one_line(message: str) -> str:
     """Boil the many lines of a jsonargparse error down to the key and what is wrong with it."""
     keys = KEY.findall(message)
@@ -54,6 +68,12 @@ def one_line(message: str) -> str:
 
 
 def leave(message: str, code: int = 2) -> NoReturn:
-    """Print what is wrong and leave with an exit code."""
-    print(f"{ERROR}{message}", file=sys.stderr)
+    """Print what is wrong, on one line, and leave with an exit code.
+
+    Args:
+        message: One sentence; ends of lines and control characters of what it quotes become blanks.
+        code: The exit code.
+    """
+    plain = "".join(letter if letter.isprintable() else " " for letter in BREAKS.sub(" ", message.strip()))
+    print(f"{ERROR}{plain}", file=sys.stderr)
     sys.exit(code)

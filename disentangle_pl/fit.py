@@ -151,6 +151,9 @@ class CLI(LightningCLI):
             print(f"resumed by the sweep; left out of its record: {' '.join(dropped) or 'nothing'}", flush=True)
             args = None if args is None else kept
         super().parse_arguments(parser, args)
+        seed = self.config.get(str(self.config.get("subcommand")), {}).get("seed_everything")
+        if isinstance(seed, int) and not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise InputError(f"seed_everything is {seed}: give a whole number from 0 to {2**32 - 1}")
 
     def before_instantiate_classes(self) -> None:
         """Choose the run folder, the loggers, the precision and the checkpoint to go on from."""
@@ -193,6 +196,12 @@ class CLI(LightningCLI):
             self._claim = Claim(Path(self.trainer.default_root_dir))
             self.trainer.callbacks.append(RunRecord(self._claim))  # type: ignore[attr-defined]
         self.trainer.callbacks.append(Preemption(self._claim))  # type: ignore[attr-defined]
+
+    def before_validate(self) -> None:
+        """Let a damaged checkpoint be named."""
+        self.trainer.strategy.checkpoint_io = WholeCheckpoints()
+
+    before_test = before_predict = before_validate
 
     def after_fit(self) -> None:
         """Score the final weights in full, draw the final traversals and say where everything lies."""

@@ -22,7 +22,7 @@ class JsonLines:
         self._whole = 0
         for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
             try:
-                take(json.loads(line if line.endswith(b"\n") else b""))
+                take(_object(line))
             except (ValueError, KeyError, TypeError):
                 break
             self._whole += len(line)
@@ -37,3 +37,10 @@ class JsonLines:
             os.fsync(file.fileno())
         self._whole += len(text)
         self._take(line)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    loaded = json.loads(line if line.endswith(b"\n") else b"")
+    if not isinstance(loaded, dict):
+        raise ValueError("a line is no object")
+    return loaded

@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Sequence
+from itertools import pairwise
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from urllib.parse import urlparse
 
 import yaml
 
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, one_line
 from disentangle_pl.flat import flatten
+from disentangle_pl.yaml_text import check_yaml, load_yaml
 
 RUN_ID = "DISENTANGLE_PL_RUN_ID"
 RUNS_DIR = "DISENTANGLE_PL_RUNS_DIR"
@@ -62,10 +64,42 @@ def with_own_config(args: Sequence[str]) -> list[str]:
     return [args[0], f"--config={own}", *args[1:]]
 
 
+def config_files(args: Sequence[str]) -> list[Path]:
+    """Return the files that a command line names by --config.
+
+    Args:
+        args: The command line.
+    """
+    named = [arg.partition("=")[2] for arg in args if arg.startswith("--config=")]
+    named += [value for flag, value in pairwise(args) if flag == "--config"]
+    return [path for path in map(Path, named) if _is_file(path)]
+
+
+def check_config(path: Path) -> None:
+    """Refuse a configuration that the parser would choke on.
+
+    Raises:
+        InputError: If it is no YAML, or nested or repeated by aliases without end.
+    """
+    try:
+        check_yaml(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"the configuration {path} cannot be read ({error.strerror}): check --config") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"the configuration {path} is no YAML ({one_line(str(error))}): correct it") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a text of settings may stand there too
+        return False
+
+
 def newest_checkpoint(folder: Path) -> Path | None:
     """Return the checkpoint a run folder goes on from, or None if it has none."""
     found = [*folder.glob("checkpoints/last*.ckpt"), *folder.glob("hpc_ckpt_*.ckpt")]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return max(found, key=lambda path: path.lstat().st_mtime, default=None)
 
 
 def refuse_other_config(folder: Path, config: dict[str, Any]) -> None:
@@ -89,7 +123,7 @@ def refuse_other_config(folder: Path, config: dict[str, Any]) -> None:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = yaml.safe_load(path.read_text())
+        config = load_yaml(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError):
         config = None
     if not isinstance(config, dict):

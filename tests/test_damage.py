@@ -1,5 +1,6 @@
 """A damaged run folder: one sentence that names the file, and nothing changed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,45 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, capsys: pytest.CaptureF
     torch.save(torch.load(last, weights_only=True) | {"code": Code()}, last)
     for verb in ("fit", "validate"):
         assert "--weights_only=false" in refused(capsys, verb, *SHORT, *where)
+
+
+def test_a_checkpoint_that_lacks_what_a_run_goes_on_from_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = [f"--runs_dir={tmp_path}", "--run_id=a"]
+    run("fit", *SHORT, *where)
+    last = tmp_path / "a" / "checkpoints" / "last.ckpt"
+    whole = torch.load(last, weights_only=True)
+    name = next(iter(whole["state_dict"]))
+    weights = whole["state_dict"]
+    damages = {
+        "a weight is NaN": {**whole, "state_dict": weights | {name: weights[name] * torch.nan}},
+        "a weight is no tensor": {**whole, "state_dict": weights | {name: "x"}},
+        "it has no loops": {key: value for key, value in whole.items() if key != "loops"},
+        "it has no epoch": {**whole, "epoch": "x"},
+        f"has {name} of shape None": {**whole, "state_dict": {key: weights[key] for key in weights if key != name}},
+        f"has {name} of shape (1,)": {**whole, "state_dict": weights | {name: torch.zeros(1)}},
+    }
+    for number, (said, damaged) in enumerate(damages.items()):
+        copy = tmp_path / f"a{number}"  # the process that was refused still holds the lock of its folder
+        shutil.copytree(tmp_path / "a", copy)
+        torch.save(damaged, copy / "checkpoints" / "last.ckpt")
+        content = (copy / "checkpoints" / "last.ckpt").read_bytes()
+        where_it_is = [f"--runs_dir={tmp_path}", f"--run_id={copy.name}"]
+        assert said in refused(capsys, "fit", *SHORT, "--trainer.max_epochs=2", *where_it_is)
+        assert (copy / "checkpoints" / "last.ckpt").read_bytes() == content
+    last.write_bytes(content[:2000] + bytes(200) + content[2200:])
+    assert "checkpoint" in refused(capsys, "validate", *SHORT, *where)
+    last.unlink()
+    last.symlink_to("nowhere")
+    assert "there is no checkpoint at" in refused(capsys, "validate", *SHORT, *where)
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["--seed_everything=4294967296", "--data.steps_per_epoch=0", "--data.eval_size=-1", "--trainer.max_epochs=-5"],
+)
+def test_numbers_out_of_range_are_refused(flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "fit", *SHORT, f"--runs_dir={tmp_path}", "--run_id=a", flag)
+    assert said.rpartition(": ")[2].startswith(("give a whole number", "change the setting"))
+    assert not (tmp_path / "a").exists()

@@ -21,7 +21,7 @@ def test_lines_come_back(tmp_path: Path) -> None:
     assert lines == read(tmp_path / "j")[0] == [{"a": 1}, {"b": "é"}]
 
 
-@pytest.mark.parametrize("torn", [b'{"b": ', b'{"b": 2}', b"\xff\xfe\n", b'nonsense\n{"c": 3}\n'])
+@pytest.mark.parametrize("torn", [b'{"b": ', b'{"b": 2}', b"[1]\n", b"7\n", b"\xff\xfe\n", b'nonsense\n{"c": 3}\n'])
 def test_a_torn_line_and_what_follows_is_overwritten(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "j"
     path.write_bytes(b'{"a": 1}\n' + torn)

@@ -22,7 +22,7 @@ from disentangle_pl.brain.visits import read_visits
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.data.draws import Draw, Draws, Shard
 from disentangle_pl.data.factors import Batch
-from disentangle_pl.data.module import ImageData
+from disentangle_pl.data.module import ImageData, check_counts
 from disentangle_pl.errors import InputError
 from disentangle_pl.folders import user_cache
 
@@ -111,8 +111,7 @@ class LongitudinalData(ImageData):
         factors: list[str] | None = None,
     ) -> None:
         super().__init__()
-        if batch_size < 1 or steps_per_epoch < 1:
-            raise InputError(f"batch_size {batch_size} and steps_per_epoch {steps_per_epoch} must be at least 1")
+        check_counts(batch_size=batch_size, steps_per_epoch=steps_per_epoch)
         self.root = Path(root)
         if is_prepared(self.root):
             size, spacing = agreed_geometry(self.root, size, spacing)

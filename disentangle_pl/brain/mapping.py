@@ -12,6 +12,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from disentangle_pl.brain.fields import COLUMNS, TRAITS, tidy
 from disentangle_pl.errors import InputError, one_line
+from disentangle_pl.yaml_text import load_yaml
 
 SHIPPED = {
     file.name.removesuffix(".yaml"): file
@@ -138,7 +139,7 @@ def load_mapping(name: str) -> Mapping:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Mapping)
     try:
-        made = parser.instantiate(parser.parse_object(_spelt_out(yaml.safe_load(source.read_text("utf-8")))))
+        made = parser.instantiate(parser.parse_object(_spelt_out(load_yaml(source.read_text("utf-8")))))
     except (ArgumentError, yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
         raise InputError(f"the mapping {source} is wrong: {one_line(str(error))}") from error
     try:

@@ -21,7 +21,7 @@ Matrix = npt.NDArray[np.float64]
 SMALLEST_SIDE = 4
 LARGEST_VOXEL = 50.0
 
-_UNREADABLE = (OSError, EOFError, ValueError, TypeError, zlib.error, ImageFileError, HeaderDataError)
+_UNREADABLE = (OSError, EOFError, ValueError, TypeError, MemoryError, zlib.error, ImageFileError, HeaderDataError)
 
 
 class Scan(NamedTuple):

@@ -6,6 +6,7 @@ import random
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.divergence import LAST
+
+DAMAGED = "the checkpoint {path} is damaged ({fault}): remove it to go on from an older one, or to start anew"
+PARTS: dict[str, type] = {"state_dict": dict, "epoch": int, "global_step": int, "loops": dict, "optimizer_states": list}
 
 
 class LeaveAtOnceException(SIGTERMException):
@@ -112,7 +116,29 @@ class KeepLast(Callback):
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Write a checkpoint beside its place and move it there, so that a full disk or a kill leaves the one before."""
+    """Write a checkpoint beside its place and move it there, so that a full disk or a kill leaves the one before.
+
+    One that cannot be read, or lacks what a run goes on from, is refused by its name.
+    """
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read a checkpoint.
+
+        Raises:
+            InputError: If it is damaged.
+            UnpicklingError: If it may hold code.
+        """
+        try:
+            found = super().load_checkpoint(path, *args, **kwargs)
+        except UnpicklingError:
+            raise
+        except Exception as error:  # there is no end to the ways in which broken bytes fail
+            fault = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise InputError(DAMAGED.format(path=path, fault=fault)) from error
+        fault = _fault(found)
+        if fault:
+            raise InputError(DAMAGED.format(path=path, fault=fault))
+        return found
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Save a checkpoint, whole or not at all.
@@ -134,6 +160,19 @@ class WholeCheckpoints(TorchCheckpointIO):
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise OSError(error.errno, error.strerror, str(place)) from error
+
+
+def _fault(checkpoint: Any) -> str:
+    """Say what a checkpoint lacks, or holds in a form that no run writes; empty if all is there."""
+    for part, kind in PARTS.items():
+        if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(part), kind):
+            return f"it has no {part}"
+    weights = checkpoint["state_dict"].values()
+    if not all(isinstance(weight, torch.Tensor) for weight in weights):
+        return "a weight is no tensor"
+    if not all(weight.isfinite().all() for weight in weights):
+        return "a weight is NaN or infinite"
+    return ""
 
 
 def close_as_preempted(trainer: Trainer) -> None:

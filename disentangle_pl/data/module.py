@@ -6,6 +6,18 @@ from typing import Any
 from lightning.pytorch import LightningDataModule
 
 from disentangle_pl.data.draws import Draws
+from disentangle_pl.errors import InputError
+
+
+def check_counts(**counts: int) -> None:
+    """Refuse settings that count something and are no whole numbers above 0: a file of settings may hold null.
+
+    Raises:
+        InputError: If one is.
+    """
+    wrong = [name for name, count in counts.items() if not isinstance(count, int) or count < 1]
+    if wrong:
+        raise InputError(f"{wrong[0]} is {counts[wrong[0]]}: give a whole number above 0")
 
 
 class ImageData(LightningDataModule, ABC):

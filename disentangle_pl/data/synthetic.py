@@ -7,7 +7,7 @@ from torch import Tensor
 
 from disentangle_pl.data.draws import Draws, Shard
 from disentangle_pl.data.factors import Batch, FactorDataset
-from disentangle_pl.data.module import ImageData
+from disentangle_pl.data.module import ImageData, check_counts
 from disentangle_pl.data.pairs import GroupSampler
 
 
@@ -50,7 +50,7 @@ class SyntheticData(ImageData):
         resident_mib: Keep the images on the device when they take at most so many MiB.
 
     Raises:
-        InputError: If the factor grid is too small for the pairs.
+        InputError: If a number of images or steps is not above 0, or the factor grid is too small for the pairs.
     """
 
     def __init__(
@@ -65,6 +65,9 @@ class SyntheticData(ImageData):
         resident_mib: int = 512,
     ) -> None:
         super().__init__()
+        check_counts(
+            batch_size=batch_size, steps_per_epoch=steps_per_epoch, eval_size=eval_size, eval_batch_size=eval_batch_size
+        )
         self.dataset = dataset
         self.pairs = pairs
         self.batch_size = batch_size

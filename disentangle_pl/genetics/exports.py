@@ -20,6 +20,7 @@ from disentangle_pl.genetics.results import write_text
 
 Kind = Literal["glm", "regenie", "ssf"]
 SMALLEST = 300
+LONGEST = 100  # letters of a file name, without its suffix
 
 
 class Format(NamedTuple):
@@ -74,7 +75,7 @@ def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build
     check_exports([kind], build)
     folder.mkdir(parents=True, exist_ok=True)
     form = FORMATS[kind]
-    targets = [folder / f"{_safe(name)}{form.suffix}" for name in phenotypes]
+    targets = [folder / f"{name}{form.suffix}" for name in file_names(phenotypes)]
     partials = [each.with_name(f".{each.name}.partial") for each in targets]
     samples = np.zeros(len(targets), dtype=np.int64)
     with pq.ParquetFile(path) as file:
@@ -96,8 +97,15 @@ def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build
             )
 
 
-def _safe(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+def file_names(names: Sequence[str]) -> list[str]:
+    """Return a name for the file of every phenotype: short, of harmless letters, and none twice."""
+    found: list[str] = []
+    for name in names:
+        short = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)[:LONGEST]
+        while short in found:
+            short += "_"
+        found.append(short)
+    return found
 
 
 def _number(values: pd.Series) -> pd.Series:

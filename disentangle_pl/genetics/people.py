@@ -130,6 +130,9 @@ def covariates_of(table: PeopleTable) -> tuple[list[str], Values]:
     """Return names and values (N, c) of covariates; a column of text becomes one of 0 and 1 a value but the first.
 
     A missing cell is NaN in all columns that it makes.
+
+    Raises:
+        InputError: If a number is infinite.
     """
     names: list[str] = []
     columns: list[Values] = []
@@ -140,6 +143,8 @@ def covariates_of(table: PeopleTable) -> tuple[list[str], Values]:
             for level in sorted(cells.dropna().unique())[1:]:
                 names.append(f"{name}={level}")
                 columns.append(np.where(cells.isna(), np.nan, (cells == level).to_numpy(np.float64)))
+        elif np.isinf(values).any():
+            raise InputError(f"{table.name} has an infinite number in column {name}: write a number, or NA")
         else:
             names.append(name)
             columns.append(values)

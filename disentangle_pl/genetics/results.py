@@ -1,7 +1,8 @@
 """Results of a scan as files: tables of blocks that appear whole or not at all, and a journal of what is done."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.association import Associations
 from disentangle_pl.genetics.multivariate import Together
 from disentangle_pl.json_lines import JsonLines
@@ -111,6 +113,30 @@ class TableFile:
         with self._partial.open("rb+") as file:
             os.fsync(file.fileno())
         self._partial.replace(self.path)
+
+
+def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the table of a block, or of all.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    with readable(path):
+        return pq.read_table(path, columns=columns)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Say in one sentence which table is damaged.
+
+    Raises:
+        InputError: If it is.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path} is damaged ({reason}): delete the folder of the study, and begin anew") from error
 
 
 def write_text(path: Path, text: str) -> None:

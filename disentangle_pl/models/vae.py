@@ -2,7 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
@@ -186,7 +186,13 @@ class VAE(LightningModule, ABC):
         checkpoint["first_parameters"] = self._rewind.first
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the first values that masks go back to."""
+        """Take the first values that masks go back to.
+
+        Raises:
+            InputError: If the weights are not those of this model.
+        """
+        if isinstance(checkpoint.get("state_dict"), dict):
+            _refuse_other_weights(self.state_dict(), checkpoint["state_dict"])
         self._rewind.first = checkpoint.get("first_parameters", {})
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -250,3 +256,16 @@ AGGREGATION_WITHOUT_PAIRS = (
     "model.aggregation shares latents within pairs, but data.pairs is not set and the images come one by one: set "
     "data.pairs, or model.aggregation=null"
 )
+
+
+def _refuse_other_weights(own: Mapping[str, Tensor], given: Mapping[str, Any]) -> None:
+    mine, theirs = (
+        {name: tuple(weight.shape) if isinstance(weight, Tensor) else None for name, weight in weights.items()}
+        for weights in (own, given)
+    )
+    other = next((name for name in [*mine, *theirs] if mine.get(name) != theirs.get(name)), None)
+    if other:
+        raise InputError(
+            f"the checkpoint has {other} of shape {theirs.get(other)}, the model {mine.get(other)}: it is damaged, or "
+            "of other settings"
+        )

@@ -15,7 +15,7 @@ from disentangle_pl.genetics.clumping import Clumping, clump
 from disentangle_pl.genetics.control import Control, control_of, control_table, total
 from disentangle_pl.genetics.genotypes import Genotypes
 from disentangle_pl.genetics.multivariate import Nulls, fit_nulls, min_log10_p, most_log10_p
-from disentangle_pl.genetics.results import PLACE, TableFile, write_whole
+from disentangle_pl.genetics.results import PLACE, TableFile, read_part, readable, write_whole
 from disentangle_pl.genetics.significance import Histogram
 from disentangle_pl.metrics.score import Values
 
@@ -44,9 +44,12 @@ def join_associations(out: Path, blocks: Sequence[int]) -> None:
     if path.exists() or not blocks:
         return
     parts = [out / "blocks" / f"{number}.parquet" for number in blocks]
-    with TableFile(path, pq.read_schema(parts[0])) as file:
+    lost = [part for part in parts if not part.exists()]
+    if lost:
+        raise InputError(f"{out} has lost {path.name} and {lost[0].name} of its blocks: delete it, and begin anew")
+    with TableFile(path, read_part(parts[0]).schema) as file:
         for part in parts:
-            file.add(pq.read_table(part))
+            file.add(read_part(part))
 
 
 def join_together(out: Path, blocks: Sequence[int], permuted: bool) -> Nulls | None:
@@ -65,14 +68,14 @@ def join_together(out: Path, blocks: Sequence[int], permuted: bool) -> Nulls | N
     nulls = None
     if permuted:
         columns = ["permuted_mostest", "permuted_min_log10_p"]
-        drawn = pa.concat_tables([pq.read_table(part, columns=columns) for part in parts])
+        drawn = pa.concat_tables([read_part(part, columns) for part in parts])
         nulls = fit_nulls(*(column_of(drawn, name) for name in columns))
     if path.exists():
         return nulls
-    first = _with_nulls(pq.read_table(parts[0]), nulls)
+    first = _with_nulls(read_part(parts[0]), nulls)
     with TableFile(path, first.schema) as file:
         for part in parts:
-            file.add(_with_nulls(pq.read_table(part), nulls))
+            file.add(_with_nulls(read_part(part), nulls))
     return nulls
 
 
@@ -82,8 +85,8 @@ def join_control(out: Path, blocks: Sequence[int]) -> tuple[list[str], Control] 
     parts = [out / "blocks" / f"{number}.control.parquet" for number in blocks] if not path.exists() else [path]
     if not parts or not parts[0].exists():
         return None
-    of = pq.read_table(parts[0])["tests_of"].to_pylist()
-    control = total([control_of(pq.read_table(part)) for part in parts])
+    of = read_part(parts[0])["tests_of"].to_pylist()
+    control = total([control_of(read_part(part)) for part in parts])
     if not path.exists():
         write_whole(control_table(control, of), path)
     return of, control
@@ -105,8 +108,12 @@ def column_of(table: pa.Table, name: str) -> Values:
 
 
 def parts_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """Read a table block by block."""
-    with pq.ParquetFile(path) as file:
+    """Read a table block by block.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    with readable(path), pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, columns=columns)
 

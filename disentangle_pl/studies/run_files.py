@@ -11,12 +11,12 @@ from typing import Any
 import yaml
 
 from disentangle_pl.flat import flatten
+from disentangle_pl.yaml_text import load_yaml
 
 SCORES = ("disentanglement/", "layers/", "sharing/", "sparsity/", "val/")
 BEST, UDR = "best/", "udr"
 LOSSES = ("train/loss", "val/loss")
 SHEET = "disentanglement/"
-LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 class Broken(Exception):
@@ -52,7 +52,7 @@ def read_config(path: Path, needed: bool) -> dict[str, Any]:
             raise Broken("there is no config.yaml")
         return {}
     try:
-        loaded = yaml.load(path.read_bytes(), Loader=LOADER)
+        loaded = load_yaml(path.read_bytes())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise Broken(f"config.yaml cannot be read ({_first_line(error)})") from error
     if not isinstance(loaded, dict) or not loaded:

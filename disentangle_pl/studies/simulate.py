@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from joblib import Parallel, delayed
@@ -23,6 +24,7 @@ from disentangle_pl.genetics.plink import Row, write_plink
 
 RECIPE = 1
 """Counts changes of the simulation that alter its scans, so that no cohort is continued by another recipe."""
+SHAPES = ((4, 4), (4, 7), (5,))  # of the parts of a calibration
 SETTINGS, CALIBRATIONS = "simulation.json", ".calibration.json"
 
 
@@ -79,13 +81,25 @@ def _calibrations(settings: Settings, count: int, out: Path, jobs: int) -> tuple
     """Calibrate every anatomy, or read what an earlier call has found, to the last digit."""
     known = out / CALIBRATIONS
     if known.is_file():
-        return tuple(
-            Calibration(tuple(map(tuple, mixing)), tuple(map(tuple, responses)), tuple(volumes))
-            for mixing, responses, volumes in json.loads(known.read_text())
-        )
+        return _read_calibrations(known, count)
     work = Parallel(n_jobs=jobs, return_as="generator")(delayed(_calibrate)(settings, base) for base in range(count))
     found = tuple(track(work, "Calibrating anatomies", total=count, transient=True))
     write_bytes(known, json.dumps(found).encode())
+    return found
+
+
+def _read_calibrations(path: Path, count: int) -> tuple[Calibration, ...]:
+    try:
+        found = tuple(
+            Calibration(tuple(map(tuple, mixing)), tuple(map(tuple, responses)), tuple(volumes))
+            for mixing, responses, volumes in json.loads(path.read_text())
+        )
+        shapes = {tuple(np.shape(part) for part in each) for each in found}
+        sound = len(found) == count and shapes == {SHAPES} and all(np.isfinite(each[2]).all() for each in found)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}): delete it, and it is made again") from error
+    if not sound:
+        raise InputError(f"{path} does not hold {count} calibrations: delete it, and it is made again")
     return found
 
 

@@ -11,6 +11,7 @@ import yaml
 from disentangle_pl.errors import InputError
 from disentangle_pl.masks.random_mask import RandomMask
 from disentangle_pl.studies.sparsity_table import is_learned, layer_densities
+from disentangle_pl.yaml_text import load_yaml
 
 HEAD = """# The control of learned masks: random masks as dense in every layer, for the same data, seeds and steps.
 #   disentangle-pl sweep {path} --parallel 2
@@ -67,7 +68,7 @@ def _recipe(run: pd.Series) -> dict[str, Any]:
         raise InputError("a control needs the folder of every run, and a table has none: give the run folders")
     source = Path(run["folder"]) / "config.yaml"
     try:
-        config = yaml.safe_load(source.read_text())
+        config = load_yaml(source.read_text())
         config["model"]["init_args"].pop("mask", None)
     except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
         raise InputError(f"a control needs the folder of every run, but {source} cannot be read: {error}") from error

@@ -18,7 +18,7 @@ from disentangle_pl.metrics.score import Codes, Values
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
-from disentangle_pl.studies.run_files import LOADER
+from disentangle_pl.yaml_text import load_yaml
 
 IMAGES = 1000
 
@@ -130,7 +130,7 @@ def data_settings(folder: Path) -> dict[str, Any]:
         InputError: If the run has none that can be read.
     """
     try:
-        data = yaml.load((folder / "config.yaml").read_bytes(), Loader=LOADER)["data"]
+        data = load_yaml((folder / "config.yaml").read_bytes())["data"]
     except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
         raise InputError(f"{folder / 'config.yaml'} does not say which data the run had") from error
     if not isinstance(data, dict):

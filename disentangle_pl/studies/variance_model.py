@@ -16,6 +16,7 @@ from disentangle_pl.metrics.decoder_geometry import jacobians
 from disentangle_pl.metrics.encoding_shares import encoding_shares, share_matrix
 from disentangle_pl.metrics.intervals import Interval
 from disentangle_pl.metrics.polarised import spread_latents
+from disentangle_pl.metrics.score import check
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.codes import CodeTable
 from disentangle_pl.studies.variance_factors import Plan, drawn_slices
@@ -92,8 +93,10 @@ def table_codes(table: CodeTable) -> Codes:
     """Return codes that any program made of every combination of factors, each once, in any order.
 
     Raises:
-        InputError: If a factor is not a class, or the rows are not one for every combination.
+        InputError: If the codes are not finite numbers, a row for each of the factors; if a factor is not a class, or
+            the rows are not one for every combination.
     """
+    check(table.codes, table.factors)
     classes = table.factors.values
     if not table.factors.discrete.all() or not np.isfinite(classes).all():
         raise InputError("encoding shares need factors that are classes, none missing: give integers")

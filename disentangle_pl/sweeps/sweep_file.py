@@ -7,6 +7,7 @@ import yaml
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.sweeps.parameters import Parameter, read_parameter
+from disentangle_pl.yaml_text import load_yaml
 
 METHODS = ("grid", "random", "bayes")
 KNOWN = {
@@ -81,7 +82,7 @@ def read_sweep(path: Path) -> Sweep:
         InputError: If the file is missing or is not a sweep that can run here.
     """
     try:
-        source = yaml.safe_load(path.read_text())
+        source = load_yaml(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"there is no sweep file at {path}: give the path of a W&B sweep file") from error
     except yaml.YAMLError as error:

@@ -123,6 +123,15 @@ def test_what_cannot_be_prepared_is_named(tmp_path: Path, make: Callable[[Path],
     assert str(path) in str(error.value)
 
 
+def test_a_header_that_promises_too_much_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "huge.nii", anatomy())
+    content = bytearray(path.read_bytes())
+    content[40:56] = np.array([3, 32767, 32767, 32767, 1, 1, 1, 1], "<i2").tobytes()
+    path.write_bytes(bytes(content))
+    with pytest.raises(InputError, match="cannot be read as NIfTI"):
+        PLAIN(path)
+
+
 def test_headers_alone_tell_most(tmp_path: Path) -> None:
     series_4d(tmp_path / "four.nii.gz")
     with pytest.raises(InputError, match="pick one volume"):

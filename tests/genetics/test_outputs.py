@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.exports import file_names
 from disentangle_pl.genetics.outputs import by_phenotype, log10_p_of_text, read_outputs
 
 HEAD = "#CHROM POS ID REF ALT A1 TEST OBS_CT BETA SE T_STAT P ERRCODE\n"
@@ -130,3 +131,12 @@ def test_p_as_text() -> None:
 def test_a_p_of_nothing_is_told_by_t(tmp_path: Path) -> None:
     (part,) = read_outputs({"z": [glm(tmp_path / "z.glm.linear", ["1 5 rs1 G A A ADD 900 1 0.01 100 0 ."])]})
     assert 250 < part.fits.log10_p[0, 0] < 1000
+
+
+def test_files_of_phenotypes_have_short_and_different_names() -> None:
+    names = ["a b", "a_b", "../x", "y" * 300, "y" * 301, "a/b"]
+    found = file_names(names)
+    assert found[:3] == ["a_b", "a_b_", ".._x"]
+    assert len(set(found)) == len(names)
+    assert max(map(len, found)) < 120
+    assert not any("/" in name for name in found)

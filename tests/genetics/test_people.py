@@ -76,3 +76,8 @@ def test_covariates_of_text_become_columns(tmp_path: Path) -> None:
     assert names == ["age", "sex=M", "site=b", "site=c"]
     nan = np.nan
     np.testing.assert_array_equal(values, [[60, 1, 1, 0], [61, 0, 0, 0], [nan, 0, nan, nan], [63, 0, 0, 1]])
+
+
+def test_infinite_covariates_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="an infinite number in column age"):
+        covariates_of(read_people(table(tmp_path, "FID IID age\nF1 1 inf\nF1 2 3\n")))

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,11 @@ def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:
         path.write_bytes(broken)
         with pytest.raises(InputError, match="cannot be read"):
             load_codes(path)
+    with zipfile.ZipFile(path, "w") as archive, archive.open("codes.npy", "w") as file:
+        promise = {"descr": "<f8", "fortran_order": False, "shape": (10**13, 3)}
+        np.lib.format.write_array_header_1_0(file, promise)
+    with pytest.raises(InputError, match="cannot be read as arrays"):
+        load_codes(path)
     np.save(tmp_path / "one.npy", CODES)
     with pytest.raises(InputError, match="no array codes"):
         load_codes(tmp_path / "one.npy")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -344,3 +345,18 @@ def test_the_command_line(files: Path, whole: Path, tmp_path: Path, capsys: pyte
     assert "clumps need an r2" in refused(capsys, *flags, *tables, "--clump-r2=2")
     assert "maf 0.7 must lie" in refused(capsys, *flags, *tables, "--maf=0.7")
     assert "cannot be read" in refused(capsys, *flags, "--phenotypes", str(tmp_path / "none.txt"))
+
+
+@pytest.mark.parametrize(("damage", "said"), [("lost", "has lost associations.parquet"), ("cut", "is damaged")])
+def test_a_table_that_is_lost_or_damaged_is_named(
+    files: Path, whole: Path, tmp_path: Path, damage: str, said: str
+) -> None:
+    out = tmp_path / "study"
+    shutil.copytree(whole, out)
+    path = out / "associations.parquet"
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[:500])
+    with pytest.raises(InputError, match=said):
+        run(files, out)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -246,3 +247,14 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("simulate", "--help")
     assert "disentangle-pl simulate --subjects 150 --out cohort" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "[[", "[]", "[[[], [], []]]", "{}", "[[1, 2]]", "[[[[1]], [[NaN]], [1]]]", '"x"'])
+def test_damaged_calibrations_are_named(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    shutil.copytree(root, tmp_path / "cohort")
+    (tmp_path / "cohort" / ".calibration.json").write_text(text)
+    said = refused(capsys, "simulate", "--subjects=6", f"--out={tmp_path / 'cohort'}", *HOW)
+    assert ".calibration.json" in said
+    assert "delete it, and it is made again" in said

@@ -376,6 +376,23 @@ def test_codes_of_part_of_a_grid_are_refused(rows: list[int], kinds: bool, messa
         table_codes(CodeTable(codes, truth, ("a", "b", "c")))
 
 
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (np.array(["a", "b"]), "numeric array"),
+        (np.empty((0, 2)), "at least 2 rows"),
+        (np.ones((24, 2, 1)), "numeric array"),
+        (np.ones((23, 2)), "pairs of codes and factors"),
+        (np.full((24, 2), np.nan), "NaN or infinite"),
+    ],
+)
+def test_codes_that_are_none_are_refused(codes: np.ndarray, message: str) -> None:
+    factors = Numbers().factors.to_factors(torch.arange(24)).numpy()
+    truth = GroundTruth(factors.astype(np.float64), np.array([True] * 3))
+    with pytest.raises(InputError, match=message):
+        table_codes(CodeTable(codes, truth, ("a", "b", "c")))
+
+
 def test_a_model_is_measured_with_its_decoder() -> None:
     data = Numbers()
     a, b, c = data.factors.to_factors(torch.arange(24)).unbind(1)
