@@ -128,7 +128,13 @@ def informativeness_per_factor(probes: Sequence[Probe], codes: Codes, factors: F
 
 
 def dci_scores(codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1) -> DCI:
-    """Return the DCI scores with gradient-boosted trees, as set by Locatello et al. 2019 (arXiv:1811.12359).
+    r"""Return the DCI scores with gradient-boosted trees, as set by Locatello et al. 2019 (arXiv:1811.12359).
+
+    .. math::
+
+        D = \sum_j \rho_j \big(1 - H_K(R_{j \cdot} / \textstyle\sum_k R_{jk})\big), \qquad
+        C = \sum_k \rho_k \big(1 - H_d(R_{\cdot k} / \textstyle\sum_j R_{jk})\big), \qquad
+        I = \frac{1}{K} \sum_k \mathrm{accuracy}_k
 
     The cost grows with rows, latents and the classes of all factors together.
 

@@ -28,7 +28,12 @@ def ordered_weights(first: float, last: float, latent_dim: int) -> Tensor:
 
 
 class OrderedVAE(VAE):
-    """nll + sum_j beta_j * KL(q(z_j|x) || N(0, 1)), beta_j rising geometrically from `beta` to `last_beta`.
+    r"""nll + sum_j beta_j * KL(q(z_j|x) || N(0, 1)), beta_j rising geometrically from `beta` to `last_beta`.
+
+    .. math::
+
+        -\log p(x \mid z) + \sum_{j=0}^{d-1} \beta_j \, \mathrm{KL}\big(q(z_j \mid x) \,\|\, \mathcal{N}(0, 1)\big),
+        \qquad \beta_j = \beta \left( \beta_{\mathrm{last}} / \beta \right)^{j / (d - 1)}
 
     The cheapest latent takes what is worth most nats over the whole data set, as in PCA; the dearest may stay unused.
     One global order can be wrong where the amounts of variance depend on the place. In a linear autoencoder a penalty
