@@ -16,7 +16,8 @@ class HardConcreteMask(ChannelMask):
     .. math::
 
         M = \min\Big(1, \max\Big(0, (\zeta - \gamma) \, \sigma\Big(\frac{\log \alpha + \log u - \log(1 - u)}{\tau}\Big)
-        + \gamma \Big)\Big), \quad
+        + \gamma \Big)\Big)
+
         \text{loss} + \lambda \sum_{ij} \sigma\Big(\log \alpha_{ij} - \tau \log \frac{-\gamma}{\zeta}\Big)
 
     Args:

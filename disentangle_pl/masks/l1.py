@@ -50,8 +50,8 @@ class ProximalL1Mask(ChannelMask):
 
     .. math::
 
-        K'_{ij} = M_{ij} \, \frac{K_{ij}}{\|K_{ij}\|_F},
-        \qquad M_{ij} \leftarrow \mathrm{sign}(M_{ij}) \max\big(0, |M_{ij}| - \eta \lambda\big)
+        K'_{ij} = M_{ij} \, \frac{K_{ij}}{\|K_{ij}\|_F}, \qquad
+        M_{ij} \leftarrow \mathrm{sign}(M_{ij}) \max\big(0, |M_{ij}| - \eta \lambda\big)
 
     After every step of the optimiser M moves towards 0 by learning rate times strength, and stays there once it
     arrives, unless the gradient of the loss is stronger. Unit norms close the way by which a plain L1 penalty is

@@ -44,8 +44,8 @@ def consistency(
     .. math::
 
         c_i = 1 - \frac{\mathbb{E} \big( e_i(z_i, z_{-i}) - e_i(z_i, z'_{-i}) \big)^2}
-        {\mathbb{E} \big( e_i(z) - e_i(z') \big)^2},
-        \qquad
+        {\mathbb{E} \big( e_i(z) - e_i(z') \big)^2}
+
         r_i = 1 - \frac{\mathbb{E} \big\| e_{-i}(z_i, z_{-i}) - e_{-i}(z'_i, z_{-i}) \big\|^2}
         {\mathbb{E} \big\| e_{-i}(z) - e_{-i}(z') \big\|^2}
 

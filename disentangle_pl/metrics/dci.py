@@ -132,11 +132,14 @@ def dci_scores(codes: Codes, factors: Factors, *, test: Split | None = None, see
 
     .. math::
 
-        D = \sum_j \rho_j \big(1 - H_K(R_{j \cdot} / \textstyle\sum_k R_{jk})\big), \qquad
-        C = \sum_k \rho_k \big(1 - H_d(R_{\cdot k} / \textstyle\sum_j R_{jk})\big), \qquad
+        D = \sum_j \rho_j \left( 1 - H_K\Big( \frac{R_{j \cdot}}{\sum_k R_{jk}} \Big) \right), \qquad
+        C = \sum_k \rho_k \left( 1 - H_d\Big( \frac{R_{\cdot k}}{\sum_j R_{jk}} \Big) \right)
+
         I = \frac{1}{K} \sum_k \mathrm{accuracy}_k
 
     The cost grows with rows, latents and the classes of all factors together.
+
+    Source: Eastwood & Williams 2018 (ICLR, section 2).
 
     Args:
         codes: (N, d) posterior means, d >= 2.

@@ -36,10 +36,10 @@ def infomec(codes: Codes, factors: Factors, *, neighbours: int = 10, seed: int =
 
     .. math::
 
-        \mathrm{InfoM} = \frac{\frac{1}{d'} \sum_j \frac{\max_k N_{jk}}{\sum_k N_{jk}} - \frac{1}{K}}{1 - \frac{1}{K}},
-        \qquad
-        \mathrm{InfoC} = \frac{\frac{1}{K} \sum_k \frac{\max_j N_{jk}}{\sum_j N_{jk}} - \frac{1}{d'}}{1 - \frac{1}{d'}},
-        \qquad
+        \mathrm{InfoM} = \frac{\frac{1}{d'} \sum_j \frac{\max_k N_{jk}}{\sum_k N_{jk}} - \frac{1}{K}}{1 - \frac{1}{K}}
+
+        \mathrm{InfoC} = \frac{\frac{1}{K} \sum_k \frac{\max_j N_{jk}}{\sum_j N_{jk}} - \frac{1}{d'}}{1 - \frac{1}{d'}}
+
         \mathrm{InfoE} = \frac{1}{K} \sum_k \Big( 1 - \frac{L_k}{L_k^0} \Big)
 
     InfoM and InfoC compare shares of what is known, however little: pure noise scores .62 and .50 on dSprites with 10

@@ -30,7 +30,8 @@ def irs(codes: Codes, factors: Factors, *, bins: int = 20, quantile: float = 0.9
 
     .. math::
 
-        \frac{\sum_j m_j \max_k (1 - D_{jk} / m_j)}{\sum_j m_j}, \qquad
+        \frac{\sum_j m_j \max_k (1 - D_{jk} / m_j)}{\sum_j m_j}
+
         D_{jk} = \mathbb{E}_u \, Q_{0.99} \big| c_j - \mathbb{E}[c_j \mid v_k = u] \big|,
         \qquad m_j = \max |c_j - \mathbb{E} c_j|
 

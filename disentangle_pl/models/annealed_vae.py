@@ -15,8 +15,9 @@ class AnnealedVAE(VAE):
 
     .. math::
 
-        -\log p(x \mid z) + \gamma \, \big| \mathrm{KL}\big(q(z \mid x) \,\|\, \mathcal{N}(0, I)\big) - C(t) \big|,
-        \qquad C(t) = C_{\max} \min(1, t / T)
+        -\log p(x \mid z) + \gamma \, \big| \mathrm{KL}\big(q(z \mid x) \,\|\, \mathcal{N}(0, I)\big) - C(t) \big|
+
+        C(t) = C_{\max} \min(1, t / T)
 
     The capacity is in nats: it does not carry over between image sizes or likelihoods. While C(t) is small a large
     gamma lets the KL rule. Source: Burgess et al. 2018 (arXiv:1804.03599, eq. 8).

@@ -15,8 +15,9 @@ class DIPVAE1(VAE):
 
     .. math::
 
-        -\log p(x \mid z) + \mathrm{KL} + \lambda_{od} \sum_{i \neq j} C_{ij}^2 + \lambda_d \sum_i (C_{ii} - 1)^2,
-        \qquad C = \mathrm{Cov}_x[\mu(x)]
+        -\log p(x \mid z) + \mathrm{KL} + \lambda_{od} \sum_{i \neq j} C_{ij}^2 + \lambda_d \sum_i (C_{ii} - 1)^2
+
+        C = \mathrm{Cov}_x[\mu(x)]
 
     The covariance is that of the batch, of all processes together. Every latent is drawn to variance 1, so latents that
     are not needed stay in use. Source: Kumar et al. 2018 (arXiv:1711.00848, eq. 6).
@@ -45,8 +46,9 @@ class DIPVAE2(VAE):
 
     .. math::
 
-        -\log p(x \mid z) + \mathrm{KL} + \lambda_{od} \sum_{i \neq j} C_{ij}^2 + \lambda_d \sum_i (C_{ii} - 1)^2,
-        \qquad C = \mathrm{Cov}_x[\mu(x)] + \mathbb{E}_x[\mathrm{diag} \, \sigma^2(x)]
+        -\log p(x \mid z) + \mathrm{KL} + \lambda_{od} \sum_{i \neq j} C_{ij}^2 + \lambda_d \sum_i (C_{ii} - 1)^2
+
+        C = \mathrm{Cov}_x[\mu(x)] + \mathbb{E}_x[\mathrm{diag} \, \sigma^2(x)]
 
     Source: Kumar et al. 2018 (arXiv:1711.00848, eq. 7).
 

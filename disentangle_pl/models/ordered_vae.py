@@ -32,8 +32,9 @@ class OrderedVAE(VAE):
 
     .. math::
 
-        -\log p(x \mid z) + \sum_{j=0}^{d-1} \beta_j \, \mathrm{KL}\big(q(z_j \mid x) \,\|\, \mathcal{N}(0, 1)\big),
-        \qquad \beta_j = \beta \left( \beta_{\mathrm{last}} / \beta \right)^{j / (d - 1)}
+        -\log p(x \mid z) + \sum_{j=0}^{d-1} \beta_j \, \mathrm{KL}\big(q(z_j \mid x) \,\|\, \mathcal{N}(0, 1)\big)
+
+        \beta_j = \beta \left( \beta_{\mathrm{last}} / \beta \right)^{j / (d - 1)}
 
     The cheapest latent takes what is worth most nats over the whole data set, as in PCA; the dearest may stay unused.
     One global order can be wrong where the amounts of variance depend on the place. In a linear autoencoder a penalty

@@ -48,7 +48,8 @@ def measured() -> dict[str, list[tuple[str, ...]]]:
 def page(module: str, sheet: Sheet) -> str:
     """Return the page of a module of scores."""
     path, short = _path(module), module.partition(".")[2]
-    pieces = [leaf(summary(path).rstrip(".").partition(":")[0], "Scores", "metrics"), f"{escaped(summary(path))}\n"]
+    name, _, asks = summary(path).rstrip(".").partition(":")
+    pieces = [leaf(name, "Scores", "metrics"), f"{escaped(asks[1:2].upper() + asks[2:])}\n"]
     for dotted in with_formula(module):
         pieces += [title(dotted.rpartition(".")[2], "-"), *described(about(dotted))]
     pieces += _scale([score for score, made in sheet.scores.items() if made == module])
