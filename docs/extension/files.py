@@ -123,8 +123,9 @@ def pages() -> Iterator[tuple[str, str]]:
         rows = []
         for path in files(kind):
             yield f"{name}/{path.stem}", page(name, path)
-            said = about(described_parts(path)[-1].dotted)
-            rows.append((f":doc:`{path.stem} <{name}/{path.stem}>`", escaped(comment(path) or said.summary)))
+            # a model is told apart by what is put into it, data by what they are put into
+            said = about(described_parts(path)[-1 if name == "models" else 0].dotted).summary
+            rows.append((f":doc:`{path.stem} <{name}/{path.stem}>`", escaped(f"{said} {comment(path)}".strip())))
         listed = table(("file", "what it is"), rows)
         yield name, "\n".join([title(kind.title), f"{kind.words}\n", listed])
 

@@ -1,6 +1,6 @@
 """Formulas as MathML: browsers draw them by themselves, so no script and no font is loaded."""
 
-from docutils import nodes
+from docutils import nodes  # type: ignore[import-untyped]
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
