@@ -25,6 +25,7 @@ html_math_renderer = "mathml"
 html_show_search_summary = False  # it asks for pages, which a browser refuses for files of a disk
 html_copy_source = False
 html_use_index = False
+html_show_copyright = False
 html_domain_indices = False
 html_baseurl = ""
 pygments_style = "friendly"

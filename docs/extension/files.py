@@ -134,6 +134,7 @@ def _flags(part: Part) -> str:
     rows = [
         (f"``{part.flag}.{each.name}``", f"``{each.default}``" if each.default else "", escaped(each.meaning))
         for each in settings(part.dotted)
+        if each.default or part.flag != "--model.mask"  # what has no default comes from the layer
     ]
     return table(("flag", "default", "meaning"), rows) if rows else ""
 
