@@ -14,11 +14,12 @@ pytest.importorskip("furo")
 pytest.importorskip("myst_parser")
 pytest.importorskip("latex2mathml")
 
+from latex2mathml.converter import convert
 from sphinx.cmd.build import build_main
 
 from disentangle_pl.metrics import sheet
 from disentangle_pl.verbs import VERBS
-from docs.extension import files, mathml, modules, scores
+from docs.extension import files, modules, scores
 from docs.extension.docstrings import escaped, parts, restructured
 from docs.extension.objects import about, settings
 from docs.extension.sheet import read
@@ -132,5 +133,5 @@ def test_flags_of_a_page_have_their_defaults() -> None:
 
 
 def test_formulas_become_mathml() -> None:
-    written = mathml.convert(r"\frac{a}{b}", display="block")
+    written = convert(r"\frac{a}{b}", display="block")
     assert re.match(r'<math[^>]*display="block".*<mfrac>', written)
