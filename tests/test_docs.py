@@ -91,9 +91,11 @@ def test_there_is_a_page_for_everything(site: dict[str, Assets]) -> None:
 def test_what_has_a_yaml_has_a_formula_and_a_source(name: str, kind: files.Kind, path: Path) -> None:
     said = [about(part.dotted) for part in files.described_parts(path)]
     assert said, f"{path} names no class of the package"
-    assert any(each.source for each in said), f"{name}: no `Source:` in the docstring of any of its classes"
+    assert any(each.source for each in said), f"{name}/{path.stem}: no `Source:` in the docstring of any of its classes"
     if kind.folder in ("model", "mask"):
-        assert all(each.formulas for each in said), f"{name}: no `.. math::` in the docstring, nor in docs/fragments"
+        assert all(each.formulas for each in said), (
+            f"{name}/{path.stem}: no `.. math::` in the docstring, nor in docs/fragments"
+        )
         assert "math::" in files.page(name, path)
 
 

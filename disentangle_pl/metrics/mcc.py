@@ -59,7 +59,7 @@ def mcc(codes: Codes, factors: Factors, *, correlation: Correlation = pearson) -
 
         \max_{\pi} \frac{1}{K} \sum_k \big| \mathrm{corr}(c_{\pi(k)}, v_k) \big|, \qquad \pi \text{ one-to-one}
 
-    The measure of the work on identifiability: Hyvarinen & Morioka 2016 (arXiv:1605.06336), Khemakhem et
+    Source: the work on identifiability, Hyvarinen & Morioka 2016 (arXiv:1605.06336), Khemakhem et
     al. 2020 (arXiv:1907.04809). Latents without a factor cost nothing, and a latent that mixes two factors
     evenly still correlates .71 with one of them: the floor of a rotation is high. It takes classes by their index, so
     leave out factors whose classes have no order, unless they have two.

@@ -42,6 +42,8 @@ class OrderedVAE(VAE):
     (Bao et al. 2020, arXiv:2007.06731, section 4.1); nested dropout has the same aim (Rippel et al. 2014,
     arXiv:1402.0915). The weights of the KL are ours.
 
+    Source: after Bao et al. 2020 (arXiv:2007.06731); the objective is ours.
+
     Args:
         *args: See `VAE`.
         beta: Weight of the first latent, above 0.
