@@ -87,9 +87,9 @@ hardship: install  ## damage inputs of every kind, kill every verb, and count wh
 slurm: install  ## try the templates of cluster/ on a Slurm of this machine: as root, after apt-get install slurm-wlm munge
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_slurm.py $(ARGS)
 
-docs: install  ## the reference of every module, in docs/build
-	$(BIN)/pdoc --docformat google --output-directory docs/build disentangle_pl
+docs: install  ## tutorials, a page for every model, score, mask, data set and verb, every module: docs/build/index.html
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m sphinx -W --keep-going -n -q docs docs/build
 
 clean:  ## remove caches and builds; runs stay
-	rm -rf build dist docs/build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage htmlcov
+	rm -rf build dist docs/build docs/generated *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage htmlcov
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -43,6 +43,8 @@ class Blocks3D(FactorDataset):
     Rays are cast once for each scale, shape and orientation, at the first use and on the CPU; from then on an image is
     a lookup and a colouring on the device that asks, the same on every device. The lookup table takes 3 bytes a pixel.
 
+    Source: Burgess & Kim, 3D Shapes Dataset, 2018, whose description it follows.
+
     Args:
         resolution: Height and width in pixels.
         floor_hue_values: Positions in the 10 hues; null for all.

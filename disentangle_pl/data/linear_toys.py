@@ -20,6 +20,8 @@ class CosineFactors(FactorDataset):
     images tells their axes from rotated ones; above 1, the factors are the principal components. The idea is the linear
     toy of Rolinek et al. 2019 (arXiv:1812.06775) with degenerate variances.
 
+    Source: after the linear toy of Rolinek et al. 2019 (arXiv:1812.06775).
+
     Args:
         factors: Their number K.
         levels: Values each takes, at least 2.
@@ -54,6 +56,8 @@ class TurningDirections(FactorDataset):
     At position t of a marker, the factors `major` and `minor` scale two orthogonal patterns that are turned, as axes of
     a plane, by an angle that goes from 0 to `turn` degrees. Each induces the same amount of variance everywhere; only
     the directions depend on the position. With `turn` 0 nothing does: the control.
+
+    Source: a toy of our own.
 
     Args:
         levels: Values of `major` and of `minor`, at least 2.

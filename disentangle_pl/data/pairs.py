@@ -145,7 +145,10 @@ class UniformPairs(PairSampler):
 
 
 class UniformDistinctPairs(PairSampler):
-    """As `UniformPairs`, but a changed factor always takes another value."""
+    """As `UniformPairs`, but a changed factor always takes another value.
+
+    Source: Locatello et al. 2020 (arXiv:2002.02886, section 5), with new values forced to differ.
+    """
 
     def count(self, n: int, varying: int, generator: torch.Generator) -> Tensor:
         """Return k, or draw it uniformly from 1..varying-1."""

@@ -25,6 +25,8 @@ class Perturbed(FactorDataset):
     principal directions turn towards 45 degrees between them. Two images never differ by more than `eps` in a pixel
     from their originals, and images of whole bytes stay so.
 
+    Source: the question of Zietlow et al. 2021 (ICML); the waves are ours.
+
     Args:
         dataset: The images.
         eps: The most that a pixel may change, in (0, 1].
@@ -77,6 +79,8 @@ class Perturbed(FactorDataset):
 
 class Noised(FactorDataset):
     """The control: every image with noise of its own, uniform in [-eps, eps] and independent over pixels.
+
+    Source: the control of Zietlow et al. 2021 (ICML).
 
     Args:
         dataset: The images.

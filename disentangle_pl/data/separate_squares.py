@@ -16,6 +16,8 @@ class SeparateSquares(FactorDataset):
     positions are neighbours. Every factor induces the same variance everywhere. The idea is that of the XYSquares of
     Nathan Michlo's disent (https://github.com/nmichlo/disent); the images are our own.
 
+    Source: after XYSquares of disent (https://github.com/nmichlo/disent).
+
     Args:
         squares: How many, 1 to 3; one gives grey images.
         side: Of a square, in pixels.

@@ -39,6 +39,8 @@ class Sprites(FactorDataset):
     outlines are our own, so pixels differ from the published file. Any subset of every factor's values can be chosen by
     its positions in the full list, and the images of a subset are exactly those of the full grid.
 
+    Source: Matthey et al., dSprites, 2017, whose description it follows.
+
     Args:
         resolution: Height and width in pixels.
         shape_values: Positions in (square, ellipse, heart); null for all.

@@ -96,6 +96,8 @@ class ColourSize(SquareToy):
     """The square itself has the colour: a change of colour moves as many pixels as the square has.
 
     The variance that colour induces grows with the area: its amount and its direction depend on size.
+
+    Source: a toy of our own.
     """
 
     def paint(self, inside: Tensor, level: Tensor, side: Tensor) -> Tensor:
@@ -108,6 +110,8 @@ class ColourPatch(SquareToy):
     """The consistent control: a fixed corner patch has the colour, and the square has the mean colour.
 
     Colour and size act on different pixels, so each induces the same variance wherever the other is.
+
+    Source: a toy of our own.
     """
 
     def paint(self, inside: Tensor, level: Tensor, side: Tensor) -> Tensor:
@@ -122,6 +126,8 @@ class EvenColourSize(SquareToy):
     """The amount-only control: the contrast of colours is scaled by (smallest side / side).
 
     Colour then induces the same amount of variance at every size, but still in other directions.
+
+    Source: a toy of our own.
     """
 
     def paint(self, inside: Tensor, level: Tensor, side: Tensor) -> Tensor:

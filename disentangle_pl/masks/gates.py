@@ -11,7 +11,14 @@ from disentangle_pl.masks.gate_gradients import straight_through, stretched_sigm
 
 
 class HardConcreteMask(ChannelMask):
-    """Stochastic gates in [0, 1] with mass at both ends, under the expected number of open ones (L0).
+    r"""Stochastic gates in [0, 1] with mass at both ends, under the expected number of open ones (L0).
+
+    .. math::
+
+        M = \min\Big(1, \max\Big(0, (\zeta - \gamma) \, \sigma\Big(\frac{\log \alpha + \log u - \log(1 - u)}{\tau}\Big)
+        + \gamma \Big)\Big)
+
+        \text{loss} + \lambda \sum_{ij} \sigma\Big(\log \alpha_{ij} - \tau \log \frac{-\gamma}{\zeta}\Big)
 
     Args:
         pairs: (m, n) channels of the layer's weight.
@@ -61,7 +68,12 @@ class HardConcreteMask(ChannelMask):
 
 
 class BinaryMask(ChannelMask):
-    """Gates of exactly 0 or 1; gradients pass the step function as if it were a sigmoid.
+    r"""Gates of exactly 0 or 1; gradients pass the step function as if it were a sigmoid.
+
+    .. math::
+
+        M_{ij} = \mathbf{1}[l_{ij} > 0], \qquad
+        \frac{\partial M_{ij}}{\partial l_{ij}} := \sigma'(l_{ij})
 
     Args:
         pairs: (m, n) channels of the layer's weight.
@@ -104,7 +116,12 @@ class BinaryMask(ChannelMask):
 
 
 class GumbelMask(ChannelMask):
-    """Gates of exactly 0 or 1, drawn by their learned odds in training, and open where these are above one otherwise.
+    r"""Gates of exactly 0 or 1, drawn by their learned odds in training, and open where these are above one otherwise.
+
+    .. math::
+
+        M_{ij} = \mathbf{1}[l_{ij} + g_{ij} > 0], \qquad g_{ij} = \log u_{ij} - \log(1 - u_{ij}), \qquad
+        u_{ij} \sim U(0, 1)
 
     Args:
         pairs: (m, n) channels of the layer's weight.

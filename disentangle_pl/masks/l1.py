@@ -8,10 +8,16 @@ from disentangle_pl.masks.gate_gradients import TINY, resized
 
 
 class L1Mask(ChannelMask):
-    """A real-valued learned mask under a plain L1 penalty, as published.
+    r"""A real-valued learned mask under a plain L1 penalty, as published.
+
+    .. math::
+
+        K'_{ij} = M_{ij} K_{ij}, \qquad \text{loss} + \lambda \sum_{ij} |M_{ij}|
 
     Scale-degenerate: M can shrink while K grows, so the penalty alone cuts hardly any pair, and Adam never reaches an
     exact zero. Read the density, not |M|; `ProximalL1Mask` has neither fault.
+
+    Source: the L1 penalty of Tibshirani 1996 (J. R. Stat. Soc. B 58:267), on a mask instead of the weights.
 
     Args:
         pairs: (m, n) channels of the layer's weight.
@@ -40,7 +46,12 @@ class L1Mask(ChannelMask):
 
 
 class ProximalL1Mask(ChannelMask):
-    """A learned mask that carries the scale of kernels of unit norm, K'_ij = M_ij K_ij / |K_ij|, cut to exact zeros.
+    r"""A learned mask that carries the scale of kernels of unit norm, K'_ij = M_ij K_ij / |K_ij|, cut to exact zeros.
+
+    .. math::
+
+        K'_{ij} = M_{ij} \, \frac{K_{ij}}{\|K_{ij}\|_F}, \qquad
+        M_{ij} \leftarrow \mathrm{sign}(M_{ij}) \max\big(0, |M_{ij}| - \eta \lambda\big)
 
     After every step of the optimiser M moves towards 0 by learning rate times strength, and stays there once it
     arrives, unless the gradient of the loss is stronger. Unit norms close the way by which a plain L1 penalty is
@@ -84,7 +95,12 @@ class ProximalL1Mask(ChannelMask):
 
 
 class GroupLassoMask(ChannelMask):
-    """No mask but a penalty on the norm of every kernel, with a proximal step that cuts pairs to exact zeros.
+    r"""No mask but a penalty on the norm of every kernel, with a proximal step that cuts pairs to exact zeros.
+
+    .. math::
+
+        \text{loss} + \lambda \sum_{ij} \|K_{ij}\|_F,
+        \qquad K_{ij} \leftarrow K_{ij} \max\big(0, 1 - \eta \lambda / \|K_{ij}\|_F\big)
 
     Args:
         pairs: (m, n) channels of the layer's weight.
@@ -115,7 +131,13 @@ class GroupLassoMask(ChannelMask):
 
 
 class WeightL1(ChannelMask):
-    """The naive control: no mask, and an L1 penalty on every single weight.
+    r"""The naive control: no mask, and an L1 penalty on every single weight.
+
+    .. math::
+
+        \text{loss} + \lambda \sum_{w} |w|
+
+    Source: Tibshirani 1996 (J. R. Stat. Soc. B 58:267).
 
     Args:
         pairs: (m, n) channels of the layer's weight.

@@ -8,7 +8,12 @@ from disentangle_pl.masks.channel_mask import ChannelMask, kernel_norms, over_ke
 
 
 class MagnitudeMask(ChannelMask):
-    """A binary mask that keeps the pairs with the largest kernels of a layer; pairs once cut stay cut.
+    r"""A binary mask that keeps the pairs with the largest kernels of a layer; pairs once cut stay cut.
+
+    .. math::
+
+        M_{ij} = \mathbf{1}\big[\, \|K_{ij}\|_F \text{ is among the largest } \rho_r m n \,\big],
+        \qquad \rho_r = \rho^{\, r / R}
 
     Every `interval` steps the density falls by an equal factor, until it has reached its end after `rounds` prunings.
     With `rewind` all parameters of the model then go back to their first values and its optimiser starts anew, as in

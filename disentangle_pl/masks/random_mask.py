@@ -10,7 +10,13 @@ from disentangle_pl.masks.channel_mask import ChannelMask, over_kernel
 
 
 class RandomMask(ChannelMask):
-    """A fixed random binary mask: the control every learned mask is compared with.
+    r"""A fixed random binary mask: the control every learned mask is compared with.
+
+    .. math::
+
+        K'_{ij} = M_{ij} K_{ij}, \qquad M_{ij} \in \{0, 1\}, \qquad \sum_{ij} M_{ij} \approx \rho \, m n
+
+    Source: random pruning as a control, Su et al. 2020 (arXiv:2009.11094).
 
     Args:
         pairs: (m, n) channels of the layer's weight.

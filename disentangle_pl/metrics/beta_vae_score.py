@@ -20,7 +20,12 @@ def beta_vae_score(
     bins: int = 20,
     seed: int = 0,
 ) -> float:
-    """Return how well logistic regression tells the shared factor from the mean difference of pairs that share it.
+    r"""Return how well logistic regression tells the shared factor from the mean difference of pairs that share it.
+
+    .. math::
+
+        P\big( \hat{k}(\phi) = k \big), \qquad \phi = \frac{1}{L} \sum_{l=1}^{L} |c(x_l) - c(x'_l)|, \qquad
+        v_k(x_l) = v_k(x'_l)
 
     Source: Higgins et al. 2017 (ICLR, section 3), as set by Locatello et al. 2019 (arXiv:1811.12359, appendix). The
     pairs come from the rows given, not from a simulator: factors that are correlated there stay so. Chance is

@@ -39,7 +39,15 @@ def consistency(
     batch_size: int = 250,
     generator: torch.Generator | None = None,
 ) -> Consistency:
-    """Return how well latents are kept apart on the way through the images and back.
+    r"""Return how well latents are kept apart on the way through the images and back.
+
+    .. math::
+
+        c_i = 1 - \frac{\mathbb{E} \big( e_i(z_i, z_{-i}) - e_i(z_i, z'_{-i}) \big)^2}
+        {\mathbb{E} \big( e_i(z) - e_i(z') \big)^2}
+
+        r_i = 1 - \frac{\mathbb{E} \big\| e_{-i}(z_i, z_{-i}) - e_{-i}(z'_i, z_{-i}) \big\|^2}
+        {\mathbb{E} \big\| e_{-i}(z) - e_{-i}(z') \big\|^2}
 
     With z, z' ~ N(0, I) and codes e = encode(generate(.)):
     consistency_i = 1 - E (e_i(z_i, z_-i) - e_i(z_i, z'_-i))^2 / E (e_i(z) - e_i(z'))^2,

@@ -128,9 +128,18 @@ def informativeness_per_factor(probes: Sequence[Probe], codes: Codes, factors: F
 
 
 def dci_scores(codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1) -> DCI:
-    """Return the DCI scores with gradient-boosted trees, as set by Locatello et al. 2019 (arXiv:1811.12359).
+    r"""Return the DCI scores with gradient-boosted trees, as set by Locatello et al. 2019 (arXiv:1811.12359).
+
+    .. math::
+
+        D = \sum_j \rho_j \left( 1 - H_K\Big( \frac{R_{j \cdot}}{\sum_k R_{jk}} \Big) \right), \qquad
+        C = \sum_k \rho_k \left( 1 - H_d\Big( \frac{R_{\cdot k}}{\sum_j R_{jk}} \Big) \right)
+
+        I = \frac{1}{K} \sum_k \mathrm{accuracy}_k
 
     The cost grows with rows, latents and the classes of all factors together.
+
+    Source: Eastwood & Williams 2018 (ICLR, section 2).
 
     Args:
         codes: (N, d) posterior means, d >= 2.

@@ -51,7 +51,12 @@ def dci_es(
     test: Split | None = None,
     seed: int = 0,
 ) -> DCIES:
-    """Return explicitness, size and informativeness from the loss-capacity curves of random forests.
+    r"""Return explicitness, size and informativeness from the loss-capacity curves of random forests.
+
+    .. math::
+
+        E = \frac{1}{K} \sum_k \left( 1 - \frac{2 A_k}{(\kappa_n - \kappa_1) \, L_k^0} \right),
+        \qquad S = \frac{K}{d}
 
     Source: Eastwood et al. 2023 (arXiv:2210.00364), with the depth of the trees as capacity. Explicitness
     says how easily that is used which can be used at all: pure noise scores .99 on dSprites, beside an informativeness

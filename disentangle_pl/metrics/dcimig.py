@@ -25,7 +25,11 @@ def exclusive_information(information: Values) -> Values:
 
 
 def dcimig(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
-    """Return sum_k G_k / sum_k H(v_k), G_k the `exclusive_information` about factor k.
+    r"""Return sum_k G_k / sum_k H(v_k), G_k the `exclusive_information` about factor k.
+
+    .. math::
+
+        \frac{\sum_k \max_{j :\, k^*_j = k} \big( I(c_j; v_{(1)}) - I(c_j; v_{(2)}) \big)}{\sum_k H(v_k)}
 
     Source: Sepliarskaia et al. 2019 (arXiv:1910.05587), with 20 bins. Factors of high entropy weigh more; a
     latent of two factors counts for the gap only, a factor in two latents for the better one.

@@ -59,7 +59,12 @@ def distance_to_orthogonality(
     batch_size: int = 50,
     active: Tensor | None = None,
 ) -> float:
-    """Return the mean distance of the decoder's local directions to the axes of the latent space.
+    r"""Return the mean distance of the decoder's local directions to the axes of the latent space.
+
+    .. math::
+
+        \frac{1}{n} \sum_i \min_P \| V_i - P \|_F, \qquad J_{\mathrm{dec}}(\mu(x_i)) = U_i \Sigma_i V_i^{\top}, \qquad
+        P \text{ a signed permutation}
 
     Source: Rolinek et al. 2019 (arXiv:1812.06775): the nearest signed permutation is that of the largest
     sum of |V|, found by the Hungarian algorithm.

@@ -48,7 +48,11 @@ def explicitness_per_factor(codes: Codes, factors: Factors, *, test: Split | Non
 
 
 def explicitness(codes: Codes, factors: Factors, *, test: Split | None = None, bins: int = 20) -> float:
-    """Return the explicitness: the area under the curve of a linear probe, mean over classes, then over factors.
+    r"""Return the explicitness: the area under the curve of a linear probe, mean over classes, then over factors.
+
+    .. math::
+
+        \frac{1}{K} \sum_k \frac{1}{n_k} \sum_{u=1}^{n_k} \mathrm{AUC}\big( P(v_k = u \mid c) \big)
 
     Source: Ridgeway & Mozer 2018 (arXiv:1802.05312, section 3), as set by Locatello et al. 2019 (arXiv:1811.12359):
     logistic regression on standardised codes. It asks what all the latents know together, so a rotation does not

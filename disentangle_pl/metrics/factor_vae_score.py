@@ -20,7 +20,12 @@ def factor_vae_score(
     bins: int = 20,
     seed: int = 0,
 ) -> float:
-    """Return how well a majority vote tells the factor held fixed from the latent that varies least.
+    r"""Return how well a majority vote tells the factor held fixed from the latent that varies least.
+
+    .. math::
+
+        P\big( \hat{k}(j^*) = k \big), \qquad j^* = \mathrm{argmin}_j \,
+        \frac{\mathrm{Var}[c_j \mid v_k]}{\mathrm{Var}[c_j]}
 
     Source: Kim & Mnih 2018 (arXiv:1802.05983, section 4), as set by Locatello et al. 2019 (arXiv:1811.12359,
     appendix). The batches come from the rows given, not from a simulator, which costs about .02 where a value has but

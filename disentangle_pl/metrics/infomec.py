@@ -32,7 +32,15 @@ class InfoMEC(NamedTuple):
 
 
 def infomec(codes: Codes, factors: Factors, *, neighbours: int = 10, seed: int = 0) -> InfoMEC:
-    """Return the InfoMEC scores of continuous codes, over the factors that vary.
+    r"""Return the InfoMEC scores of continuous codes, over the factors that vary.
+
+    .. math::
+
+        \mathrm{InfoM} = \frac{\frac{1}{d'} \sum_j \frac{\max_k N_{jk}}{\sum_k N_{jk}} - \frac{1}{K}}{1 - \frac{1}{K}}
+
+        \mathrm{InfoC} = \frac{\frac{1}{K} \sum_k \frac{\max_j N_{jk}}{\sum_j N_{jk}} - \frac{1}{d'}}{1 - \frac{1}{d'}}
+
+        \mathrm{InfoE} = \frac{1}{K} \sum_k \Big( 1 - \frac{L_k}{L_k^0} \Big)
 
     InfoM and InfoC compare shares of what is known, however little: pure noise scores .62 and .50 on dSprites with 10
     latents, beside an InfoE of 0. Quote all three and the active latents, and `chance.permuted_floor`.

@@ -26,7 +26,14 @@ class Robustness(NamedTuple):
 
 
 def irs(codes: Codes, factors: Factors, *, bins: int = 20, quantile: float = 0.99) -> float:
-    """Return the mean over latents of how still the best factor holds them, weighted by how far they go.
+    r"""Return the mean over latents of how still the best factor holds them, weighted by how far they go.
+
+    .. math::
+
+        \frac{\sum_j m_j \max_k (1 - D_{jk} / m_j)}{\sum_j m_j}
+
+        D_{jk} = \mathbb{E}_u \, Q_{0.99} \big| c_j - \mathbb{E}[c_j \mid v_k = u] \big|,
+        \qquad m_j = \max |c_j - \mathbb{E} c_j|
 
     Source: Suter et al. 2019 (arXiv:1811.00007, section 4), as set by Locatello et al. 2019 (arXiv:1811.12359).
     Pure noise scores about .38, not 0, and more where a value has few rows: see `chance.permuted_floor`.

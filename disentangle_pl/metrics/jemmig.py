@@ -32,7 +32,12 @@ def jemmig_per_factor(codes: Codes, factors: Factors, *, bins: int = 20) -> Valu
 
 
 def jemmig(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
-    """Return the mean over factors of 1 - (H(v, c_1) - I(c_1; v) + I(c_2; v)) / (H(v) + log bins), in nats.
+    r"""Return the mean over factors of 1 - (H(v, c_1) - I(c_1; v) + I(c_2; v)) / (H(v) + log bins), in nats.
+
+    .. math::
+
+        \frac{1}{K} \sum_k \left( 1 - \frac{H(v_k, c_{(1)}) - I(c_{(1)}; v_k) + I(c_{(2)}; v_k)}
+        {H(v_k) + \log B} \right)
 
     c_1 and c_2 are the two best latents for v. Unlike MIG it also asks that the best latent knows nothing but v: noise
     or a second factor in c_1 raises H(v, c_1). For the same reason a factor of few values in a latent of many bins

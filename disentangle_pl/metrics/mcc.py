@@ -53,9 +53,13 @@ def mcc_per_factor(codes: Codes, factors: Factors, *, correlation: Correlation =
 
 
 def mcc(codes: Codes, factors: Factors, *, correlation: Correlation = pearson) -> float:
-    """Return the mean absolute correlation of factors and latents under the one-to-one matching that maximises it.
+    r"""Return the mean absolute correlation of factors and latents under the one-to-one matching that maximises it.
 
-    The measure of the work on identifiability: Hyvarinen & Morioka 2016 (arXiv:1605.06336), Khemakhem et
+    .. math::
+
+        \max_{\pi} \frac{1}{K} \sum_k \big| \mathrm{corr}(c_{\pi(k)}, v_k) \big|, \qquad \pi \text{ one-to-one}
+
+    Source: the work on identifiability, Hyvarinen & Morioka 2016 (arXiv:1605.06336), Khemakhem et
     al. 2020 (arXiv:1907.04809). Latents without a factor cost nothing, and a latent that mixes two factors
     evenly still correlates .71 with one of them: the floor of a rotation is high. It takes classes by their index, so
     leave out factors whose classes have no order, unless they have two.

@@ -30,7 +30,11 @@ def mig_per_factor(codes: Codes, factors: Factors, *, bins: int = 20) -> Values:
 
 
 def mig(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
-    """Return mean_k (I(c_1; v_k) - I(c_2; v_k)) / H(v_k), c_1 and c_2 the two best latents for v_k.
+    r"""Return mean_k (I(c_1; v_k) - I(c_2; v_k)) / H(v_k), c_1 and c_2 the two best latents for v_k.
+
+    .. math::
+
+        \frac{1}{K} \sum_{k=1}^{K} \frac{I(c_{(1)}; v_k) - I(c_{(2)}; v_k)}{H(v_k)}
 
     Source: Chen et al. 2018 (arXiv:1802.04942, section 4), with the 20 bins of Locatello et al. 2019
     (arXiv:1811.12359). A perfect code stays below 1 where a factor has more values than there are bins: see

@@ -30,7 +30,11 @@ def mig_sup_per_latent(codes: Codes, factors: Factors, *, bins: int = 20) -> Val
 
 
 def mig_sup(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
-    """Return mean_j (I(c_j; v_1) / H(v_1) - I(c_j; v_2) / H(v_2)), v_1 and v_2 the two best factors for c_j.
+    r"""Return mean_j (I(c_j; v_1) / H(v_1) - I(c_j; v_2) / H(v_2)), v_1 and v_2 the two best factors for c_j.
+
+    .. math::
+
+        \frac{1}{d} \sum_j \left( \frac{I(c_j; v_{(1)})}{H(v_{(1)})} - \frac{I(c_j; v_{(2)})}{H(v_{(2)})} \right)
 
     MIG does not see two factors in one latent; this does. Source: Li et al. 2020 (arXiv:2002.10549), with
     the 20 bins of Locatello et al. 2019 (arXiv:1811.12359). Latents that know nothing count as 0, so a perfect code

@@ -23,7 +23,12 @@ def modularity_per_latent(information: Values) -> Values:
 
 
 def modularity(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
-    """Return the modularity: the unweighted mean over latents of how far each keeps to one factor.
+    r"""Return the modularity: the unweighted mean over latents of how far each keeps to one factor.
+
+    .. math::
+
+        \frac{1}{d} \sum_j \left( 1 - \frac{\sum_{k \neq k^*_j} I_{jk}^2}{(K - 1) \, I_{j k^*_j}^2} \right),
+        \qquad k^*_j = \mathrm{argmax}_k \, I_{jk}
 
     Source: Ridgeway & Mozer 2018 (arXiv:1802.05312, section 3), with the 20 bins of Locatello et al. 2019
     (arXiv:1811.12359). The estimation bias of mutual information makes codes of pure noise score .67 on

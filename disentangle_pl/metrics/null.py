@@ -93,10 +93,17 @@ def information_shares(codes: Codes, factors: Factors, *, bins: int = 20, permut
 def modularity_corrected(
     codes: Codes, factors: Factors, *, bins: int = 20, permutations: int = 20, seed: int = 0
 ) -> Corrected:
-    """Return the modularity of the informative latents, each weighted by the information it has of its best factor.
+    r"""Return the modularity of the informative latents, each weighted by the information it has of its best factor.
+
+    .. math::
+
+        \frac{\sum_j w_j \, \mathrm{modularity}_j}{\sum_j w_j}, \qquad w_j = \max_k I'_{jk}, \qquad
+        I'_{jk} = I_{jk} - \mathbb{E}_\pi[I_{jk}] \text{ or } 0
 
     The raw score calls pure noise modular, because mutual information is biased upwards, the more so the more values
     a factor has; this one gives it 0. A random rotation may still score above .7: it sees rotation badly.
+
+    Source: Ridgeway & Mozer 2018 (arXiv:1802.05312, section 3); the correction is ours.
 
     Args:
         codes: (N, d) posterior means.
@@ -123,7 +130,14 @@ def modularity_corrected(
 def mig_corrected(
     codes: Codes, factors: Factors, *, bins: int = 20, permutations: int = 20, seed: int = 0
 ) -> Corrected:
-    """Return the mutual information gap of the information above chance.
+    r"""Return the mutual information gap of the information above chance.
+
+    .. math::
+
+        \frac{1}{K} \sum_k \frac{I'_{(1)k} - I'_{(2)k}}{H(v_k)}, \qquad
+        I'_{jk} = I_{jk} - \mathbb{E}_\pi[I_{jk}] \text{ or } 0
+
+    Source: Chen et al. 2018 (arXiv:1802.04942, section 4); the correction is ours.
 
     Args:
         codes: (N, d) posterior means, d >= 2.

@@ -8,7 +8,11 @@ from disentangle_pl.posterior import DiagonalGaussian
 
 
 def spread_latents(means: Tensor, *, variance: float = 0.01) -> Tensor:
-    """Tell which latents move: those whose posterior means vary by more than a threshold.
+    r"""Tell which latents move: those whose posterior means vary by more than a threshold.
+
+    .. math::
+
+        \mathrm{active}_j = \mathbf{1}\big[ \mathrm{Var}_x \, \mu_j(x) > 0.01 \big]
 
     Source: Burda et al. 2016 (arXiv:1509.00519), whose threshold is the default. Rolinek et al. 2019
     (arXiv:1812.06775) ask for a standard deviation of .5, a variance of .25.
@@ -50,7 +54,12 @@ def passive_share(active: Tensor) -> float:
 
 
 def delta_kl(posterior: DiagonalGaussian, active: Tensor) -> float:
-    """Return |KL - KL'| / KL, KL' = 1/2 sum_{j active} (mu_j^2 - log s_j^2 - 1), both means over images.
+    r"""Return |KL - KL'| / KL, KL' = 1/2 sum_{j active} (mu_j^2 - log s_j^2 - 1), both means over images.
+
+    .. math::
+
+        \frac{|\mathrm{KL} - \mathrm{KL}'|}{\mathrm{KL}}, \qquad
+        \mathrm{KL}' = \frac{1}{2} \sum_{j \text{ active}} \big( \mu_j^2 - \log \sigma_j^2 - 1 \big)
 
     KL' takes the variances of active latents for 0 and passive latents for the prior: near 0 (Rolinek et al. report
     below .03) the model is in the polarised regime. Source: Rolinek et al. 2019 (arXiv:1812.06775).

@@ -51,7 +51,11 @@ class Slopes(NamedTuple):
 
 
 def agreement(repeats: Codes, *, level: float = 0.95) -> Agreement:
-    """Return ICC(2,1), absolute agreement of single measurements, of n people scanned k times each.
+    r"""Return ICC(2,1), absolute agreement of single measurements, of n people scanned k times each.
+
+    .. math::
+
+        \mathrm{ICC}(2, 1) = \frac{MS_R - MS_E}{MS_R + (k - 1) MS_E + k (MS_C - MS_E) / n}
 
     Repeats are taken as drawn at random, and a shift of all people from one repeat to the next counts as disagreement:
     (MSR - MSE) / (MSR + (k - 1) MSE + k (MSC - MSE) / n), with the mean squares of people, repeats and residuals.

@@ -49,7 +49,12 @@ def sap_matrix(codes: Codes, factors: Factors, *, test: Split | None = None) -> 
 
 
 def sap(codes: Codes, factors: Factors, *, test: Split | None = None) -> float:
-    """Return the SAP score: the gap in predictive power of the two most predictive latents, mean over factors.
+    r"""Return the SAP score: the gap in predictive power of the two most predictive latents, mean over factors.
+
+    .. math::
+
+        \frac{1}{K} \sum_k \big( S_{(1)k} - S_{(2)k} \big),
+        \qquad S_{jk} = \text{accuracy of predicting } v_k \text{ from } c_j \text{ alone}
 
     Source: Kumar et al. 2018 (arXiv:1711.00848, section 3), with the machine of Locatello et al. 2019
     (arXiv:1811.12359): squared hinge loss, C = .01, balanced classes; theirs stops early, which moved the score by

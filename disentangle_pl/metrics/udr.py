@@ -27,7 +27,12 @@ class UDR(NamedTuple):
 def udr_lasso(
     codes: Sequence[Codes], kl: Sequence[Values], *, rows: int = 1000, nats: float = 0.01, penalty: float = 0.1
 ) -> UDR:
-    """Rank models by how sparsely each latent of one is predicted from those of another.
+    r"""Rank models by how sparsely each latent of one is predicted from those of another.
+
+    .. math::
+
+        \mathrm{UDR}_{ij} = \frac{1}{2} \left( \frac{1}{d_b} \sum_b \frac{\max_a R_{ab}^2}{\sum_a R_{ab}}
+        + \frac{1}{d_a} \sum_a \frac{\max_b R_{ab}^2}{\sum_b R_{ab}} \right), \qquad R = |\text{Lasso coefficients}|
 
     Source: Duan et al. 2020 (arXiv:1905.12614), with the constants of their study: Lasso with a penalty of
     .1 on 1000 standardised codes. A perfect match scores .9, as the penalty takes .1 from a coefficient of 1. It

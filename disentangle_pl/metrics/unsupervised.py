@@ -42,7 +42,11 @@ def dependence(codes: Codes, *, bins: int = 20) -> Dependence:
 
 
 def gaussian_total_correlation(codes: Codes) -> float:
-    """Return the total correlation of a Gaussian with the covariance of the codes.
+    r"""Return the total correlation of a Gaussian with the covariance of the codes.
+
+    .. math::
+
+        \frac{1}{2} \Big( \sum_j \log S_{jj} - \log \det S \Big), \qquad S = \mathrm{Cov}(c)
 
     TC = (sum_j log S_jj - log det S) / 2 = -1/2 sum_i log e_i, e_i the eigenvalues of the correlation matrix. A latent
     that is a linear function of others makes it infinite; eigenvalues below eps^2, eps that of single precision, count
@@ -67,7 +71,11 @@ def gaussian_total_correlation(codes: Codes) -> float:
 
 
 def gaussian_wasserstein_correlation(codes: Codes, *, normalised: bool = False) -> float:
-    """Return the squared Wasserstein distance of a Gaussian with the covariance S of the codes to its factorised twin.
+    r"""Return the squared Wasserstein distance of a Gaussian with the covariance S of the codes to its factorised twin.
+
+    .. math::
+
+        2 \, \mathrm{tr} \, S - 2 \, \mathrm{tr} \big( D^{1/2} S D^{1/2} \big)^{1/2}, \qquad D = \mathrm{diag} \, S
 
     W = 2 tr S - 2 tr (D^1/2 S D^1/2)^1/2, D the diagonal of S. It depends on the scale of the codes; normalised, over
     tr S, it does not. Source: Locatello et al. 2019 (arXiv:1811.12359), after Watters et al. 2019 (arXiv:1901.07017).
@@ -95,7 +103,11 @@ def gaussian_wasserstein_correlation(codes: Codes, *, normalised: bool = False) 
 
 
 def code_information(codes: Codes, *, bins: int = 20) -> float:
-    """Return the mean mutual information of two latents, cut into bins.
+    r"""Return the mean mutual information of two latents, cut into bins.
+
+    .. math::
+
+        \frac{1}{d (d - 1)} \sum_{i \neq j} I(c_i; c_j)
 
     Source: Locatello et al. 2019 (arXiv:1811.12359). It is biased upwards by about bins^2 / 2N.
 

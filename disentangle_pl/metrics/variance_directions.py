@@ -62,9 +62,15 @@ def direction_overlaps(vectors: Tensor) -> Tensor:
 def direction_consistency(
     overlaps: Tensor, weights: Tensor, counts: Tensor | None = None, *, population: int | None = None
 ) -> Tensor:
-    """Return DC_k, the mean squared cosine between the first directions of a factor at two anchors, in [0, 1].
+    r"""Return DC_k, the mean squared cosine between the first directions of a factor at two anchors, in [0, 1].
+
+    .. math::
+
+        \mathrm{DC}_k = \mathbb{E}_{a, b} \big( u_k(a)^{\top} u_k(b) \big)^2
 
     1 if the factor moves images along the same line everywhere. Over r directions it is the mean overlap of subspaces.
+
+    Source: a measure of our own.
 
     Args:
         overlaps: (A, A) of `direction_overlaps`.
@@ -81,7 +87,12 @@ def has_direction(amounts: Tensor) -> Tensor:
 
 
 def alignment(variances: Tensor, eigenvalues: Tensor) -> Tensor:
-    """Return how well principal components coincide with factors: (...) in [0, 1], 1 if each is moved by one alone.
+    r"""Return how well principal components coincide with factors: (...) in [0, 1], 1 if each is moved by one alone.
+
+    .. math::
+
+        \frac{\sum_j \lambda_j \big( 1 - H_K(p_j) \big)}{\sum_j \lambda_j}, \qquad
+        p_{jk} \propto w_j^{\top} \bar{C}_k \, w_j
 
     The mean over components j, weighted by their eigenvalues, of 1 - H(p_j) / log K, p_jk the share of factor k in the
     variance that single factors induce along component j. The form is that of the disentanglement score of DCI

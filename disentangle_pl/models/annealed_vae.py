@@ -11,7 +11,13 @@ from disentangle_pl.posterior import DiagonalGaussian
 
 
 class AnnealedVAE(VAE):
-    """nll + gamma * |KL(q(z|x) || N(0, I)) - C(t)|, C(t) growing from 0 to `max_capacity` in `annealing_steps`.
+    r"""nll + gamma * |KL(q(z|x) || N(0, I)) - C(t)|, C(t) growing from 0 to `max_capacity` in `annealing_steps`.
+
+    .. math::
+
+        -\log p(x \mid z) + \gamma \, \big| \mathrm{KL}\big(q(z \mid x) \,\|\, \mathcal{N}(0, I)\big) - C(t) \big|
+
+        C(t) = C_{\max} \min(1, t / T)
 
     The capacity is in nats: it does not carry over between image sizes or likelihoods. While C(t) is small a large
     gamma lets the KL rule. Source: Burgess et al. 2018 (arXiv:1804.03599, eq. 8).

@@ -12,7 +12,12 @@ from disentangle_pl.posterior import DiagonalGaussian
 
 
 class BetaTCVAE(VAE):
-    """nll + KL(q(z|x) || N(0, I)) + (beta - 1) * TC(z).
+    r"""nll + KL(q(z|x) || N(0, I)) + (beta - 1) * TC(z).
+
+    .. math::
+
+        -\log p(x \mid z) + \mathrm{KL}\big(q(z \mid x) \,\|\, \mathcal{N}(0, I)\big)
+        + (\beta - 1) \, \mathrm{KL}\Big(q(z) \,\Big\|\, \prod_j q(z_j)\Big)
 
     The total correlation is estimated over the batch, of all processes together. Weighted sampling, the default, has
     the gradient of the published study (Locatello et al. 2019); stratified sampling is unbiased for q(z). Both

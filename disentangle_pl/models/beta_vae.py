@@ -10,7 +10,11 @@ from disentangle_pl.posterior import DiagonalGaussian
 
 
 class BetaVAE(VAE):
-    """nll + beta * KL(q(z|x) || N(0, I)).
+    r"""nll + beta * KL(q(z|x) || N(0, I)).
+
+    .. math::
+
+        -\log p(x \mid z) + \beta \, \mathrm{KL}\big(q(z \mid x) \,\|\, \mathcal{N}(0, I)\big)
 
     Source: Higgins et al., beta-VAE, ICLR 2017, eq. 4; beta = 1 is Kingma and Welling 2014.
 

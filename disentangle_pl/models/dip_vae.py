@@ -11,7 +11,13 @@ from disentangle_pl.posterior import DiagonalGaussian
 
 
 class DIPVAE1(VAE):
-    """nll + KL + off_diagonal * sum_{i != j} C_ij^2 + diagonal * sum_i (C_ii - 1)^2 with C = Cov_x[mean].
+    r"""nll + KL + off_diagonal * sum_{i != j} C_ij^2 + diagonal * sum_i (C_ii - 1)^2 with C = Cov_x[mean].
+
+    .. math::
+
+        -\log p(x \mid z) + \mathrm{KL} + \lambda_{od} \sum_{i \neq j} C_{ij}^2 + \lambda_d \sum_i (C_{ii} - 1)^2
+
+        C = \mathrm{Cov}_x[\mu(x)]
 
     The covariance is that of the batch, of all processes together. Every latent is drawn to variance 1, so latents that
     are not needed stay in use. Source: Kumar et al. 2018 (arXiv:1711.00848, eq. 6).
@@ -36,7 +42,13 @@ class DIPVAE1(VAE):
 
 
 class DIPVAE2(VAE):
-    """As `DIPVAE1` with C = Cov_x[mean] + E_x[diag variance], the covariance of the sampled latents.
+    r"""As `DIPVAE1` with C = Cov_x[mean] + E_x[diag variance], the covariance of the sampled latents.
+
+    .. math::
+
+        -\log p(x \mid z) + \mathrm{KL} + \lambda_{od} \sum_{i \neq j} C_{ij}^2 + \lambda_d \sum_i (C_{ii} - 1)^2
+
+        C = \mathrm{Cov}_x[\mu(x)] + \mathbb{E}_x[\mathrm{diag} \, \sigma^2(x)]
 
     Source: Kumar et al. 2018 (arXiv:1711.00848, eq. 7).
 

@@ -15,7 +15,12 @@ EVALUATION_SEED = 2**31  # no batch number: those seed the noise of the latents,
 
 
 class FactorVAE(VAE):
-    """nll + KL(q(z|x) || N(0, I)) + gamma * TC(z), TC from the density ratio of a discriminator.
+    r"""nll + KL(q(z|x) || N(0, I)) + gamma * TC(z), TC from the density ratio of a discriminator.
+
+    .. math::
+
+        -\log p(x \mid z) + \mathrm{KL}\big(q(z \mid x) \,\|\, \mathcal{N}(0, I)\big)
+        + \gamma \, \mathbb{E}_{q(z)} \big[ D_0(z) - D_1(z) \big]
 
     Model and discriminator take one step a batch, simultaneously and in one backward pass: the discriminator's weights
     are constants in the TC term, the latents are constants in the discriminator's loss. So `max_steps` counts batches,

@@ -28,13 +28,21 @@ def ordered_weights(first: float, last: float, latent_dim: int) -> Tensor:
 
 
 class OrderedVAE(VAE):
-    """nll + sum_j beta_j * KL(q(z_j|x) || N(0, 1)), beta_j rising geometrically from `beta` to `last_beta`.
+    r"""nll + sum_j beta_j * KL(q(z_j|x) || N(0, 1)), beta_j rising geometrically from `beta` to `last_beta`.
+
+    .. math::
+
+        -\log p(x \mid z) + \sum_{j=0}^{d-1} \beta_j \, \mathrm{KL}\big(q(z_j \mid x) \,\|\, \mathcal{N}(0, 1)\big)
+
+        \beta_j = \beta \left( \beta_{\mathrm{last}} / \beta \right)^{j / (d - 1)}
 
     The cheapest latent takes what is worth most nats over the whole data set, as in PCA; the dearest may stay unused.
     One global order can be wrong where the amounts of variance depend on the place. In a linear autoencoder a penalty
     that rises from latent to latent singles out the principal components, which an equal one leaves free to turn
     (Bao et al. 2020, arXiv:2007.06731, section 4.1); nested dropout has the same aim (Rippel et al. 2014,
     arXiv:1402.0915). The weights of the KL are ours.
+
+    Source: after Bao et al. 2020 (arXiv:2007.06731); the objective is ours.
 
     Args:
         *args: See `VAE`.

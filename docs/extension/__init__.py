@@ -1,0 +1,1 @@
+"""What makes the pages that nobody writes by hand."""

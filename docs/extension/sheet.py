@@ -1,0 +1,67 @@
+"""Which module makes which score of the sheet, read off the source of the sheet."""
+
+import ast
+from pathlib import Path
+from typing import NamedTuple
+
+from disentangle_pl.metrics import sheet
+
+INPUTS = ("disentangle_pl.metrics.score", "disentangle_pl.metrics.chance")
+
+
+class Sheet(NamedTuple):
+    """The scores of the sheet.
+
+    Attributes:
+        scores: The module of every score.
+        entries: The module of every entry, the name by which a score is asked for.
+        quick: The entries that take a second.
+    """
+
+    scores: dict[str, str]
+    entries: dict[str, str]
+    quick: set[str]
+
+
+def read() -> Sheet:
+    """Read the source."""
+    tree = ast.parse(Path(sheet.__file__).read_text())
+    modules = _imports(tree)
+    made = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[0] == "_"}
+    scores, entries = {}, {}
+    for key, value in _entries(tree):
+        body = made[value.id] if isinstance(value, ast.Name) else value
+        used = [node.id for node in ast.walk(body) if isinstance(node, ast.Name) and node.id in modules]
+        entries[key] = modules[used[-1]]
+        for score in _scores(body):
+            scores[score] = entries[key]
+    return Sheet(scores, entries, set(sheet.QUICK))
+
+
+def _imports(tree: ast.Module) -> dict[str, str]:
+    return {
+        alias.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module and node.module not in INPUTS
+        for alias in node.names
+        if node.module.startswith("disentangle_pl.metrics.")
+    }
+
+
+def _entries(tree: ast.Module) -> list[tuple[str, ast.expr]]:
+    dicts = [
+        inner
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Dict)
+    ]
+    pairs = [pair for each in dicts for pair in zip(each.keys, each.values, strict=True)]
+    return [(str(key.value), value) for key, value in pairs if isinstance(key, ast.Constant)]
+
+
+def _scores(body: ast.AST) -> list[str]:
+    if isinstance(body, ast.Call):
+        return [str(arg.value) for arg in body.args if isinstance(arg, ast.Constant)]
+    dicts = [node for node in ast.walk(body) if isinstance(node, ast.Dict)]
+    return [str(key.value) for each in dicts for key in each.keys if isinstance(key, ast.Constant)]
