@@ -9,6 +9,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.openers import Opener
 from numpy.typing import NDArray
 
 from benchmarks.hardship_damage import ANY, AS_BEFORE, REFUSE, Change, Damage, edited
@@ -31,7 +32,7 @@ def arrays(change: Callable[[Arrays], object]) -> Change:
         found = dict(np.load(io.BytesIO(whole), allow_pickle=False))
         change(found)
         new = io.BytesIO()
-        np.savez(new, **found)  # type: ignore[arg-type]
+        np.savez(new, **found)
         return new.getvalue()
 
     return edited(edit)
@@ -141,7 +142,7 @@ def header(says: str, allowed: str = REFUSE, **fields: Any) -> Damage:
         for name, value in fields.items():
             block[name] = value
         body = np.asarray(image.dataobj).tobytes(order="F")
-        opener = nib.openers.Opener(str(path), "wb")
+        opener = Opener(str(path), "wb")
         opener.write(bytes(raw) + bytes(4) + body)
         opener.close()
 

@@ -33,7 +33,7 @@ def _weights(make: Callable[[torch.Tensor], Any]) -> Change:
 
 CHECKPOINT = [
     Damage("code in the file", saved(lambda whole: {**whole, "code": Code()}), REFUSE),
-    Damage("nothing but code", saved(lambda whole: Code()), REFUSE),  # type: ignore[arg-type,return-value]
+    Damage("nothing but code", saved(lambda whole: Code()), REFUSE),
     Damage("an empty dictionary", saved(lambda whole: {"x": 1}), REFUSE),
     Damage("a list", saved(lambda whole: [1, 2]), REFUSE),
     Damage("no weights", saved(lambda whole: whole.pop("state_dict") and None), REFUSE),

@@ -112,9 +112,8 @@ def _child(work: Callable[[], None], folder: Path, log: Path, powerless: bool) -
 
 
 def _settle(folder: Path, log: Path) -> None:
-    for number, (path, how) in enumerate((("/dev/null", os.O_RDONLY), (log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))):
-        file = os.open(path, how, 0o666)
-        os.dup2(file, number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), 1)
     os.dup2(1, 2)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)

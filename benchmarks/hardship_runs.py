@@ -25,9 +25,9 @@ def runs(folder: Path) -> None:
         summary = {"val/loss": 3.0 + seed, "disentanglement/mig": 0.5 + 0.01 * seed, "_step": 5}
         records.append({"name": f"r{seed}", "state": "finished", "config": settings, "summary": summary})
     (folder / "runs.json").write_text(json.dumps(records))
-    rows = [[f"r{seed}", "finished", seed, 2.0, 0.5 + 0.01 * seed] for seed in range(3)]
+    exported: list[list[object]] = [[f"r{seed}", "finished", seed, 2.0, 0.5 + 0.01 * seed] for seed in range(3)]
     header = ["Name", "State", "seed_everything", "model.beta", "disentanglement/mig"]
-    rows_of(folder / "runs.csv", ",", header, rows)
+    rows_of(folder / "runs.csv", ",", header, exported)
 
 
 RUN = """

@@ -101,8 +101,8 @@ SPECIAL: dict[str, list[Damage]] = {
     ],
     "export of runs (csv)": cells("r1", *HOSTILE),
     "export of runs (json)": [
-        Damage(f"{x}"[:20], content(json.dumps(x).encode()), REFUSE)
-        for x in (3, {}, [3], [[1]], [{"config": 3}], [{"name": "x", "config": [1]}])
+        Damage(text[:20], content(text.encode()), REFUSE)
+        for text in ("3", "{}", "[3]", "[[1]]", '[{"config": 3}]', '[{"name": "x", "config": [1]}]')
     ],
     "preparation: journal.jsonl": [
         Damage("rows below zero", lines(lambda line: {**line, "row": -1} if "row" in line else line), AS_BEFORE),

@@ -8,8 +8,9 @@ import warnings
 from collections.abc import Sequence
 from pickle import UnpicklingError
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from wandb.errors import CommError
 
 from disentangle_pl.callbacks.preemption import stop

@@ -2,9 +2,9 @@
 
 import pytest
 
-from disentangle_pl import cli
 from disentangle_pl.cli import main
 from disentangle_pl.errors import find_lack_of_memory, leave
+from disentangle_pl.verbs import VERBS
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_lack_of_memory_is_one_sentence(capsys: pytest.CaptureFixture[str], mo
     def greedy(args: object) -> None:
         raise MemoryError("Unable to allocate 218. TiB")
 
-    monkeypatch.setitem(cli.VERBS, "runs", greedy)
+    monkeypatch.setitem(VERBS, "runs", greedy)
     with pytest.raises(SystemExit) as stop:
         main(["runs"])
     assert stop.value.code == 2

@@ -13,8 +13,9 @@ from disentangle_pl.callbacks.disentanglement import INFORMATION
 from disentangle_pl.callbacks.traversals import LATENTS
 from disentangle_pl.metrics.sheet import Line
 from disentangle_pl.reports.curves import History, read_history
-from disentangle_pl.studies.run_files import LOADER, SHEET, Broken, read_sheet
+from disentangle_pl.studies.run_files import SHEET, Broken, read_sheet
 from disentangle_pl.studies.run_folder import Row, read_run
+from disentangle_pl.yaml_text import load_yaml
 
 ENDS = ("floor", "rotated", "ceiling")
 DRAWN = ("traversals", "reconstructions", "sparsity", "layers")
@@ -98,7 +99,7 @@ def _sheet(folder: Path) -> list[Line]:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        loaded = yaml.load(path.read_bytes(), Loader=LOADER)
+        loaded = load_yaml(path.read_bytes())
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return {str(key): value for key, value in loaded.items()} if isinstance(loaded, dict) else {}

@@ -11,7 +11,6 @@ import yaml
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.run_state import Claim
-from disentangle_pl.studies.run_files import LOADER
 from disentangle_pl.studies.run_table import (
     best_first,
     check_column,
@@ -22,6 +21,7 @@ from disentangle_pl.studies.run_table import (
     settings,
     tidy,
 )
+from disentangle_pl.yaml_text import LOADER
 from tests.studies.run_folders import MIG, make_run, table
 
 HEAD = "step,train/loss,val/loss,disentanglement/mig\n"
