@@ -27,7 +27,7 @@ SHORT = (
 )
 SMALL = ("--data.dataset.x_values=[0,8,16,24,31]", "--data.dataset.y_values=[0,16,31]")
 LEFT = {
-    "tutorials/1-first-run": ["runs/first/scores.tsv", "traverse/traverse.png", "evaluation"],
+    "tutorials/1-first-run": ["runs/first/report.html", "traverse/traverse.png", "evaluation"],
     "tutorials/2-your-own-codes": ["codes/straight/scores.tsv", "codes/turned/scores.tsv"],
     "tutorials/3-sparsity-masks": ["runs/sparse/checkpoints/compact.ckpt", "runs-table/runs.tsv"],
     "tutorials/4-pairs": ["runs/pairs/scores.tsv", "runs/single/scores.tsv", "runs-table/runs.tsv"],
