@@ -167,6 +167,16 @@ def fragment(items: Sequence[Item]) -> str:
     )
 
 
+def renewed(readme: str, part: str) -> str:
+    """Return the README with its part between the markers replaced.
+
+    Raises:
+        ValueError: If a marker is not there.
+    """
+    before, rest = readme.split(BEGIN)
+    return f"{before}{part.rstrip()}{rest.split(END)[1]}"
+
+
 def main() -> None:
     """Make all pictures and their pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -177,7 +187,8 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     items = [*sprites(runs, work, out), *colour_and_size(work, out), *mask(runs, out), *brain(out)]
     (ROOT / "docs" / "gallery.md").write_text(page(items, f"{describe_commit()}. Machine: {describe_machine()}"))
-    (out / "readme.md").write_text(fragment(items))
+    readme = ROOT / "README.md"
+    readme.write_text(renewed(readme.read_text(), fragment(items)))
     for item in items:
         print(f"{(out / item.file).stat().st_size / 1000:.0f} KB {out / item.file}")
 
