@@ -76,7 +76,7 @@ class ConvBackbone(Backbone):
         decoder_hidden: Units of the decoder's fully connected layer; None for as many as the encoder's.
 
     Raises:
-        InputError: If the image is not 2-D or 3-D, or cannot be halved once a stage.
+        InputError: If the image is not 2-D or 3-D, or cannot be halved once a stage, or a layer would have no unit.
     """
 
     def __init__(
@@ -97,9 +97,11 @@ class ConvBackbone(Backbone):
             )
         volume = len(shape) == 4
         self.layout = torch.channels_last_3d if volume else torch.channels_last
-        mirrored, units = decoder_channels or channels, decoder_hidden or hidden
+        mirrored = channels if decoder_channels is None else decoder_channels
+        units = hidden if decoder_hidden is None else decoder_hidden
         if len(mirrored) != len(channels):
             raise InputError(f"the decoder needs {len(channels)} stages as the encoder has, got {list(mirrored)}")
+        _refuse_empty(channels=channels, hidden=(hidden,), decoder_channels=mirrored, decoder_hidden=(units,))
         small = [size // factor for size in shape[1:]]
         bottom = (mirrored[-1], *small)
         self.encoder = nn.Sequential(
@@ -146,6 +148,9 @@ class MLPBackbone(Backbone):
         latent_dim: Number of latents d.
         encoder_widths: Hidden units of the encoder.
         decoder_widths: Hidden units of the decoder.
+
+    Raises:
+        InputError: If a layer would have no unit.
     """
 
     def __init__(
@@ -156,6 +161,7 @@ class MLPBackbone(Backbone):
         decoder_widths: Sequence[int] = (1200, 1200, 1200),
     ) -> None:
         super().__init__(shape, latent_dim)
+        _refuse_empty(encoder_widths=encoder_widths, decoder_widths=decoder_widths)
         pixels = math.prod(shape)
         self.encoder = nn.Sequential(nn.Flatten(), *_dense((pixels, *encoder_widths, 2 * latent_dim), nn.ReLU))
         self.decoder = nn.Sequential(
@@ -176,6 +182,12 @@ class MLPBackbone(Backbone):
         """Decode (B, d)."""
         output: Tensor = self.decoder(z)
         return output
+
+
+def _refuse_empty(**widths: Sequence[int]) -> None:
+    for name, numbers in widths.items():
+        if any(width < 1 for width in numbers):
+            raise InputError(f"{name} must be at least 1 each, got {list(numbers)}")
 
 
 def _down(inputs: int, channels: Sequence[int], conv: type[nn.Conv2d] | type[nn.Conv3d]) -> list[nn.Module]:

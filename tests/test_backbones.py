@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -166,3 +167,17 @@ def test_the_mlp_has_the_layers_of_higgins_2017_at_any_shape(shape: tuple[int, .
     q = network.encode(torch.rand(4, *shape))
     assert q.mean.shape == (4, 10)
     assert network.decode(q.mean).shape == (4, *shape)
+
+
+@pytest.mark.parametrize("name", ["encoder_widths", "decoder_widths"])
+@pytest.mark.parametrize("width", [0, -3])
+def test_layers_without_units_are_refused(name: str, width: int) -> None:
+    with pytest.raises(InputError, match=f"{name} must be at least 1 each, got"):
+        MLPBackbone((1, 8, 8), 2, **{name: [8, width]})
+
+
+@pytest.mark.parametrize("given", [{"channels": [4, 0]}, {"hidden": 0}, {"decoder_channels": [4, -1]}])
+def test_stages_without_channels_are_refused(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(InputError, match=f"{name} must be at least 1 each, got"):
+        ConvBackbone((1, 8, 8), 2, **({"channels": [4, 4]} | given))

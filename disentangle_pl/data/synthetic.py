@@ -9,6 +9,7 @@ from disentangle_pl.data.draws import Draws, Shard
 from disentangle_pl.data.factors import Batch, FactorDataset
 from disentangle_pl.data.module import ImageData, check_counts
 from disentangle_pl.data.pairs import GroupSampler
+from disentangle_pl.errors import InputError
 
 
 class ResidentImages(FactorDataset):
@@ -50,7 +51,7 @@ class SyntheticData(ImageData):
         resident_mib: Keep the images on the device when they take at most so many MiB.
 
     Raises:
-        InputError: If a number of images or steps is not above 0, or the factor grid is too small for the pairs.
+        InputError: If a number of images or steps is too small, or the factor grid is too small for the pairs.
     """
 
     def __init__(
@@ -68,6 +69,8 @@ class SyntheticData(ImageData):
         check_counts(
             batch_size=batch_size, steps_per_epoch=steps_per_epoch, eval_size=eval_size, eval_batch_size=eval_batch_size
         )
+        if eval_size < 2:
+            raise InputError(f"eval_size must be at least 2, got {eval_size}: one image has no spread")
         self.dataset = dataset
         self.pairs = pairs
         self.batch_size = batch_size

@@ -134,3 +134,8 @@ def test_restored_data_go_on_with_the_next_training_batch() -> None:
     first, *_ = rest
     assert torch.equal(first.factors, expected[2].factors)
     assert prepared().state_dict() == {}
+
+
+def test_a_validation_sample_of_one_image_is_refused() -> None:
+    with pytest.raises(InputError, match="eval_size must be at least 2, got 1"):
+        SyntheticData(GRID, eval_size=1)
