@@ -199,7 +199,7 @@ class CLI(LightningCLI):
 
     def before_validate(self) -> None:
         """Let a damaged checkpoint be named."""
-        self.trainer.strategy.checkpoint_io = WholeCheckpoints()
+        self.trainer.strategy.checkpoint_io = WholeCheckpoints(weights_alone=True)
 
     before_test = before_predict = before_validate
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from disentangle_pl.callbacks.resume import WholeCheckpoints
+from disentangle_pl.errors import InputError
 from tests.command_line import TINY, refused, run
 
 SHORT = [*TINY, "--trainer.max_epochs=1"]
@@ -101,3 +103,11 @@ def test_numbers_out_of_range_are_refused(flag: str, tmp_path: Path, capsys: pyt
     said = refused(capsys, "fit", *SHORT, f"--runs_dir={tmp_path}", "--run_id=a", flag)
     assert said.rpartition(": ")[2].startswith(("give a whole number", "change the setting"))
     assert not (tmp_path / "a").exists()
+
+
+def test_weights_alone_are_enough_to_validate_and_too_little_to_go_on(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"w": torch.ones(2)}}, tmp_path / "weights.ckpt")
+    read = WholeCheckpoints(weights_alone=True).load_checkpoint(tmp_path / "weights.ckpt")
+    assert read["state_dict"]["w"].tolist() == [1, 1]
+    with pytest.raises(InputError, match="it has no epoch"):
+        WholeCheckpoints().load_checkpoint(tmp_path / "weights.ckpt")

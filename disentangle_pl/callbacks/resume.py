@@ -4,6 +4,7 @@ import io
 import os
 import random
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
@@ -119,7 +120,14 @@ class WholeCheckpoints(TorchCheckpointIO):
     """Write a checkpoint beside its place and move it there, so that a full disk or a kill leaves the one before.
 
     One that cannot be read, or lacks what a run goes on from, is refused by its name.
+
+    Args:
+        weights_alone: Read what needs no more than the weights: to validate, test or predict.
     """
+
+    def __init__(self, weights_alone: bool = False) -> None:
+        super().__init__()
+        self.parts = {"state_dict": dict} if weights_alone else PARTS
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read a checkpoint.
@@ -135,7 +143,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         except Exception as error:  # there is no end to the ways in which broken bytes fail
             fault = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise InputError(DAMAGED.format(path=path, fault=fault)) from error
-        fault = _fault(found)
+        fault = _fault(found, self.parts)
         if fault:
             raise InputError(DAMAGED.format(path=path, fault=fault))
         return found
@@ -162,9 +170,9 @@ class WholeCheckpoints(TorchCheckpointIO):
             raise OSError(error.errno, error.strerror, str(place)) from error
 
 
-def _fault(checkpoint: Any) -> str:
+def _fault(checkpoint: Any, parts: Mapping[str, type]) -> str:
     """Say what a checkpoint lacks, or holds in a form that no run writes; empty if all is there."""
-    for part, kind in PARTS.items():
+    for part, kind in parts.items():
         if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(part), kind):
             return f"it has no {part}"
     weights = checkpoint["state_dict"].values()
