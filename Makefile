@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare test lint types bench zoo calibration brain downstream variance gallery sweep wandb-sweep sync kills hardship slurm docs clean
+.PHONY: help install train compare test coverage lint types bench zoo calibration brain downstream variance gallery sweep wandb-sweep sync kills hardship slurm docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -38,7 +38,10 @@ lint: install  ## style, docstrings, annotations, layers
 types: install  ## mypy --strict
 	$(BIN)/mypy
 
-test: lint types  ## all gates: lint, types, layers, tests with coverage
+test: lint types  ## all gates: lint, types, layers, tests
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+
+coverage: install  ## the tests again, more slowly, and which lines they reach
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal --cov --cov-report=term $(ARGS)
 
 bench: install  ## training against a bare PyTorch loop, scores against scikit-learn run the reference's way, masks, brain scans, genomes

@@ -55,7 +55,7 @@ def test_what_is_known_before_any_scan_is_read() -> None:
     assert LongitudinalData("nowhere", (6, 8, 10), 2.0, 4, pairs=False).group == 1
     with pytest.raises(InputError, match="nowhere does not exist"):
         module.prepare_data()
-    with pytest.raises(InputError, match="batch_size 0"):
+    with pytest.raises(InputError, match="batch_size is 0"):
         LongitudinalData("nowhere", (6, 8, 10), 2.0, 0)
 
 
