@@ -90,6 +90,8 @@ class MetricsCSV(Logger):
     def _read(self) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
+        if not self.path.is_file():
+            raise InputError(f"{self.path} is no file: move it away to go on with the run, or choose another --run_id")
         with self.path.open(newline="", errors="replace") as file:
             # A kill may have cut the last line short.
             rows = list(csv.DictReader(line for line in file if line.endswith("\n")))

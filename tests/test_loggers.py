@@ -1,8 +1,10 @@
 import csv
+import os
 from pathlib import Path
 
 import pytest
 
+from disentangle_pl.errors import InputError
 from disentangle_pl.loggers import MetricsCSV
 from tests.models.tiny import sprites, tiny, trainer
 
@@ -123,3 +125,10 @@ def test_a_trained_run_has_one_row_a_logged_step(tmp_path: Path) -> None:
     assert [bool(row["val/loss"]) for row in rows] == [False, True, False, True]
     assert all(row["train/loss"] for row in rows)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]
+
+
+def test_a_pipe_in_place_of_the_table_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "metrics.csv")
+    logger = MetricsCSV(str(tmp_path))
+    with pytest.raises(InputError, match="is no file"):
+        logger.log_metrics({"loss": 1.0}, step=1)
