@@ -95,7 +95,7 @@ class ExactResume(Callback):
         at_once = isinstance(exception, LeaveAtOnceException) or trainer.sanity_checking
         if trainer.state.fn == TrainerFn.FITTING and not at_once:
             with suppress(InputError):
-                trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
+                trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST, weights_only=False)
         children = _release_children(trainer)
         for child in children if at_once else ():
             child.kill()  # it waits for what this process will never send
@@ -113,7 +113,7 @@ class KeepLast(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the checkpoint that a killed run goes on from."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST)
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST, weights_only=False)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
