@@ -7,6 +7,7 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.brain.tables import listing, numbers, years_of_dates
+from disentangle_pl.errors import InputError
 
 KEYS = ["participant_id", "session_id"]
 TRAITS = ["sex", "site", "diagnosis"]
@@ -47,7 +48,7 @@ def fields(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         other columns as text under tidy names; row i is row i of `table`.
 
     Raises:
-        InputError: If an age or a time cannot be read.
+        InputError: If an age or a time cannot be read, or an age is below 0, as some tables code what is missing.
     """
     table = tidied(table)
     known = {
@@ -57,6 +58,11 @@ def fields(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         "time": years_of_dates(table, "acq_time", path),
         **{name: _first_known(table, spellings) for name, spellings in _SPELLINGS.items()},
     }
+    unborn = known["age"][known["age"] < 0]
+    if len(unborn):
+        raise InputError(
+            f"{path} has an age of {unborn.iloc[0]:g}: write years from 0 on, and nothing where the age is not known"
+        )
     known["sex"] = sexes(known["sex"])
     others = [name for name in table.columns if name not in _NO_SCORES and not name.startswith("unnamed")]
     renamed = table[others].rename(columns=_SCORES)

@@ -132,6 +132,7 @@ def test_tables(tmp_path: Path, suffix: str, separator: str) -> None:
         ("participant_id\tsession_id\tpath\n1\t1\ta.nii\n1\t2\tn/a\n", "line 3 .* lacks participant_id or path"),
         ("participant_id\tsession_id\tpath\n1\tn/a\ta.nii\n1\tn/a\ta.nii\n", "line 3 .* repeats a visit: 1, n/a"),
         ("participant_id\tsession_id\tpath\tage\n1\t1\ta.nii\tinf\n", "'inf' as age in line 2"),
+        ("participant_id\tsession_id\tpath\tage\n1\t1\ta.nii\t-4\n", "an age of -4: write years"),
         ("participant_id\tsession_id\tpath\tyears\n1\t1\ta.nii\tsoon\n", "'soon' as years in line 2"),
         ("participant_id\tsession_id\tpath\n1\t1\ta\tb\tc\n1\t1\ta\tb\tc\td\n", "cannot be read as a table"),
         ("\x00\xff\xfe", "scans.tsv"),
