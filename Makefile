@@ -7,6 +7,9 @@ PIP_ARGS ?=
 CONFIG ?= configs/sprites_ada_gvae.yaml
 SWEEP ?= sweeps/sprites_beta.yaml
 TEST_PROCESSES ?= 3
+PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup
+# Tests in which `fit` chooses its precision: they run in both states, whatever this processor would choose
+PRECISION_TESTS = .pytest_cache/precision.txt
 # Further flags for the command, e.g. make train ARGS="--model.beta=2 --seed_everything=1"
 ARGS ?=
 
@@ -38,11 +41,12 @@ lint: install  ## style, docstrings, annotations, layers
 types: install  ## mypy --strict
 	$(BIN)/mypy
 
-test: lint types  ## all gates: lint, types, layers, tests
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+test: lint types  ## all gates: lint, types, layers, tests, those that train once more in bf16-mixed
+	DISENTANGLE_PL_PRECISION=32-true $(PYTEST) --list-precision=$(PRECISION_TESTS) $(ARGS)
+	test ! -s $(PRECISION_TESTS) || DISENTANGLE_PL_PRECISION=bf16-mixed $(PYTEST) @$(PRECISION_TESTS)
 
 coverage: install  ## the tests again, more slowly, and which lines they reach
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal --cov --cov-report=term $(ARGS)
+	$(PYTEST) --cov --cov-report=term $(ARGS)
 
 bench: install  ## training against a bare PyTorch loop, scores against scikit-learn run the reference's way, masks, brain scans, genomes
 	$(BIN)/python -m benchmarks.training $(ARGS)

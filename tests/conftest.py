@@ -1,5 +1,7 @@
-"""What every test starts from: no account, no run id of another test, plots without a screen."""
+"""What every test starts from: no account, no run id of another test, plots without a screen, one precision."""
 
+import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -8,8 +10,31 @@ from pathlib import Path
 import pytest
 import torch
 
+from disentangle_pl import machine
 from disentangle_pl.callbacks import score_table
 from disentangle_pl.runs import RUN_ID
+
+HERE = Path(__file__).parent
+PRECISION = "DISENTANGLE_PL_PRECISION"
+os.environ.setdefault(PRECISION, "32-true")  # what `fit` chooses in a test does not depend on the processor
+TRAINS = "lets fit choose its precision"
+running: list[pytest.Item] = []
+fast_precision = machine.fast_precision
+
+
+def _noted_precision(accelerator: str) -> str:
+    running[-1].user_properties.append((TRAINS, True))
+    return fast_precision(accelerator)
+
+
+machine.fast_precision = _noted_precision  # before `fit` takes the name
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Know which test begins a training, also in a fixture that it is the first to use."""
+    running.append(item)
+    return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +58,46 @@ def _alone(monkeypatch: pytest.MonkeyPatch, _cache: Path) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _same_draws_in_any_order() -> None:
     torch.manual_seed(0)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--complete", action="store_true", help="fail if a test is skipped for want of a program or a package"
+    )
+    parser.addoption(
+        "--list-precision", metavar="FILE", type=Path, help="list the tests that a change of precision can change"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of the whole program, which take longest, and let one process have what shares a fixture."""
+    items.sort(key=lambda item: item.path.parent != HERE)
+    for item in items:
+        if isinstance(item, pytest.Function) and any(
+            fixture.scope == "module" for fixtures in item._fixtureinfo.name2fixturedefs.values() for fixture in fixtures
+        ):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """List the tests that choose a precision, and those that lack something.
+
+    A test that lacks a program or a package is skipped with a reason that begins with `needs` and says how to get it.
+    """
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None:  # a worker process
+        return
+    listing = session.config.getoption("--list-precision")
+    if listing:
+        reports = [report for reports in terminal.stats.values() for report in reports]
+        chosen = [report.nodeid for report in reports if dict(getattr(report, "user_properties", ())).get(TRAINS)]
+        names = {re.sub(r"@\w+$", "", name) for name in chosen}  # xdist adds the group
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        listing.write_text("".join(f"{name}\n" for name in sorted(names)))
+    skipped = [report.longrepr for report in terminal.stats.get("skipped", [])]
+    reasons = {place[2].removeprefix("Skipped: ") for place in skipped if isinstance(place, tuple)}
+    missing = sorted(reason for reason in reasons if reason.startswith("needs "))
+    if missing and session.config.getoption("--complete"):
+        terminal.write_line("\n".join(["", "tests were left out, and --complete was given:", *missing]), red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -23,7 +23,7 @@ def why_not() -> str:
     """Say why there can be no Slurm here, or nothing."""
     missing = [name for name in DAEMONS if shutil.which(name) is None]
     if missing:
-        return f"no {', '.join(missing)}: apt-get install slurm-wlm munge"
+        return f"needs {', '.join(missing)}: apt-get install slurm-wlm munge"
     return "" if os.geteuid() == 0 else "slurmd must be started as root"
 
 

@@ -9,12 +9,8 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
-pytest.importorskip(
-    "sphinx", reason="the documentation needs sphinx, furo, myst-parser and latex2mathml (pip install .[dev])"
-)
-pytest.importorskip("furo")
-pytest.importorskip("myst_parser")
-pytest.importorskip("latex2mathml")
+for package in ("sphinx", "furo", "myst_parser", "latex2mathml"):
+    pytest.importorskip(package, reason=f"needs {package}: pip install .[dev]")
 
 from latex2mathml.converter import convert
 

@@ -19,7 +19,7 @@ from tests.explorer.browser import BROWSER, OTHER, SAME, Opened
 
 pytestmark = pytest.mark.skipif(
     BROWSER is None,
-    reason="needs a browser: chromium or google-chrome in the path, or its file in DISENTANGLE_CHROMIUM",
+    reason="needs a browser: apt-get install chromium, or name the file of one in DISENTANGLE_CHROMIUM",
 )
 
 if TYPE_CHECKING:  # as in the module of the browser
@@ -83,7 +83,7 @@ def stronger(checkpoint: Path) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which drives the browser")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install .[dev]")
     with playwright.sync_playwright() as started:
         opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield opened

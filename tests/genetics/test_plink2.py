@@ -16,7 +16,7 @@ from disentangle_pl.genetics.scripts import write_scripts
 from tests.genetics.made import SHARED, make, names, write
 
 PLINK2 = shutil.which("plink2")
-pytestmark = pytest.mark.skipif(PLINK2 is None, reason="plink2 is not installed")
+pytestmark = pytest.mark.skipif(PLINK2 is None, reason="needs plink2: apt-get install plink2")
 GLM = ["--glm", "omit-ref", "hide-covar", "cols=chrom,pos,ref,alt,a1freq,nobs,beta,se,tz,p"]
 
 

@@ -82,7 +82,7 @@ def test_the_scripts_of_a_study_and_output_of_plink2(whole: Path, tmp_path: Path
     scripts = whole / "study" / "scripts"
     subprocess.run(["bash", "-n", str(scripts / "regenie.sh")], check=True, timeout=60)
     if shutil.which("plink2") is None:
-        pytest.skip("plink2 is not installed")
+        pytest.skip("needs plink2: apt-get install plink2")
     subprocess.run(["sh", str(scripts / "plink2.sh")], cwd=tmp_path, check=True, capture_output=True, timeout=60)
     files = sorted(map(str, tmp_path.glob("plink2_*.glm.linear")))
     assert len(files) == 6

@@ -21,7 +21,7 @@ from disentangle_pl.studies.onnx_export import NEEDED, export_onnx, missing_pack
 from tests.command_line import TINY, run
 from tests.models.tiny import tiny
 
-needs_onnx = pytest.mark.skipif(bool(missing_packages()), reason="the extra `onnx` is not installed")
+needs_onnx = pytest.mark.skipif(bool(missing_packages()), reason="needs onnx, onnxruntime and onnxscript: pip install .[onnx]")
 MODELS: dict[str, dict[str, Any]] = {
     "2-D": {},
     "3-D": {"shape": (2, 8, 8, 8), "likelihood": Gaussian(0.1)},
@@ -43,7 +43,7 @@ def sparse(name: str) -> BetaVAE:
 
 def answers(file: Path, x: Tensor) -> tuple[list[str], list[Tensor]]:
     """Return the names and values of what onnxruntime makes of a file."""
-    runtime = pytest.importorskip("onnxruntime")
+    runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install .[onnx]")
     session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     (only,) = session.get_inputs()
     found = session.run(None, {only.name: x.numpy()})
