@@ -11,7 +11,6 @@ from pickle import UnpicklingError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from wandb.errors import CommError
 
 from disentangle_pl.callbacks.preemption import stop
 from disentangle_pl.cluster import requeue, take_requeue
@@ -93,7 +92,8 @@ def _explain(error: BaseException) -> None:
     wrong = find_input_error(error)
     if wrong:
         leave(str(wrong))
-    if isinstance(error, CommError):
+    client = sys.modules.get("wandb.errors")  # loading it takes a second, which only runs that log to W&B spend
+    if client and isinstance(error, client.CommError):
         said = one_line(str(error))
         leave(f"W&B cannot be reached ({said}): check the network, or record offline by WANDB_MODE=offline")
     if isinstance(error, MisconfigurationException):

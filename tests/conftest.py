@@ -75,7 +75,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent != HERE)
     for item in items:
         if isinstance(item, pytest.Function) and any(
-            fixture.scope == "module" for fixtures in item._fixtureinfo.name2fixturedefs.values() for fixture in fixtures
+            fixture.scope == "module"
+            for fixtures in item._fixtureinfo.name2fixturedefs.values()
+            for fixture in fixtures
         ):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 

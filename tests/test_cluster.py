@@ -99,8 +99,9 @@ def test_a_notice_during_the_imports_is_heard(tmp_path: Path) -> None:
 
 
 def test_two_processes_stop_together_and_go_on_under_torchrun(tmp_path: Path) -> None:
-    told = start("fit", *LONG, *DDP, f"--runs_dir={tmp_path}", "--run_id=a", OMP_NUM_THREADS="1")
-    wait_for(lambda: len(rows(tmp_path / "a")) > 40, told)
+    short = [*LONG, "--data.steps_per_epoch=120", *DDP, f"--runs_dir={tmp_path}", "--run_id=a"]
+    told = start("fit", *short, OMP_NUM_THREADS="1")
+    wait_for(lambda: len(rows(tmp_path / "a")) > 8, told)
     children = Path(f"/proc/{told.pid}/task/{told.pid}/children").read_text().split()
     told.send_signal(signal.SIGUSR1)  # to the first process alone
     said, _ = told.communicate(timeout=60)
@@ -108,10 +109,10 @@ def test_two_processes_stop_together_and_go_on_under_torchrun(tmp_path: Path) ->
     assert read_state(tmp_path / "a").name == PREEMPTED
     assert not any(Path(f"/proc/{child}/cmdline").exists() for child in children)
     before = len(rows(tmp_path / "a"))
-    assert before < EPOCHS * STEPS // 10
+    assert before < EPOCHS * 120 // 10
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "disentangle_pl", "fit"]
     done = subprocess.run(
-        [*command, *LONG, *DDP, f"--runs_dir={tmp_path}", "--run_id=a"],
+        [*command, *short],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         cwd=ROOT,
         capture_output=True,
@@ -122,7 +123,7 @@ def test_two_processes_stop_together_and_go_on_under_torchrun(tmp_path: Path) ->
     assert "Restored all states" in done.stdout + done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert read_state(tmp_path / "a").name == FINISHED
-    assert list(rows(tmp_path / "a")) == list(range(9, EPOCHS * STEPS, 10))
+    assert list(rows(tmp_path / "a")) == list(range(9, EPOCHS * 120, 10))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ from disentangle_pl.studies.onnx_export import NEEDED, export_onnx, missing_pack
 from tests.command_line import TINY, run
 from tests.models.tiny import tiny
 
-needs_onnx = pytest.mark.skipif(bool(missing_packages()), reason="needs onnx, onnxruntime and onnxscript: pip install .[onnx]")
+needs_onnx = pytest.mark.skipif(
+    bool(missing_packages()), reason="needs onnx, onnxruntime and onnxscript: pip install .[onnx]"
+)
 MODELS: dict[str, dict[str, Any]] = {
     "2-D": {},
     "3-D": {"shape": (2, 8, 8, 8), "likelihood": Gaussian(0.1)},
