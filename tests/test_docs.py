@@ -9,8 +9,10 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
-for package in ("sphinx", "furo", "myst_parser", "latex2mathml"):
-    pytest.importorskip(package, reason=f"needs {package}: pip install .[dev]")
+pytest.importorskip("sphinx", reason="needs sphinx: pip install .[dev]")
+pytest.importorskip("furo", reason="needs furo: pip install .[dev]")
+pytest.importorskip("myst_parser", reason="needs myst-parser: pip install .[dev]")
+pytest.importorskip("latex2mathml", reason="needs latex2mathml: pip install .[dev]")
 
 from latex2mathml.converter import convert
 
