@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import sys
@@ -59,6 +60,7 @@ from disentangle_pl.runs import (
     flags_of,
     is_known,
     is_resumed_sweep_run,
+    joined,
     newest_checkpoint,
     refuse_other_config,
     run_id,
@@ -157,6 +159,7 @@ class CLI(LightningCLI):
         """Drop what a sweep's agent adds to the arguments when it resumes a run: the run's whole record."""
         words = sys.argv[1:] if args is None else list(args)
         if words and words[0] in self._subcommand_parsers and is_resumed_sweep_run(words):
+            words = joined(words)
             roots = {action.dest.split(".")[0] for action in self._parser(words[0])._actions}
             kept = classes_first([word for word in words if is_known(word, roots)])
             dropped = [word.split("=")[0] for word in words if word not in kept]
@@ -281,6 +284,17 @@ class CLI(LightningCLI):
             terms = [f"{name} {numbers[name]:.4g}" for name in ("val/nll", "val/kl", "val/mse") if name in numbers]
             Console().print(f"{', '.join(terms)} (nats an image; squared error a pixel)", soft_wrap=True)
             Console().print(f"run folder: {self.trainer.default_root_dir}", soft_wrap=True)
+
+    def after_test(self) -> None:
+        """Write the loss and its terms beside the scores of the test set, and say where they lie."""
+        if self.trainer.is_global_zero:
+            path = Path(self.trainer.default_root_dir) / "test" / "scores.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            written = json.loads(path.read_text()) if path.is_file() else {"scores": {}}
+            numbers = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+            losses = {name: value for name, value in numbers.items() if not name.startswith("test/disentanglement/")}
+            path.write_text(json.dumps(written | {"losses": losses}, indent=1) + "\n")
+            Console().print(f"scores of the test set: {path}", soft_wrap=True)
 
     def _choose_checkpoint(self, config: Namespace, folder: Path) -> None:
         if config.weights_only is None:

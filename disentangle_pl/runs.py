@@ -54,19 +54,28 @@ def runs_dir() -> str:
     return os.environ.get(RUNS_DIR, "runs")
 
 
+def joined(args: Sequence[str]) -> list[str]:
+    """Return a command line with every `--name value` written as `--name=value`.
+
+    Args:
+        args: The command line.
+    """
+    made: list[str] = []
+    for arg in args:
+        if made and made[-1].startswith("--") and "=" not in made[-1] and not arg.startswith("--"):
+            made[-1] += f"={arg}"
+        else:
+            made.append(arg)
+    return made
+
+
 def flags_of(args: Sequence[str]) -> dict[str, str]:
     """Return the flags of a command line and their values, given as `--name=value` or `--name value`.
 
     Args:
         args: The command line.
     """
-    split = {first[2:]: second for first, second in pairwise(args) if _is_flag(first) and not second.startswith("--")}
-    joined = dict(arg[2:].split("=", 1) for arg in args if arg.startswith("--") and "=" in arg)
-    return split | joined
-
-
-def _is_flag(arg: str) -> bool:
-    return arg.startswith("--") and "=" not in arg
+    return dict(arg[2:].split("=", 1) for arg in joined(args) if arg.startswith("--") and "=" in arg)
 
 
 def with_own_config(args: Sequence[str]) -> list[str]:

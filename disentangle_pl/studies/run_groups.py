@@ -62,8 +62,8 @@ def telling(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
 def copies(table: pd.DataFrame) -> dict[Hashable, Hashable]:
     """Return the rows that repeat another one, and that one: all their settings and their seed are the same.
 
-    Of a folder and its copy, or a folder and an export of it, the first that has finished is the one. Runs whose seed is
-    not known repeat nothing.
+    Of a folder and its copy, or a folder and an export of it, the first that has finished is the one. Runs without a
+    known seed repeat nothing.
     """
     if SEED not in table:
         return {}

@@ -71,8 +71,10 @@ class Journal:
             self.token = head["token"]
             started = head["sweep"]
             for change in changes:
-                started = change["sweep"] if "sweep" in change else started
-                self._apply(change)
+                if "sweep" in change:
+                    started = change["sweep"]
+                else:
+                    self._apply(change)
             self._refuse_other_sweep(started)
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.path} is damaged ({error}): restore it, or give another --out") from error
@@ -90,8 +92,6 @@ class Journal:
         vars(trial).update(changes)
 
     def _apply(self, change: dict[str, Any]) -> None:
-        if "sweep" in change:
-            return
         if "point" in change:
             self.trials.append(Trial(**change))
             return
