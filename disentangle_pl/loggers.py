@@ -17,7 +17,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from disentangle_pl.errors import InputError
 
 TABLES = ("scores", "latents")  # TSV files of a run folder that W&B shows
-LOW, HIGH = ("val/loss", "val/nll", "val/mse"), ("disentanglement/*",)  # what is best
+LOSSES, SCORES = ("val/loss", "val/nll", "val/mse"), "disentanglement/"
+ENDS = ("_floor", "_rotated", "_ceiling")  # of a score, which stay as they are
 
 
 @dataclass
@@ -51,6 +52,7 @@ class WandbRun(WandbLogger):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._logged: tuple[int | None, set[str]] = (None, set())
+        self._summed_up: set[str] = set()
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -58,18 +60,20 @@ class WandbRun(WandbLogger):
         before = self._logged[1] if self._logged[0] == step else set()
         self._logged = step, before | metrics.keys()
         new = {name: value for name, value in metrics.items() if name not in before}
+        for name in new.keys() - self._summed_up if "WANDB_SWEEP_ID" not in os.environ else ():
+            self._summed_up.add(name)
+            # one by one: Lightning has defined "*", and of two patterns the client takes the first
+            if name in LOSSES or (name.startswith(SCORES) and not name.endswith(ENDS)):
+                best = "min" if name in LOSSES else "max"
+                self.experiment.define_metric(name, step_metric="trainer/global_step", summary=f"{best},last")
         if new:
             super().log_metrics(new, step)
 
     @rank_zero_only
     def describe(self, config: Mapping[str, Any]) -> None:
-        """Send the configuration and the version of this package, and say what is best of every score."""
-        run = self.experiment
-        run.config.update({**config, "disentangle_pl": version("disentangle_pl")}, allow_val_change=True)
-        if "WANDB_SWEEP_ID" not in os.environ:
-            for names, best in ((LOW, "min"), (HIGH, "max")):
-                for name in names:
-                    run.define_metric(name, step_metric="trainer/global_step", summary=f"{best},last")
+        """Send the configuration and the version of this package."""
+        version_here = {"disentangle_pl": version("disentangle_pl")}
+        self.experiment.config.update({**config, **version_here}, allow_val_change=True)
 
     @rank_zero_only
     def log_tables(self, folder: Path, step: int) -> None:

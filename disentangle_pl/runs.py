@@ -233,13 +233,14 @@ def short_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of model, data and trainer, and the seed, by names without dots.
 
     Args:
-        flat: Values by flat dotted names. Lists and mappings are left out, and classes lose their modules; what is null
-            reads `none`, so that runs without a mask can be found as well.
+        flat: Values by flat dotted names. Lists are left out, and so is what the trainer does not have; classes lose
+            their modules; what model and data do not have reads `none`, so that runs without a mask can be found.
     """
     found: dict[str, Any] = {}
     for root in ("seed_everything", *ROOTS):
         for key, value in flat.items():
-            if (key == root and root not in ROOTS) or (key.startswith(f"{root}.") and not isinstance(value, list)):
+            inner = key.startswith(f"{root}.") and not (root == "trainer" and value is None)
+            if (inner or key == root == "seed_everything") and not isinstance(value, list):
                 plain = short_value(value, LONGEST) if isinstance(value, str) else "none" if value is None else value
                 found.setdefault(short_name(key), plain)
     return found
