@@ -5,8 +5,10 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
+import weakref
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -119,7 +121,6 @@ class CLI(LightningCLI):
     """LightningCLI with run folders, loggers that need no account, and scores at the end of a fit."""
 
     _claim: Claim | None = None
-    _scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is ours, and let the data tell the model the shape of its images."""
@@ -180,8 +181,9 @@ class CLI(LightningCLI):
         folder = lasting = Path(config.runs_dir).absolute() / name
         _refuse_other_places(config, folder)
         if config.trainer.fast_dev_run:
-            self._scratch = tempfile.TemporaryDirectory()  # a trial leaves nothing behind
-            folder = Path(self._scratch.name) / name
+            scratch = tempfile.mkdtemp()
+            weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)  # a trial leaves nothing behind
+            folder = Path(scratch) / name
         given = config.clone()
         given.run_id = None
         given.ckpt_path = _foreign(config.ckpt_path, folder)
