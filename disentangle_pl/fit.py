@@ -269,9 +269,10 @@ class CLI(LightningCLI):
                     finish_wandb(logger)
 
     def _checkpoints(self) -> dict[str, Path]:
-        best = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+        kept = self.trainer.checkpoint_callback
+        best = Path(kept.best_model_path) if isinstance(kept, ModelCheckpoint) and kept.monitor else Path()
         last = {"last": Path(self.trainer.default_root_dir) / LAST}
-        return {"best": Path(best)} | last if best else last
+        return {"best": best} | last if best.is_file() else last
 
     def _report(self, folder: Path) -> None:
         try:

@@ -83,7 +83,7 @@ class WandbRun(WandbLogger):
             if path.is_file():
                 with path.open(newline="") as file:
                     columns, *rows = csv.reader(file, delimiter="\t")
-                data = [[first, *map(_number, cells)] for first, *cells in rows]
+                data = [[first, *map(_number, cells)] for first, *cells in rows]  # W&B takes no text among numbers
                 self.log_metrics({f"tables/{name}": wandb.Table(columns=columns, data=data)}, step)
 
     @rank_zero_only
@@ -101,12 +101,12 @@ class WandbRun(WandbLogger):
             self.experiment.log_artifact(artifact, aliases=[alias])
 
 
-def _number(text: str) -> float | str:
+def _number(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:
-        return text
-    return number if math.isfinite(number) else text
+        return None
+    return number if math.isfinite(number) else None
 
 
 class MetricsCSV(Logger):

@@ -141,7 +141,7 @@ def best_checkpoint(folder: Path) -> Path:
     """
     last = newest_checkpoint(folder)
     states = torch.load(last, map_location="cpu", weights_only=True).get("callbacks", {}) if last else {}
-    named = [str(state.get("best_model_path") or "") for key, state in states.items() if "ModelCheckpoint" in key]
+    named = [str(state["best_model_path"]) for state in states.values() if state.get("monitor")]
     # the folder may have been moved since
     found = [folder / "checkpoints" / Path(path).name for path in named if path]
     best = next((path for path in found if path.is_file()), None)

@@ -161,7 +161,7 @@ def test_the_best_checkpoint_is_found_where_the_folder_lies_now(tmp_path: Path) 
     with pytest.raises(InputError, match=r"no best checkpoint.*--checkpoint.monitor"):
         best_checkpoint(tmp_path)
     (tmp_path / "checkpoints").mkdir()
-    state = {"best_model_path": "/gone/checkpoints/epoch=3.ckpt"}
+    state = {"monitor": "val/nll", "best_model_path": "/gone/checkpoints/epoch=3.ckpt"}
     torch.save({"callbacks": {"ModelCheckpoint{'monitor': 'val/nll'}": state}}, tmp_path / "checkpoints" / "last.ckpt")
     with pytest.raises(InputError, match="no best checkpoint"):
         best_checkpoint(tmp_path)
