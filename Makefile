@@ -82,8 +82,13 @@ wandb-sweep: install  ## register a sweep with W&B (SWEEP=) and print the comman
 	$(BIN)/disentangle-pl sweep $(SWEEP) --dry_run=true
 	$(BIN)/wandb sweep $(SWEEP)
 
-sync: install  ## upload the offline W&B runs below runs/, one by one; needs a key
-	find runs -type d -name 'offline-run-*' -print -exec $(BIN)/wandb sync {} \;
+# A run that was resumed has several segments, whose names begin with their times: W&B appends them in this order.
+# Clients before 0.30 do so only if told.
+sync: install  ## upload the offline W&B runs below runs/, segment by segment, oldest first; needs a key
+	@append=$$($(BIN)/wandb sync --help | grep -o -m 1 -e --append || true); \
+	find runs -type d -name 'offline-run-*' | awk -F / '{print $$NF "\t" $$0}' | sort | cut -f 2- | { failed=0; \
+	while IFS= read -r segment; do echo "$$segment"; $(BIN)/wandb sync $$append "$$segment" </dev/null || failed=1; done; \
+	exit $$failed; }
 
 kills: install  ## kill a sweep 24 times at random moments and compare the result with an undisturbed one
 	$(BIN)/python -m benchmarks.sweep_kills $(ARGS)

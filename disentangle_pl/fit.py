@@ -2,9 +2,15 @@
 
 import contextlib
 import io
+import json
 import os
+import re
+import shutil
 import sys
+import tempfile
+import weakref
 import zipfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,22 +47,28 @@ from disentangle_pl.cluster import count_devices, refuse_other_tasks
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
 from disentangle_pl.defaults import DEFAULTS
-from disentangle_pl.errors import ERROR, InputError, leave, one_line
+from disentangle_pl.errors import ERROR, InputError, find_input_error, leave, one_line
 from disentangle_pl.flat import flatten
-from disentangle_pl.loggers import MetricsCSV
+from disentangle_pl.loggers import MetricsCSV, WandbRun, WandbSettings
 from disentangle_pl.machine import compile_networks, fast_precision
+from disentangle_pl.models.divergence import LAST
 from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
 from disentangle_pl.reports.report import write_own_report
 from disentangle_pl.run_state import FINISHED, Claim
 from disentangle_pl.runs import (
+    best_checkpoint,
     classes_first,
+    display_name,
+    flags_of,
     is_known,
     is_resumed_sweep_run,
+    joined,
     newest_checkpoint,
     refuse_other_config,
     run_id,
     runs_dir,
-    swept_keys,
+    short_settings,
+    swept_values,
     wandb_offline,
 )
 
@@ -66,6 +78,9 @@ Any setting is a flag, e.g. --model.beta=4; `disentangle-pl fit --model.help=Bet
 Further verbs, each with a --help of its own: sweep, runs, report, explore, evaluate, traverse, sparsity, compact,
 meta-transfer; of variance and what can be known: variance, impossibility, study;
 of brain scans: scans, prepare, simulate, latents, counterfactual, predict-scores, gwas."""
+
+
+PROBLEM = re.compile(r"Problem with given class_path '([^']+)':\s*([^\n]+)")
 
 
 class Parser(LightningArgumentParser):
@@ -92,13 +107,14 @@ class SaveConfig(SaveConfigCallback):
         path.parent.mkdir(parents=True, exist_ok=True)
         if stage == "fit":
             path.write_text(self.given)
-        known = swept_keys()
-        flat = {
-            key: value for key, value in flatten(yaml.safe_load(self.given)) if value is not None and key not in known
-        }
+        flat = {key: value for key, value in flatten(yaml.safe_load(self.given)) if value is not None}
+        named = short_settings(dict(flatten(yaml.safe_load(self.given)))) | {"precision": trainer.precision} | flat
+        swept = swept_values()
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.config.update(flat, allow_val_change=True)
+            if isinstance(logger, WandbRun):
+                logger.describe({key: value for key, value in named.items() if key not in swept})
+            elif isinstance(logger, WandbLogger):
+                logger.log_hyperparams({key: value for key, value in named.items() if key not in swept})
 
 
 class CLI(LightningCLI):
@@ -116,6 +132,7 @@ class CLI(LightningCLI):
             help="name of the run folder and of the W&B run; an existing run goes on from its last checkpoint",
         )
         parser.add_argument("--project", default="disentangle_pl", help="W&B project, unless WANDB_PROJECT names one")
+        parser.add_class_arguments(WandbSettings, "wandb")
         parser.add_argument(
             "--fast", type=bool, default=True, help="trainer.precision=bf16-mixed where the hardware is fast at it"
         )
@@ -143,6 +160,7 @@ class CLI(LightningCLI):
         """Drop what a sweep's agent adds to the arguments when it resumes a run: the run's whole record."""
         words = sys.argv[1:] if args is None else list(args)
         if words and words[0] in self._subcommand_parsers and is_resumed_sweep_run(words):
+            words = joined(words)
             roots = {action.dest.split(".")[0] for action in self._parser(words[0])._actions}
             kept = classes_first([word for word in words if is_known(word, roots)])
             dropped = [word.split("=")[0] for word in words if word not in kept]
@@ -160,9 +178,15 @@ class CLI(LightningCLI):
         config = self.config[self.subcommand]
         source = config.config[-1] if config.get("config") else None
         name = run_id(Path(str(source)).stem if source else str(self.subcommand), config.run_id)
-        folder = Path(config.runs_dir).absolute() / name
+        folder = lasting = Path(config.runs_dir).absolute() / name
+        _refuse_other_places(config, folder)
+        if config.trainer.fast_dev_run:
+            scratch = tempfile.mkdtemp()
+            weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)  # a trial leaves nothing behind
+            folder = Path(scratch) / name
         given = config.clone()
-        given.run_id = given.ckpt_path = None
+        given.run_id = None
+        given.ckpt_path = _foreign(config.ckpt_path, folder)
         self.save_config_kwargs["given"] = self._parser(self.subcommand).dump(given, skip_none=False)
         trainer = config.trainer
         refuse_other_tasks(count_devices(trainer.devices, trainer.accelerator), trainer.num_nodes)
@@ -170,8 +194,12 @@ class CLI(LightningCLI):
         config.checkpoint.dirpath = str(folder / "checkpoints")
         if trainer.precision is None:
             trainer.precision = fast_precision(trainer.accelerator) if config.fast else "32-true"
-        if trainer.logger in (None, True):
-            trainer.logger = _loggers(folder, name, config.project) if self.subcommand == "fit" else False
+        if self.subcommand == "fit" and trainer.logger is not False:
+            theirs = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+            given_loggers = [logger for logger in theirs if logger not in (None, True)]
+            trainer.logger = [*_loggers(folder, name, config, given_loggers), *given_loggers]
+        elif trainer.logger in (None, True):
+            trainer.logger = False
         ours = [_class(ExactResume), _class(KeepLast)]
         if self.subcommand == "predict":
             ours.append(_class(WriteCodes))
@@ -179,7 +207,23 @@ class CLI(LightningCLI):
             ours.append(_class(ProgressBar))
         theirs = trainer.callbacks or []
         trainer.callbacks = [*(theirs if isinstance(theirs, list) else [theirs]), *ours]
-        self._choose_checkpoint(config, folder)
+        self._choose_checkpoint(config, folder if self.subcommand == "fit" else lasting)
+
+    def instantiate_classes(self) -> None:
+        """Make trainer, model and data.
+
+        Raises:
+            InputError: If a class cannot be made, as of a package that is not installed.
+        """
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            problem = None if find_input_error(error) else PROBLEM.search(str(error))
+            if problem is None:
+                raise
+            raise InputError(
+                f"{problem[1]} cannot be made ({problem[2].rstrip('.')}): install what it needs, or change the setting"
+            ) from error
 
     def before_fit(self) -> None:
         """Find what is wrong with data and model before a logger or a folder exists."""
@@ -207,6 +251,8 @@ class CLI(LightningCLI):
         """Score the final weights in full, draw the final traversals and say where everything lies."""
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
+        steps = self.trainer.fit_loop.epoch_loop
+        steps._batches_that_stepped = max(0, steps._batches_that_stepped - 1)  # these are scores of the last step
         self.trainer.validate(self.model, self.datamodule, verbose=False, weights_only=True)
         self.after_validate()
         if self._claim:
@@ -215,8 +261,18 @@ class CLI(LightningCLI):
                 self._report(self._claim.folder)
             self._claim.release()
             for logger in self.trainer.loggers:
+                if isinstance(logger, WandbRun):
+                    logger.log_tables(self._claim.folder, steps._batches_that_stepped)
+                    if self.config.fit.wandb.log_model:
+                        logger.log_checkpoints(self._checkpoints(), self._claim.folder / "config.yaml")
                 if isinstance(logger, WandbLogger):
                     finish_wandb(logger)
+
+    def _checkpoints(self) -> dict[str, Path]:
+        kept = self.trainer.checkpoint_callback
+        best = Path(kept.best_model_path) if isinstance(kept, ModelCheckpoint) and kept.monitor else Path()
+        last = {"last": Path(self.trainer.default_root_dir) / LAST}
+        return {"best": best} | last if best.is_file() else last
 
     def _report(self, folder: Path) -> None:
         try:
@@ -232,16 +288,30 @@ class CLI(LightningCLI):
             Console().print(f"{', '.join(terms)} (nats an image; squared error a pixel)", soft_wrap=True)
             Console().print(f"run folder: {self.trainer.default_root_dir}", soft_wrap=True)
 
+    def after_test(self) -> None:
+        """Write the loss and its terms beside the scores of the test set, and say where they lie."""
+        if self.trainer.is_global_zero:
+            path = Path(self.trainer.default_root_dir) / "test" / "scores.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            written = json.loads(path.read_text()) if path.is_file() else {"scores": {}}
+            numbers = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+            losses = {name: value for name, value in numbers.items() if not name.startswith("test/disentanglement/")}
+            path.write_text(json.dumps(written | {"losses": losses}, indent=1) + "\n")
+            Console().print(f"scores of the test set: {path}", soft_wrap=True)
+
     def _choose_checkpoint(self, config: Namespace, folder: Path) -> None:
         if config.weights_only is None:
             config.weights_only = True  # code in a checkpoint is not run
         own = newest_checkpoint(folder)
+        if config.ckpt_path == "best":
+            config.ckpt_path = str(best_checkpoint(folder))
         if self.subcommand == "fit":
-            if config.ckpt_path in (None, "last"):
-                config.ckpt_path = str(own) if own else None
             if own:
                 refuse_other_config(folder, yaml.safe_load(self.save_config_kwargs["given"]))
-        elif config.ckpt_path in (None, "last"):
+            # a checkpoint of another run is where this one begins; a run that has begun goes on from its own
+            if config.ckpt_path in (None, "last") or (own and _foreign(config.ckpt_path, folder)):
+                config.ckpt_path = str(own) if own else None
+        elif config.ckpt_path in (None, "last") or (own and "ckpt_path" not in flags_of(sys.argv[1:])):
             if own is None:
                 raise InputError(
                     f"{self.subcommand} needs a trained model: give --ckpt_path=FILE, or --run_id=NAME of a run with "
@@ -261,21 +331,53 @@ def _class(kind: type, **init_args: Any) -> Namespace:
     return Namespace(class_path=path, init_args=Namespace(**init_args))  # type: ignore[no-untyped-call]
 
 
-def _loggers(folder: Path, name: str, project: str) -> list[Namespace]:
-    loggers = [_class(MetricsCSV, save_dir=str(folder))]
-    if os.environ.get("WANDB_MODE") != "disabled":
-        loggers.append(
-            _class(
-                WandbLogger,
-                save_dir=str(folder),
-                id=name,
-                name=name,
-                project=os.environ.get("WANDB_PROJECT", project),
-                offline=wandb_offline(),
-                resume="allow",
+def _foreign(checkpoint: str | None, folder: Path) -> str | None:
+    """Return a checkpoint that lies outside a run folder; None for one of its own."""
+    own = checkpoint in (None, "last", "best") or folder in Path(str(checkpoint)).absolute().parents
+    return None if own else checkpoint
+
+
+def _refuse_other_places(config: Namespace, folder: Path) -> None:
+    """Refuse Lightning's flags for places within a run folder: everything of a run lies in the one folder.
+
+    Raises:
+        InputError: If one is given that is not where it lies anyway.
+    """
+    for flag, given, place in (
+        ("trainer.default_root_dir", config.trainer.default_root_dir, folder),
+        ("checkpoint.dirpath", config.checkpoint.dirpath, folder / "checkpoints"),
+    ):
+        if given is not None and Path(given).absolute() != place:
+            raise InputError(
+                f"--{flag}={given} does not act, because a run keeps all its files in {folder}: choose that folder by "
+                "--runs_dir and --run_id instead"
             )
-        )
-    return loggers
+
+
+def _is_wandb(logger: Namespace) -> bool:
+    module, _, name = str(logger.class_path).rpartition(".")
+    return issubclass(getattr(import_module(module), name), WandbLogger)
+
+
+def _loggers(folder: Path, name: str, config: Namespace, given: list[Namespace]) -> list[Namespace]:
+    loggers = [_class(MetricsCSV, save_dir=str(folder))]
+    if os.environ.get("WANDB_MODE") == "disabled" or any(map(_is_wandb, given)):
+        return loggers
+    ours = config.wandb
+    settings = {"entity": ours.entity, "group": ours.group, "tags": ours.tags or None, "job_type": ours.job_type}
+    return [
+        *loggers,
+        _class(
+            WandbRun,
+            save_dir=str(folder),
+            id=name,
+            name=ours.name or display_name(name),
+            project=os.environ.get("WANDB_PROJECT", config.project),
+            offline=wandb_offline(),
+            resume="allow",
+            **{key: value for key, value in settings.items() if value is not None},
+        ),
+    ]
 
 
 def run_lightning() -> None:

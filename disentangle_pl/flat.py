@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 UNNAMED = ("class_path", "init_args")
+SHORT = {"seed_everything": "seed", "model.optimizer.lr": "lr", "model.optimizer.weight_decay": "weight_decay"}
+ROOTS = ("model", "data", "trainer")  # where two have a name in common the first has the short one
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -22,3 +24,12 @@ def flatten(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 def flat_name(key: str) -> str:
     """Return the short form of a dotted key, `model.beta` for `model.init_args.beta`; other keys as they are."""
     return ".".join(part for part in key.split(".") if part not in UNNAMED)
+
+
+def short_name(key: str) -> str:
+    """Return the name of a setting without dots, which W&B cannot filter by: `beta`, `seed`, `mask_strength`."""
+    name = flat_name(key)
+    if name in SHORT:
+        return SHORT[name]
+    root, _, rest = name.partition(".")
+    return (rest if rest and root in ROOTS else name).replace(".", "_")

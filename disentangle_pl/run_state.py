@@ -4,21 +4,15 @@ import json
 import os
 import socket
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
-
 from disentangle_pl.errors import InputError
+from disentangle_pl.folder_lock import FolderLock
 
-RUNNING, FINISHED, FAILED, PREEMPTED, CRASHED, UNKNOWN = (
-    "running",
-    "finished",
-    "failed",
-    "preempted",
-    "crashed",
-    "unknown",
-)
+RUNNING, FINISHED, FAILED, CRASHED, UNKNOWN = "running", "finished", "failed", "crashed", "unknown"
+PREEMPTED, STOPPED = "preempted", "stopped"
 LOCK = ".lock"
 STATE = "state.json"
 
@@ -27,8 +21,9 @@ class State(NamedTuple):
     """How a run stands.
 
     Attributes:
-        name: `running`, `finished`, `failed`, `preempted` (told to stop; a checkpoint was written), `crashed` (its
-            process has gone without a word), or `unknown` (the folder has no readable state).
+        name: `running`, `finished`, `failed`, `preempted` (a scheduler took its place; a checkpoint was written),
+            `stopped` (by its sweep, by W&B or by Ctrl-C; likewise), `crashed` (its process has gone without a word), or
+            `unknown` (the folder has no readable state).
         message: Why it failed, or empty.
         seconds: Wall-clock seconds of the last process that worked on it, or NaN.
     """
@@ -51,14 +46,12 @@ class Claim:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(folder / LOCK)
+        self._lock = FolderLock(folder / LOCK)
         self._started = time.time()
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
+        if not self._lock.acquire():
             raise InputError(
-                f"another process is at work in {folder} ({_owner(folder)}): wait for it, or choose another --run_id"
-            ) from error
+                f"another process is at work in {folder}, {self._lock.advice()}, or choose another --run_id"
+            )
         self.write(RUNNING)
 
     def write(self, state: str, message: str = "") -> None:
@@ -74,10 +67,15 @@ class Claim:
             "seconds": round(time.time() - self._started, 1),
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "version": version("disentangle_pl"),
         }
         draft = self.folder / f"{STATE}.tmp"
         draft.write_text(json.dumps(record))
         draft.replace(self.folder / STATE)
+
+    def beat(self) -> None:
+        """Give a sign of life to processes on other machines."""
+        self._lock.beat()
 
     def release(self) -> None:
         """Let other processes work in the folder."""
@@ -95,15 +93,7 @@ def read_state(folder: Path) -> State:
 
 def is_claimed(folder: Path) -> bool:
     """Tell whether a process is at work in a run folder."""
-    if not (folder / LOCK).is_file():
-        return False
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    return FolderLock(folder / LOCK).is_held()
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -112,8 +102,3 @@ def _record(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
-
-
-def _owner(folder: Path) -> str:
-    record = _record(folder)
-    return f"process {record['pid']} on {record['host']}" if {"pid", "host"} <= record.keys() else "unknown"

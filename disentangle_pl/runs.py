@@ -2,22 +2,29 @@
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+import torch
 import yaml
 
 from disentangle_pl.errors import InputError, one_line
-from disentangle_pl.flat import flatten
+from disentangle_pl.flat import ROOTS, flatten, short_name
+from disentangle_pl.studies.labels import short_value
 from disentangle_pl.yaml_text import check_yaml, load_yaml
 
 RUN_ID = "DISENTANGLE_PL_RUN_ID"
 RUNS_DIR = "DISENTANGLE_PL_RUNS_DIR"
-COMPARED = ("model", "data", "seed_everything")  # what may not change when a run goes on
+LONGEST = 120  # characters of a name
+COMPARED = (  # what may not change when a run goes on
+    *("model", "data", "seed_everything", "fast", "trainer.precision", "trainer.accumulate_grad_batches"),
+    *("trainer.devices", "trainer.num_nodes", "trainer.limit_train_batches", "trainer.overfit_batches"),
+    *("trainer.gradient_clip_val", "trainer.gradient_clip_algorithm", "optimizer", "lr_scheduler"),
+)
 
 
 def run_id(stem: str, given: str | None) -> str:
@@ -47,19 +54,43 @@ def runs_dir() -> str:
     return os.environ.get(RUNS_DIR, "runs")
 
 
+def joined(args: Sequence[str]) -> list[str]:
+    """Return a command line with every `--name value` written as `--name=value`.
+
+    Args:
+        args: The command line.
+    """
+    made: list[str] = []
+    for arg in args:
+        if made and made[-1].startswith("--") and "=" not in made[-1] and not arg.startswith("--"):
+            made[-1] += f"={arg}"
+        else:
+            made.append(arg)
+    return made
+
+
+def flags_of(args: Sequence[str]) -> dict[str, str]:
+    """Return the flags of a command line and their values, given as `--name=value` or `--name value`.
+
+    Args:
+        args: The command line.
+    """
+    return dict(arg[2:].split("=", 1) for arg in joined(args) if arg.startswith("--") and "=" in arg)
+
+
 def with_own_config(args: Sequence[str]) -> list[str]:
     """Let `validate`, `test` and `predict` of a named run use the configuration that the run has saved.
 
     Args:
-        args: The command line; flags as `--name=value`.
+        args: The command line.
 
     Returns:
         The command line, with `--config` added if it names a run that has one and no configuration of its own.
     """
-    flags = dict(arg.split("=", 1) for arg in args[1:] if arg.startswith("--") and "=" in arg)
-    own = Path(flags.get("--runs_dir", runs_dir())) / flags.get("--run_id", "") / "config.yaml"
+    flags = flags_of(args)
+    own = Path(flags.get("runs_dir", runs_dir())) / flags.get("run_id", "") / "config.yaml"
     evaluates = bool(args) and args[0] in ("validate", "test", "predict")
-    if not evaluates or "--run_id" not in flags or {"--config", "--model"} & flags.keys() or not own.is_file():
+    if not evaluates or "run_id" not in flags or {"config", "model"} & flags.keys() or not own.is_file():
         return list(args)
     return [args[0], f"--config={own}", *args[1:]]
 
@@ -102,8 +133,30 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return max(found, key=lambda path: path.lstat().st_mtime, default=None)
 
 
+def best_checkpoint(folder: Path) -> Path:
+    """Return the best checkpoint of a run folder, by the metric that the run watched.
+
+    Raises:
+        InputError: If the run has kept none.
+    """
+    last = newest_checkpoint(folder)
+    states = torch.load(last, map_location="cpu", weights_only=True).get("callbacks", {}) if last else {}
+    named = [str(state["best_model_path"]) for state in states.values() if state.get("monitor")]
+    # the folder may have been moved since
+    found = [folder / "checkpoints" / Path(path).name for path in named if path]
+    best = next((path for path in found if path.is_file()), None)
+    if best is None:
+        raise InputError(
+            f"{folder} has no best checkpoint: train with --checkpoint.monitor=val/nll --checkpoint.save_top_k=1, or "
+            "give --ckpt_path=last"
+        )
+    return best
+
+
 def refuse_other_config(folder: Path, config: dict[str, Any]) -> None:
-    """Refuse to continue a run with another model, data or seed than it was started with.
+    """Refuse to continue a run with another model, data, seed or batch than it was started with.
+
+    How long it is trained, and what is logged, may change.
 
     Raises:
         InputError: If they differ; it names the first difference.
@@ -114,7 +167,7 @@ def refuse_other_config(folder: Path, config: dict[str, Any]) -> None:
     old = dict(flatten(_read_config(saved)))
     new = dict(flatten(config))
     for key in sorted(old.keys() | new.keys()):
-        if key.split(".")[0] in COMPARED and old.get(key) != new.get(key):
+        if any(key == name or key.startswith(f"{name}.") for name in COMPARED) and old.get(key) != new.get(key):
             raise InputError(
                 f"{folder} was started with {key}={old.get(key)} and cannot go on with {new.get(key)}: give the same "
                 "configuration, or another --run_id"
@@ -148,11 +201,11 @@ def is_resumed_sweep_run(args: Sequence[str]) -> bool:
     """Tell whether a sweep's agent resumes a run that has begun: it then passes the run's whole record as arguments.
 
     Args:
-        args: The command line; flags as `--name=value`.
+        args: The command line.
     """
-    flags = dict(arg.split("=", 1) for arg in args if arg.startswith("--") and "=" in arg)
-    begun = Path(flags.get("--runs_dir", runs_dir())) / os.environ.get("WANDB_RUN_ID", "") / "config.yaml"
-    return "--_wandb" in flags or (bool(os.environ.get("WANDB_SWEEP_ID")) and begun.is_file())
+    flags = flags_of(args)
+    begun = Path(flags.get("runs_dir", runs_dir())) / os.environ.get("WANDB_RUN_ID", "") / "config.yaml"
+    return "_wandb" in flags or (bool(os.environ.get("WANDB_SWEEP_ID")) and begun.is_file())
 
 
 def is_known(arg: str, roots: set[str]) -> bool:
@@ -167,12 +220,41 @@ def classes_first(args: Sequence[str]) -> list[str]:
     return [args[0], *sorted(args[1:], key=lambda arg: (not arg.startswith("--config="), arg.split("=")[0]))]
 
 
-def swept_keys() -> set[str]:
-    """Return the keys that a W&B sweep owns in this run, dotted; its server refuses other values for them."""
+def swept_values() -> dict[str, Any]:
+    """Return the dotted keys that a W&B sweep owns in this run, and their values; its server refuses other ones."""
     path = os.environ.get("WANDB_SWEEP_PARAM_PATH", "")
     if not path or not Path(path).is_file():
-        return set()
-    return set(yaml.safe_load(Path(path).read_text()) or ())
+        return {}
+    loaded = yaml.safe_load(Path(path).read_text()) or {}
+    return {key: entry["value"] if isinstance(entry, dict) else entry for key, entry in loaded.items()}
+
+
+def short_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of model, data and trainer, and the seed, by names without dots.
+
+    Args:
+        flat: Values by flat dotted names. Lists are left out, and so is what the trainer does not have; classes lose
+            their modules; what model and data do not have reads `none`, so that runs without a mask can be found.
+    """
+    found: dict[str, Any] = {}
+    for root in ("seed_everything", *ROOTS):
+        for key, value in flat.items():
+            inner = key.startswith(f"{root}.") and not (root == "trainer" and value is None)
+            if (inner or key == root == "seed_everything") and not isinstance(value, list):
+                plain = short_value(value, LONGEST) if isinstance(value, str) else "none" if value is None else value
+                found.setdefault(short_name(key), plain)
+    return found
+
+
+def display_name(run: str) -> str:
+    """Return the name that W&B shows: WANDB_NAME, the values of an agent's sweep, or else the run id.
+
+    Args:
+        run: The run id.
+    """
+    swept = [(key, value) for key, value in swept_values().items() if not key.startswith(("_", "wandb_"))]
+    words = [f"{short_name(key)}={short_value(value)}" for key, value in swept]
+    return os.environ.get("WANDB_NAME") or " ".join(words)[:LONGEST] or run
 
 
 def _slurm_id() -> str | None:

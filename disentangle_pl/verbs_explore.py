@@ -50,5 +50,6 @@ def explore(args: Sequence[str]) -> None:
             # NiceGUI takes a second to import, which no other verb is to wait for
             page: Any = import_module("disentangle_pl.explorer.serve")
             page.serve(model, place, given.host, given.out, given.open)
-    except KeyboardInterrupt:
-        print("ended")
+    except KeyboardInterrupt:  # not where a shell has started this in the background: the server then just returns
+        pass
+    print("ended", flush=True)

@@ -1,6 +1,8 @@
 """What users do to the command line: good runs, wrong input, kills."""
 
 import csv
+import importlib.util
+import json
 import signal
 import time
 from pathlib import Path
@@ -19,6 +21,7 @@ from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.checkpoint import load_model
 from tests.command_line import PAIRS, TINY, finish, refused, run, start
 
+QUICK = [*TINY, "--report=false", "--disentanglement.references=false"]
 ADA = [*TINY, *PAIRS, "--model.aggregation=disentangle_pl.aggregation.AdaGVAE"]
 
 
@@ -52,12 +55,79 @@ def test_validate_test_and_predict_find_the_checkpoint_of_a_run(tmp_path: Path) 
     where = [f"--runs_dir={tmp_path}", "--run_id=a"]
     run("fit", *TINY, *where)
     before = (tmp_path / "a" / "metrics.csv").read_text()
-    run("validate", *where)
-    run("test", *where)
-    run("predict", *where)
+    spaced = ["--runs_dir", str(tmp_path), "--run_id", "a"]
+    run("validate", *spaced)
+    scored = (tmp_path / "a" / "scores.json").read_text()
+    run("test", *spaced)
+    run("predict", *spaced)
+    tested = json.loads((tmp_path / "a" / "test" / "scores.json").read_text())
+    assert tested["losses"].keys() >= {"test/loss", "test/nll", "test/kl"}
+    assert tested["scores"].keys() >= {"mig", "sap"}
+    assert (tmp_path / "a" / "test" / "scores.tsv").is_file()
+    assert (tmp_path / "a" / "scores.json").read_text() == scored
     codes = np.load(tmp_path / "a" / "codes.npz")
     assert codes["mean"].shape == codes["logvar"].shape == (3 * 6 * 5 * 3, 6)
     assert (tmp_path / "a" / "metrics.csv").read_text() == before
+
+
+def test_the_final_scores_belong_to_the_last_step(tmp_path: Path) -> None:
+    run("fit", *QUICK, f"--runs_dir={tmp_path}", "--run_id=a", "--trainer.max_epochs=2")
+    found = rows(tmp_path / "a")
+    assert [row["step"] for row in found] == [str(step) for step in range(12)]
+    assert [row["step"] for row in found if row["val/nll"]] == ["5", "11"]
+    assert found[-1]["train/loss"]
+    assert found[-1]["epoch"] == "1.0"
+    run("fit", *QUICK, f"--runs_dir={tmp_path}", "--run_id=a", "--trainer.max_epochs=2")
+    assert rows(tmp_path / "a") == found, "nothing is left to train"
+
+
+def test_a_fast_development_run_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setenv("NETRC", str(tmp_path.parent / "netrc"))
+    run("fit", *QUICK, "--run_id=a", "--trainer.fast_dev_run=true")
+    run("fit", *QUICK, "--trainer.fast_dev_run=2", f"--runs_dir={tmp_path / 'runs'}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_the_best_checkpoint_is_validated_by_its_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    where = [f"--runs_dir={tmp_path}", "--run_id=a"]
+    watch = ["--checkpoint.monitor=val/nll", "--checkpoint.save_top_k=1", "--checkpoint.filename=kept"]
+    run("fit", *QUICK, *where, *watch, "--trainer.max_epochs=2")
+    assert (tmp_path / "a" / "checkpoints" / "kept.ckpt").is_file()
+    (tmp_path / "a").rename(tmp_path / "moved")
+    caplog.clear()
+    run("validate", f"--runs_dir={tmp_path}", "--run_id=moved", "--ckpt_path=best")
+    assert f"{tmp_path / 'moved' / 'checkpoints' / 'kept.ckpt'}" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_a_run_that_began_from_another_says_so_and_then_goes_on_from_its_own(tmp_path: Path) -> None:
+    first, second = (tmp_path / name / "checkpoints" / "last.ckpt" for name in "ab")
+    run("fit", *QUICK, f"--runs_dir={tmp_path}", "--run_id=a", "--trainer.max_epochs=1")
+    more = [*QUICK, f"--runs_dir={tmp_path}", "--run_id=b", f"--ckpt_path={first}", "--data.batch_size=8"]
+    run("fit", *more, "--trainer.max_epochs=2")
+    config = yaml.safe_load((tmp_path / "b" / "config.yaml").read_text())
+    assert config["ckpt_path"] == str(first)
+    assert config["data"]["init_args"]["batch_size"] == 8
+    assert torch.load(second, weights_only=True)["global_step"] == 12
+    run("fit", *more, "--trainer.max_epochs=3")
+    assert [row["step"] for row in rows(tmp_path / "b")] == [str(step) for step in range(6, 18)]
+
+
+def test_further_loggers_come_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    theirs = ["--trainer.logger+=CSVLogger", f"--trainer.logger.save_dir={tmp_path / 'csv'}"]
+    run("fit", *QUICK, *theirs, f"--runs_dir={tmp_path}", "--run_id=a", "--trainer.max_epochs=1")
+    assert rows(tmp_path / "a")
+    assert next((tmp_path / "csv").rglob("metrics.csv")).is_file()
+    capsys.readouterr()
+    if importlib.util.find_spec("tensorboard") is None and importlib.util.find_spec("tensorboardX") is None:
+        board = ["--trainer.logger+=TensorBoardLogger", f"--trainer.logger.save_dir={tmp_path / 'board'}"]
+        said = refused(capsys, "fit", *QUICK, *board, f"--runs_dir={tmp_path}", "--run_id=b")
+        assert "TensorBoardLogger cannot be made" in said
+        assert "install" in said
+        assert not (tmp_path / "b").exists()
 
 
 def test_load_model_restores_mask_and_aggregation(tmp_path: Path) -> None:
@@ -95,6 +165,9 @@ def test_saved_config_reproduces_the_run(tmp_path: Path) -> None:
         (["--data.dataset.x_values=[40]"], ["x_values", "31"]),
         (["--model.backbone=ConvBackbone", "--data.dataset.resolution=18"], ["divisible by 16", "18"]),
         (["--model.beta=-1"], ["beta", "-1"]),
+        (["--trainer.default_root_dir=elsewhere"], ["default_root_dir", "elsewhere", "--runs_dir", "--run_id"]),
+        (["--checkpoint.dirpath=elsewhere"], ["checkpoint.dirpath", "elsewhere", "--runs_dir", "--run_id"]),
+        (["--ckpt_path=best"], ["no best checkpoint", "--checkpoint.monitor"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )

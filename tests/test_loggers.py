@@ -1,11 +1,13 @@
 import csv
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import wandb
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.loggers import MetricsCSV
+from disentangle_pl.loggers import MetricsCSV, WandbRun
 from tests.models.tiny import sprites, tiny, trainer
 
 
@@ -132,3 +134,54 @@ def test_a_pipe_in_place_of_the_table_is_named_and_not_waited_for(tmp_path: Path
     logger = MetricsCSV(str(tmp_path))
     with pytest.raises(InputError, match="is no file"):
         logger.log_metrics({"loss": 1.0}, step=1)
+
+
+class Recorder:
+    """What a logger sends to W&B."""
+
+    def __init__(self) -> None:
+        self.id = "a"
+        self.rows: list[dict[str, Any]] = []
+        self.summaries: dict[str, str] = {}
+
+    def log(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+
+    def define_metric(self, name: str, step_metric: str, summary: str) -> None:
+        self.summaries[name] = summary
+
+
+def test_a_metric_is_sent_once_a_step_and_the_best_is_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_SWEEP_ID", raising=False)
+    run: Any = Recorder()
+    logger = WandbRun(experiment=run)
+    logger.log_metrics({"val/nll": 3.0, "epoch": 0}, 5)
+    logger.log_metrics({"val/nll": 3.0, "epoch": 1, "disentanglement/mig": 0.5, "disentanglement/mig_floor": 0.1}, 5)
+    logger.log_metrics({"val/nll": 2.0}, 11)
+    assert run.rows == [
+        {"val/nll": 3.0, "epoch": 0, "trainer/global_step": 5},
+        {"disentanglement/mig": 0.5, "disentanglement/mig_floor": 0.1, "trainer/global_step": 5},
+        {"val/nll": 2.0, "trainer/global_step": 11},
+    ]
+    assert run.summaries == {"val/nll": "min,last", "disentanglement/mig": "max,last"}
+    monkeypatch.setenv("WANDB_SWEEP_ID", "s")
+    swept: Any = Recorder()
+    WandbRun(experiment=swept).log_metrics({"val/nll": 3.0}, 5)
+    assert swept.summaries == {}, "what a sweep optimises stays a number"
+
+
+def test_tables_with_gaps_are_sent_as_numbers(tmp_path: Path) -> None:
+    (tmp_path / "scores.tsv").write_text("name\tvalue\tfloor\nmig\t0.5\tnan\nsap\t0.25\t0.1\n")
+    (tmp_path / "latents.tsv").write_text("latent\tkl\nz0\t1.5\n")
+    run: Any = Recorder()
+    WandbRun(experiment=run).log_tables(tmp_path, 11)
+    scores, latents = (next(iter(row.values())) for row in run.rows)
+    assert isinstance(scores, wandb.Table)
+    assert scores.data == [["mig", 0.5, None], ["sap", 0.25, 0.1]]
+    assert latents.data == [["z0", 1.5]]
+
+
+def test_scores_of_the_last_step_share_its_row_in_a_process_of_their_own(tmp_path: Path) -> None:
+    written(tmp_path, 3)
+    log(MetricsCSV(str(tmp_path / "run")), 2, mig=0.5)
+    assert table(tmp_path / "run")[2:] == [{"step": "2", "loss": "0.5", "mig": "0.5"}]

@@ -1,6 +1,7 @@
 """`disentangle-pl runs` through the real command line."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -48,6 +49,17 @@ def test_runs_are_listed_best_first(sweep: Path, tmp_path: Path, capsys: pytest.
     assert float(groups["4"]["mean"]) == pytest.approx(0.6)
     assert (float(groups["4"]["low"]), float(groups["4"]["high"])) == (0.5, 0.7)
     assert tidy([tmp_path / "out" / "runs.tsv"])["run"].tolist() == [row["run"] for row in rows]
+
+
+def test_a_copy_of_a_run_counts_once_and_that_is_said(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(sweep / "b4-s0", tmp_path / "kept" / "b4-s0")
+    run("runs", str(sweep), str(tmp_path / "kept"), f"--out={tmp_path / 'out'}")
+    said = capsys.readouterr().out
+    assert f"counted once: {tmp_path / 'kept' / 'b4-s0'} has the settings and the seed of {sweep / 'b4-s0'}" in said
+    groups = {row["model.beta"]: row for row in read(tmp_path / "out" / "groups.tsv") if row["score"] == MIG}
+    assert (groups["4"]["n"], groups["4"]["runs"]) == ("2", "3")
 
 
 def test_another_score_and_goal(sweep: Path, tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ class LogDisentanglement(Callback):
 
     The end is `disentangle-pl validate`, which `fit` runs last: it computes the whole sheet, with the floor, a rotation
     and the ceiling of every score, prints it and writes `scores.tsv` and `scores.json`, and in `information.tsv` which
-    share of every factor every latent knows. Data without ground-truth
-    factors are left alone, and so are quantities unless the data ask for them (see `ImageData.scores_quantities`), and
-    validation sets in which too few images have factors that vary.
+    share of every factor every latent knows. `disentangle-pl test` does so on the test set, in the folder `test`. Data
+    without ground-truth factors are left alone, and so are quantities unless the data ask for them (see
+    `ImageData.scores_quantities`), and validation sets in which too few images have factors that vary.
 
     Args:
         scores: Scores of your own by name, functions of codes (N, d) and factors (N, k), beside those of the sheet.
@@ -84,10 +84,31 @@ class LogDisentanglement(Callback):
         if not self._known or trainer.sanity_checking:
             return
         codes, factors = self._metric.compute()
-        final = trainer.state.fn == TrainerFn.VALIDATING
+        final = trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.TESTING)
         logged = self._score(trainer, codes, ground_truth(factors), final) if trainer.is_global_zero else {}
+        prefix = "test/" if trainer.state.fn == TrainerFn.TESTING else ""
         for name, value in trainer.strategy.broadcast(logged).items():
-            pl_module.log(f"disentanglement/{name}", value, sync_dist=False, rank_zero_only=False)
+            pl_module.log(f"{prefix}disentanglement/{name}", value, sync_dist=False, rank_zero_only=False)
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the codes of the last validation."""
+        self.on_validation_epoch_start(trainer, pl_module)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the posterior means of the test set."""
+        self.on_validation_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Score them all."""
+        self.on_validation_epoch_end(trainer, pl_module)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Print the table once the progress bar has left the screen."""
@@ -118,11 +139,9 @@ class LogDisentanglement(Callback):
             folder=score_table.references_folder(),
             watch=score_table.bar,
         )
-        score_table.write(
-            Path(trainer.default_root_dir), lines, seconds=scored.seconds, left_out=scored.refused, rows=len(codes)
-        )
+        folder = Path(trainer.default_root_dir) / ("test" if trainer.state.fn == TrainerFn.TESTING else "")
+        score_table.write(folder, lines, seconds=scored.seconds, left_out=scored.refused, rows=len(codes))
         shares = information_shares(codes[:rows], factors[:rows]).T
-        folder = Path(trainer.default_root_dir)
         score_table.write_latents(folder / INFORMATION, dict(zip(names.tolist(), shares, strict=True)))
         self._lines, self._refused = lines, scored.refused
         for name, value, *ends in lines:

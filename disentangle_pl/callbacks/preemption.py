@@ -6,7 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from disentangle_pl.callbacks.resume import LeaveAtOnceException, close_as_preempted
+from disentangle_pl.callbacks.resume import LeaveAtOnceException, close_loggers
 from disentangle_pl.notice import NOTICE
 from disentangle_pl.run_state import PREEMPTED, Claim
 
@@ -87,7 +87,7 @@ class Preemption(Callback):
         if not NOTICE.heard:
             return
         if not isinstance(exception, SIGTERMException):
-            close_as_preempted(trainer)
+            close_loggers(trainer, preempted=True)
         if self.claim:
             self.claim.write(PREEMPTED, "told to stop")
 

@@ -21,6 +21,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.divergence import LAST
+from disentangle_pl.notice import NOTICE
 
 DAMAGED = "the checkpoint {path} is damaged ({fault}): remove it to go on from an older one, or to start anew"
 PARTS: dict[str, type] = {"state_dict": dict, "epoch": int, "global_step": int, "loops": dict, "optimizer_states": list}
@@ -86,11 +87,11 @@ class ExactResume(Callback):
             progress["current"] = dict.fromkeys(progress["current"], 0)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """On SIGTERM or Ctrl-C write `last.ckpt`, and tell W&B that the run was preempted, not that it finished.
+        """On SIGTERM or Ctrl-C write `last.ckpt`, and tell W&B that the run was preempted or stopped, not finished.
 
         Before and after the training the last checkpoint stays, and so it does when the weights are not finite.
         """
-        if not isinstance(exception, SIGTERMException | KeyboardInterrupt):
+        if not is_stop(exception):
             return
         at_once = isinstance(exception, LeaveAtOnceException) or trainer.sanity_checking
         if trainer.state.fn == TrainerFn.FITTING and not at_once:
@@ -99,7 +100,7 @@ class ExactResume(Callback):
         children = _release_children(trainer)
         for child in children if at_once else ():
             child.kill()  # it waits for what this process will never send
-        close_as_preempted(trainer)
+        close_loggers(trainer, preempted=is_preemption(exception))
         for child in children:
             _see_off(child)
 
@@ -183,12 +184,27 @@ def _fault(checkpoint: Any, parts: Mapping[str, type]) -> str:
     return ""
 
 
-def close_as_preempted(trainer: Trainer) -> None:
-    """Write the last numbers of a run, and tell W&B that it was preempted."""
+def is_stop(exception: BaseException) -> bool:
+    """Tell whether somebody outside has ended the run: SIGTERM, a notice by SIGUSR1, or Ctrl-C."""
+    return isinstance(exception, SIGTERMException | KeyboardInterrupt)
+
+
+def is_preemption(exception: BaseException) -> bool:
+    """Tell whether a run that is ended from outside shall go on by itself once there is room again.
+
+    A notice always says so, and so does SIGTERM. But the agent of a W&B sweep sends SIGTERM to what hyperband or a
+    person stops for good, and W&B itself interrupts as Ctrl-C does: as preempted such a run would be queued again.
+    """
+    return NOTICE.heard or (isinstance(exception, SIGTERMException) and "WANDB_SWEEP_ID" not in os.environ)
+
+
+def close_loggers(trainer: Trainer, preempted: bool) -> None:
+    """Write the last numbers of a run, and tell W&B how it ended."""
     for logger in trainer.loggers if trainer.is_global_zero else ():
         logger.save()
         if isinstance(logger, WandbLogger):
-            logger.experiment.mark_preempting()
+            if preempted:
+                logger.experiment.mark_preempting()
             finish_wandb(logger, 143)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.flat import flat_name, flatten
+from disentangle_pl.flat import ROOTS, flat_name, flatten, short_name
 from disentangle_pl.run_state import FINISHED, UNKNOWN
 from disentangle_pl.studies.run_files import cell, is_score
 from disentangle_pl.studies.run_folder import DIVERGED, Row, diverged
@@ -76,8 +76,16 @@ def _row(known: Mapping[str, Any], settings: Mapping[str, Any], metrics: Mapping
     name = _first(everything, NAMES)
     if name is None:
         raise ValueError("a run has no name")
-    numbers = {metric: _number(value) for metric, value in metrics.items() if value not in (None, "")}
-    config = {key: cell(value) for top, inner in settings.items() for key, value in flatten({flat_name(top): inner})}
+    # W&B sums a metric up as its least or largest and its last value where it was asked to
+    last = {metric.removesuffix(".last"): value for metric, value in flatten(dict(metrics))}
+    numbers = {
+        metric: _number(value)
+        for metric, value in last.items()
+        if value not in (None, "") and not metric.endswith((".min", ".max"))
+    }
+    config = _without_short_names(
+        {key: cell(value) for top, inner in settings.items() for key, value in flatten({flat_name(top): inner})}
+    )
     state, message = str(_first(known, STATES) or UNKNOWN).lower(), str(known.get("message") or "")
     lost = diverged(numbers)
     if state == FINISHED and lost:
@@ -92,6 +100,13 @@ def _row(known: Mapping[str, Any], settings: Mapping[str, Any], metrics: Mapping
         config,
         {metric: value for metric, value in numbers.items() if is_score(metric) and math.isfinite(value)},
     )
+
+
+def _without_short_names(config: dict[str, Any]) -> dict[str, Any]:
+    """Drop the second names that settings have for W&B's filters, which know no dots."""
+    second = {short_name(key) for key in config if key.startswith(tuple(f"{root}." for root in ROOTS))}
+    second |= {short_name("seed_everything")} if "seed_everything" in config else set()
+    return {key: value for key, value in config.items() if key not in second}
 
 
 def _first(known: Mapping[str, Any], names: Sequence[str]) -> Any:

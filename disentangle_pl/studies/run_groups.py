@@ -14,7 +14,8 @@ from disentangle_pl.studies.run_table import scores, settings
 
 SEED = "seed_everything"
 NEUTRAL = (  # settings that say where a run lies, how it is watched and what is drawn, not what is learned
-    *(SEED, "run_id", "runs_dir", "project", "ckpt_path", "weights_only", "data.resident_mib", "report"),
+    *(SEED, "run_id", "runs_dir", "project", "wandb", "ckpt_path", "weights_only", "data.resident_mib", "report"),
+    "disentangle_pl",
     *("checkpoint", "disentanglement", "layers", "sharing", "sparsity", "traversals", "reconstructions"),
     *("trainer.accelerator", "trainer.logger", "trainer.callbacks", "trainer.enable_progress_bar", "trainer.profiler"),
     *("trainer.default_root_dir", "trainer.enable_model_summary", "trainer.enable_checkpointing", "trainer.barebones"),
@@ -58,6 +59,23 @@ def telling(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
     return [key for key in vary if not any(_follows(table, key, other) for other in vary)]
 
 
+def copies(table: pd.DataFrame) -> dict[Hashable, Hashable]:
+    """Return the rows that repeat another one, and that one: all their settings and their seed are the same.
+
+    Of a folder and its copy, or a folder and an export of it, the first that has finished is the one. Runs without a
+    known seed repeat nothing.
+    """
+    if SEED not in table:
+        return {}
+    keys = [*meaningful(table), SEED]
+    ordered = table.loc[(table["state"] != FINISHED).sort_values(kind="stable").index]
+    first: dict[tuple[Hashable, ...], Hashable] = {}
+    rows = ordered[keys].itertuples(name=None)
+    seeded = [(row, values) for row, *values in rows if same(values[-1]) is not None and values[-1] is not True]
+    ones = {row: first.setdefault(tuple(map(same, values)), row) for row, values in seeded}
+    return {row: one for row, one in ones.items() if row != one}
+
+
 def group_numbers(table: pd.DataFrame, keys: Sequence[str]) -> list[int]:
     """Number the groups of runs that share all values of the keys, in order of their first runs; one number a run."""
     names = zip(*(map(same, table[key]) for key in keys), strict=True) if keys else [()] * len(table)
@@ -66,7 +84,7 @@ def group_numbers(table: pd.DataFrame, keys: Sequence[str]) -> list[int]:
 
 
 def group_scores(table: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return mean and 95 % bootstrap interval of every score of every group, one row each.
+    """Return mean and 95 % bootstrap interval of every score of every group, one row each; copies of a run count once.
 
     Args:
         table: A tidy table of runs.
@@ -78,6 +96,7 @@ def group_scores(table: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str
         runs that finished with a finite value), `mean`, `low`, `high` (the ends are NaN below two runs), `floor` and
         `ceiling` (NaN where they are not known).
     """
+    table = table.drop(index=list(copies(table)))
     shown = telling(table, keys)
     wanted = scores(table) if metrics is None else list(metrics)
     ended = (table["state"] == FINISHED).to_numpy()

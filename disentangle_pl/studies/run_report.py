@@ -12,7 +12,7 @@ from rich.table import Table
 
 from disentangle_pl.studies.labels import short_names, short_score, short_value, wrapped
 from disentangle_pl.studies.run_files import BEST, UDR
-from disentangle_pl.studies.run_groups import ENDS, configured, group_numbers, group_scores, meaningful, telling
+from disentangle_pl.studies.run_groups import ENDS, configured, copies, group_numbers, group_scores, meaningful, telling
 from disentangle_pl.studies.run_table import best_first, check_column, finished, more_is_better, scores, tidy
 from disentangle_pl.studies.selection import Selection, select, verdict
 from disentangle_pl.studies.sweep_plots import plot_sweep
@@ -58,7 +58,9 @@ def report_runs(
         check_column(key, [*known, *keys, *table.columns], "setting")
     table = best_first(table, metric, goal)
     out.mkdir(parents=True, exist_ok=True)
-    selection = select(configured(table), keys, metric, Encoder(out / "codes")) if udr else None
+    repeated = copies(table)
+    distinct = configured(table.drop(index=list(repeated)))
+    selection = select(distinct, keys, metric, Encoder(out / "codes")) if udr else None
     if selection is not None:
         table[UDR] = selection.runs
     chosen = list(by) or keys
@@ -67,6 +69,9 @@ def report_runs(
     groups.to_csv(out / "groups.tsv", sep="\t", index=False)
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     _show_runs(console, table, known, metric, everything)
+    for copy, run in _first(list(repeated.items()), SHOWN_RUNS, everything):
+        words = f"counted once: {_place(table.loc[copy])} has the settings and the seed of {_place(table.loc[run])}"
+        console.print(words, soft_wrap=True, markup=False, highlight=False)
     _show_groups(
         console, groups[groups["score"] == metric], telling(configured(table), chosen), metric, goal, everything
     )
@@ -102,6 +107,10 @@ def _show_runs(console: Console, table: pd.DataFrame, keys: Sequence[str], metri
     for run, state, message in _first(rest[["run", "state", "message"]].to_numpy().tolist(), SHOWN_RUNS, everything):
         reason = message or f"has no {metric}"
         console.print(f"not ranked: {run} ({state}): {reason}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _place(run: pd.Series) -> str:
+    return str(run["folder"] or f"{run['run']} of an export")
 
 
 def _show_groups(

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from disentangle_pl.studies.labels import short_value
 from disentangle_pl.sweeps.engine import Coordinator
 from disentangle_pl.sweeps.journal import ENDED, RUNNING, Trial
 
@@ -28,7 +29,7 @@ def board(now: Coordinator) -> RenderableType:
     shown = [*running, *others][:ROWS]
     for trial in shown:
         state = Text(trial.state, style=STYLES.get(trial.state, ""))
-        swept = (short(trial.values[key]) for key in keys)
+        swept = (short_value(trial.values[key]) for key in keys)
         step, value = str(now.history(trial).step() or ""), latest(now, trial)
         table.add_row(trial.name.rsplit("-", 1)[-1], state, *swept, step, "" if math.isnan(value) else f"{value:.4g}")
     left_out = len(running) + len(others) - len(shown)
@@ -56,7 +57,7 @@ def summary(now: Coordinator) -> str:
 
 def line(now: Coordinator, trial: Trial) -> str:
     """Say in one line how a run stands."""
-    swept = " ".join(f"{key}={short(trial.values[key])}" for key in (p.key for p in now.sweep.searched))
+    swept = " ".join(f"{key}={short_value(trial.values[key])}" for key in (p.key for p in now.sweep.searched))
     value = latest(now, trial)
     scored = now.sweep.metric and math.isfinite(value) and trial.state in ENDED
     score = f" {now.sweep.metric.name}={value:.4g}" if now.sweep.metric and scored else ""
@@ -75,11 +76,3 @@ def loss(now: Coordinator, trial: Trial) -> float:
     if trial.state != "finished" or math.isnan(value) or now.sweep.metric is None:
         return math.inf
     return now.sweep.metric.sign * value
-
-
-def short(value: object) -> str:
-    """Write a value as people read it: numbers with few digits, classes without their modules."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    text = str(value)
-    return text.rsplit(".", 1)[-1] if text.replace(".", "").replace("_", "").isalnum() else text

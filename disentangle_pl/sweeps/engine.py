@@ -23,6 +23,7 @@ ATTEMPTS = 3  # of a run whose process is killed by a signal
 FLAPPING = 3  # failures in a row, with no success before them, after which the sweep itself must be wrong
 DISK_FULL = 74
 TOLD_TO_STOP = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+GONE = "its values are no longer in the sweep file"
 TICK = 0.25  # seconds between two looks at the processes
 LOOK = 2.0  # seconds between two looks at the metrics of running runs
 
@@ -46,7 +47,9 @@ class Coordinator:
     def __init__(self, sweep: Sweep, journal: Journal, parallel: int, count: int | None, retry: bool) -> None:
         self.sweep, self.journal, self.parallel = sweep, journal, parallel
         self.search = make_search(sweep)
-        limits = [limit for limit in (count, sweep.run_cap, self.search.size) if limit is not None]
+        gone = len(self._gone())
+        size = None if self.search.size is None else self.search.size + gone
+        limits = [limit for limit in (count, sweep.run_cap, size) if limit is not None]
         if not limits:
             raise InputError(f"a sweep by {sweep.method} has no end: give --count N, or run_cap in the sweep file")
         self.limit = min(limits)
@@ -121,6 +124,26 @@ class Coordinator:
                 self.journal.note(trial, state=state, attempts=max(0, trial.attempts - 1))
             elif retry and trial.state in (FAILED, CRASHED):
                 self.journal.note(trial, state=QUEUED, attempts=0, message="")
+        gone = self._gone()
+        for trial in self.trials:
+            if trial in gone and trial.state == QUEUED:
+                self.journal.note(trial, state=STOPPED, message=GONE)
+            elif trial not in gone and trial.message == GONE:
+                self.journal.note(trial, state=QUEUED, message="")
+
+    def _gone(self) -> list[Trial]:
+        return [trial for trial in self.trials if self.search.locate(trial.point, trial.values) is None]
+
+    def removed(self) -> list[str]:
+        """Say which values of a grid the sweep file has no longer, though runs have them."""
+        grids = {parameter.key: parameter.grid or () for parameter in self.sweep.parameters}
+        runs: dict[str, int] = {}
+        for trial in self._gone():
+            for key, value in trial.values.items():
+                if value not in grids.get(key, ()):
+                    runs[f"{key}={value}"] = runs.get(f"{key}={value}", 0) + 1
+        words = "is no longer in the sweep: runs that had it stay as they are"
+        return [f"{name} {words} ({number})" for name, number in runs.items()]
 
     def _finished(self, trial: Trial) -> bool:
         return read_state(self.run_folder(trial)).name == RUN_FINISHED
@@ -137,14 +160,16 @@ class Coordinator:
             return queued[0]
         if len(self.trials) >= self.limit or self._target_reached():
             return None
-        point = self.search.propose([self._seen(trial) for trial in self.trials])
+        gone = self._gone()
+        point = self.search.propose([self._seen(trial) for trial in self.trials if trial not in gone])
         return None if point is None else self.journal.add(point, self.search.values(point))
 
     def _seen(self, trial: Trial) -> Seen:
         running = trial.state not in ENDED
         sign = self.sweep.metric.sign if self.sweep.metric else 1
         values = self.history(trial).values() if not running and trial.state in (FINISHED, STOPPED) else []
-        return Seen(trial.point, min((sign * value for value in values), default=None), running)
+        point = self.search.locate(trial.point, trial.values) or {}
+        return Seen(point, min((sign * value for value in values), default=None), running)
 
     def _target_reached(self) -> bool:
         metric = self.sweep.metric

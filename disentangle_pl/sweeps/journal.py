@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.sweeps.parameters import read_parameter
 from disentangle_pl.sweeps.search import Point
 
 QUEUED, RUNNING, FINISHED, STOPPED, FAILED, CRASHED = "queued", "running", "finished", "stopped", "failed", "crashed"
 ENDED = (FINISHED, STOPPED, FAILED, CRASHED)
-FIXED = ("method", "metric", "parameters", "command", "program")  # what may not change while a sweep goes on
+# what may not change while a sweep goes on, but for the values of a grid
+FIXED = ("method", "metric", "parameters", "command", "program")
 
 
 @dataclass
@@ -67,9 +69,13 @@ class Journal:
         try:
             head, *changes = [json.loads(line) for line in lines]
             self.token = head["token"]
-            self._refuse_other_sweep(head["sweep"])
+            started = head["sweep"]
             for change in changes:
-                self._apply(change)
+                if "sweep" in change:
+                    started = change["sweep"]
+                else:
+                    self._apply(change)
+            self._refuse_other_sweep(started)
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.path} is damaged ({error}): restore it, or give another --out") from error
 
@@ -112,8 +118,19 @@ class Journal:
     def _refuse_other_sweep(self, started: dict[str, Any]) -> None:
         now = json.loads(json.dumps(self.source))
         changed = [key for key in FIXED if started.get(key) != now.get(key)]
-        if changed:
+        grid = now["method"] == "grid"
+        if changed == ["parameters"] and grid and _is_extension(started["parameters"], now["parameters"]):
+            self._append({"sweep": now})
+        elif changed:
             raise InputError(
                 f"{self.path.parent} was started with another sweep (its {changed[0]} differ): give another --out, or "
-                "restore the sweep file"
+                "restore the sweep file; only a grid may get other values, of the same keys"
             )
+
+
+def _is_extension(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Tell whether two grids have the same keys, and values of each in common."""
+    if old.keys() != new.keys():
+        return False
+    grids = ([read_parameter(key, spec[key]).grid or () for key in old] for spec in (old, new))
+    return all(any(value in after for value in before) for before, after in zip(*grids, strict=True))

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.live import Live
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.folder_lock import FolderLock
 from disentangle_pl.sweeps.board import board, line
 from disentangle_pl.sweeps.command import VARIABLE, build_command, own_arguments
 from disentangle_pl.sweeps.engine import DISK_FULL, Coordinator
@@ -70,15 +70,16 @@ def sweep_here(
         console.print(" ".join(commands[0]), soft_wrap=True, highlight=False, markup=False)
         return 0
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".sweep")
+    lock = FolderLock(folder / ".sweep")
+    if not lock.acquire():
+        raise InputError(f"another process is running the sweep in {folder}, {lock.advice()}, or give --out")
     try:
-        with lock.acquire(timeout=0):
-            source = {key: sweep.source[key] for key in FIXED if key in sweep.source}
-            made = Journal(journal, source, re.sub(r"[^0-9A-Za-z_-]+", "-", path.stem).strip("-") or "sweep")
-            (folder / "sweep.yaml").write_bytes(path.read_bytes())
-            return _run(Coordinator(sweep, made, parallel, count, retry), console)
-    except Timeout as error:
-        raise InputError(f"another process is running the sweep in {folder}: wait for it, or give --out") from error
+        source = {key: sweep.source[key] for key in FIXED if key in sweep.source}
+        made = Journal(journal, source, re.sub(r"[^0-9A-Za-z_-]+", "-", path.stem).strip("-") or "sweep")
+        (folder / "sweep.yaml").write_bytes(path.read_bytes())
+        return _run(Coordinator(sweep, made, parallel, count, retry), console, lock)
+    finally:
+        lock.release()
 
 
 def _samples(sweep: Sweep) -> Iterator[dict[str, Any]]:
@@ -99,9 +100,11 @@ def _check(commands: list[list[str]], check: Check) -> None:
                 raise InputError(f"the sweep would run `{' '.join(command)}`, but {error}") from error
 
 
-def _run(coordinator: Coordinator, console: Console) -> int:
+def _run(coordinator: Coordinator, console: Console, lock: FolderLock) -> int:
     """Run all trials under a live table, or with a line for every change where there is no terminal."""
     said: dict[str, str] = {}
+    for sentence in coordinator.removed():
+        console.print(sentence, soft_wrap=True, highlight=False, markup=False)
 
     def changed(now: Coordinator) -> None:
         write_table(now)
@@ -112,10 +115,15 @@ def _run(coordinator: Coordinator, console: Console) -> int:
 
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
-            code = coordinator.run(changed, lambda now: live.update(board(now), refresh=True))
+
+            def tick(now: Coordinator) -> None:
+                lock.beat()
+                live.update(board(now), refresh=True)
+
+            code = coordinator.run(changed, tick)
             live.update(board(coordinator), refresh=True)
     else:
-        code = coordinator.run(changed, lambda now: None)
+        code = coordinator.run(changed, lambda now: lock.beat())
     table = write_table(coordinator)
     if code == 0:
         for made in (table, *write_plots(coordinator)):

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from disentangle_pl.folder_lock import NO_FLOCK
+
 PATIENCE = 60.0  # seconds for a checkpoint to be written
 LOCK = ".process"
 
 
 class Process:
-    """A run's process, in a group of its own; it holds a lock that outlives the coordinator.
+    """A run's process, in a group of its own; it holds a lock that outlives the coordinator, where there is flock.
 
     Args:
         command: What to run.
@@ -30,7 +32,8 @@ class Process:
         folder.mkdir(parents=True, exist_ok=True)
         lock = _open_lock(folder)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _free(lock):
+                raise BlockingIOError(f"a process is at work in {folder}")
             with (folder / "output.log").open("ab") as log:
                 self._popen = subprocess.Popen(
                     list(command),
@@ -74,16 +77,20 @@ def end_leftover(folder: Path, pid: int | None, patience: float = PATIENCE) -> N
     if not (folder / LOCK).is_file():
         return
     lock = _open_lock(folder)
+
+    def ended() -> bool:
+        return _free(lock) and not (pid and _works_for(pid, folder.name))
+
     try:
-        if _free(lock) or pid is None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            return
-        signal_group(pid, signal.SIGTERM)
-        deadline = time.monotonic() + patience
-        while not _free(lock) and time.monotonic() < deadline:
+        if pid is not None and not ended():
+            signal_group(pid, signal.SIGTERM)
+            deadline = time.monotonic() + patience
+            while not ended() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            if not ended():
+                signal_group(pid, signal.SIGKILL)
+        while not ended():
             time.sleep(0.1)
-        signal_group(pid, signal.SIGKILL)
-        fcntl.flock(lock, fcntl.LOCK_EX)
     finally:
         os.close(lock)
 
@@ -103,4 +110,15 @@ def _free(lock: int) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in NO_FLOCK:
+            raise
     return True
+
+
+def _works_for(pid: int, run: str) -> bool:
+    """Tell by its environment whether a process is one of a run: without flock nothing else says so."""
+    try:
+        return f"WANDB_RUN_ID={run}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from disentangle_pl.run_state import PREEMPTED
+from disentangle_pl.run_state import PREEMPTED, STATE
+from disentangle_pl.run_state import STOPPED as RUN_STOPPED
 from disentangle_pl.studies.run_table import tidy
 from disentangle_pl.studies.sweep_plots import plot_sweep
 from disentangle_pl.sweeps.board import loss
+from disentangle_pl.sweeps.command import build_command, own_arguments
 from disentangle_pl.sweeps.engine import Coordinator
 from disentangle_pl.sweeps.journal import ENDED, FINISHED, STOPPED
 
@@ -70,11 +72,13 @@ def _table(now: Coordinator) -> pd.DataFrame:
         rows.append(row | {"step": now.history(trial).step(), "attempts": trial.attempts, "message": trial.message})
     made = pd.DataFrame(rows)
     folders = [now.run_folder(trial) for trial in now.trials if trial.state in (FINISHED, STOPPED)]
-    ended = [folder for folder in folders if folder.is_dir()]
+    # what another program leaves out of its folders is no damage
+    ours = own_arguments(build_command(now.sweep.command, now.sweep.program, {})) is not None
+    ended = [folder for folder in folders if folder.is_dir() and (ours or (folder / STATE).exists())]
     if not ended:
         return made
     scores = tidy(ended)
-    broken = scores[~scores["state"].isin((FINISHED, PREEMPTED))].set_index("run")
+    broken = scores[~scores["state"].isin((FINISHED, PREEMPTED, RUN_STOPPED))].set_index("run")
     for name in made["run"][made["run"].isin(broken.index)]:
         # its process ended well, but its folder says otherwise: a loss that is no number, a damaged file
         columns = ["state", "message", *([metric.name, "best"] if metric and metric.name in made else [])]

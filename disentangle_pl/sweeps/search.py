@@ -50,6 +50,10 @@ class Search(ABC):
         """How many points there are, or None for no end."""
 
     @abstractmethod
+    def locate(self, point: Point, values: dict[str, Any]) -> Point | None:
+        """Return where a run of an earlier call lies, by where it lay and its values; None if it lies here no more."""
+
+    @abstractmethod
     def choices(self, parameter: Parameter) -> tuple[Any, ...] | None:
         """Return the values that a coordinate counts, or None if the coordinate is a quantile."""
 
@@ -73,8 +77,19 @@ class Grid(Search):
     """Every combination once; the last key in the alphabet varies fastest, as in W&B."""
 
     def propose(self, seen: Sequence[Seen]) -> Point | None:
-        """Return the next combination."""
-        return next(itertools.islice(self._points(), len(seen), None), None)
+        """Return the first combination that no run has."""
+        visited = {tuple(run.point.items()) for run in seen}
+        return next((point for point in self._points() if tuple(point.items()) not in visited), None)
+
+    def locate(self, point: Point, values: dict[str, Any]) -> Point | None:
+        """Return the combination of the values: others may have been added to the grid, or taken away."""
+        grids = {parameter.key: list(parameter.grid or ()) for parameter in self.sweep.parameters}
+        if grids.keys() != values.keys() or not all(values[key] in grid for key, grid in grids.items()):
+            return None
+        first = {parameter.key: grids[parameter.key].index(values[parameter.key]) for parameter in self.sweep.searched}
+        stays = all(point.get(key, -1) in range(len(grids[key])) for key in first)
+        same = stays and all(grids[key][point[key]] == values[key] for key in first)
+        return {key: point[key] for key in first} if same else first
 
     @property
     def size(self) -> int | None:
@@ -101,6 +116,10 @@ class Random(Search):
             parameter.key: parameter.coordinate(float(u))
             for parameter, u in zip(self.sweep.searched, uniform, strict=True)
         }
+
+    def locate(self, point: Point, values: dict[str, Any]) -> Point | None:
+        """Return the point: the space stays as it is."""
+        return point
 
     @property
     def size(self) -> int | None:
@@ -137,6 +156,10 @@ class Bayes(Search):
             for run in seen:
                 study.add_trial(_trial(run, space, worst))
             return dict(study.ask(space).params)
+
+    def locate(self, point: Point, values: dict[str, Any]) -> Point | None:
+        """Return the point: the space stays as it is."""
+        return point
 
     @property
     def size(self) -> int | None:

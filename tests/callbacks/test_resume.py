@@ -2,6 +2,7 @@ import io
 import random
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -12,9 +13,13 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.optim import Adam
 
 from disentangle_pl.aggregation import AdaGVAE
-from disentangle_pl.callbacks.resume import ExactResume
+from disentangle_pl.callbacks.resume import ExactResume, close_loggers, is_preemption
+from disentangle_pl.callbacks.run_record import RunRecord
 from disentangle_pl.data.pairs import UniformPairs
+from disentangle_pl.loggers import WandbRun
 from disentangle_pl.models.beta_vae import BetaVAE
+from disentangle_pl.notice import NOTICE
+from disentangle_pl.run_state import FAILED, PREEMPTED, STOPPED, Claim, read_state
 from tests.models.tiny import sprites, tiny, trainer
 
 NOBODY: Any = None
@@ -100,3 +105,40 @@ def test_a_broken_run_leaves_the_last_checkpoint_alone(tmp_path: Path) -> None:
     run = trainer(tmp_path, limit_val_batches=0)
     ExactResume().on_exception(run, NOBODY, ValueError("a bug"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("exception", "agent", "notice", "state"),
+    [
+        (SIGTERMException(), False, False, PREEMPTED),
+        (SIGTERMException(), True, False, STOPPED),  # hyperband, or a person by the button
+        (SIGTERMException(), True, True, PREEMPTED),  # Slurm sends both
+        (KeyboardInterrupt(), True, False, STOPPED),
+        (KeyboardInterrupt(), False, False, STOPPED),
+        (RuntimeError("a peer has gone"), True, True, PREEMPTED),
+        (RuntimeError("a bug"), True, False, FAILED),
+    ],
+)
+def test_only_what_shall_go_on_by_itself_is_preempted(
+    exception: BaseException,
+    agent: bool,
+    notice: bool,
+    state: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("WANDB_SWEEP_ID", raising=False)
+    if agent:
+        monkeypatch.setenv("WANDB_SWEEP_ID", "s")
+    monkeypatch.setattr(NOTICE, "heard", notice)
+    claim = Claim(tmp_path)
+    RunRecord(claim).on_exception(NOBODY, NOBODY, exception)
+    claim.release()
+    assert read_state(tmp_path).name == state
+    told: list[Any] = []
+    experiment: Any = SimpleNamespace(
+        mark_preempting=lambda: told.append("preempting"), finish=lambda exit_code: told.append(exit_code)
+    )
+    run: Any = SimpleNamespace(loggers=[WandbRun(experiment=experiment)], is_global_zero=True)
+    close_loggers(run, preempted=is_preemption(exception))
+    assert told == (["preempting", 143] if state == PREEMPTED else [143])

@@ -8,6 +8,7 @@ import pytest
 from disentangle_pl.metrics.intervals import bootstrap_interval
 from disentangle_pl.studies.run_groups import (
     configured,
+    copies,
     group_numbers,
     group_scores,
     meaningful,
@@ -92,3 +93,17 @@ def test_groups_by_chosen_settings() -> None:
     assert group_scores(found, ["model"])["mean"].tolist() == [2, 3]
     assert group_scores(found, ["model.beta"])["mean"].tolist() == [1.5, 3.5]
     assert np.isfinite(group_scores(found, [])["mean"]).tolist() == [True]
+
+
+def test_two_copies_of_one_seed_count_once() -> None:
+    found = table(
+        score=[1.0, 1.0, 3.0, 7.0, 9.0, 9.0],
+        state=["running", *["finished"] * 5],
+        seed_everything=[0, 0, 0, 1, None, None],
+        run_id=["a", "b", "c", "d", "e", "f"],
+        model__beta=[4, 4.0, 4, 4, 4, 4],
+    )
+    assert copies(found) == {0: 1, 2: 1}, "the first that has finished is the one; without a seed nobody knows"
+    (row,) = group_scores(found, meaningful(found)).to_dict("records")
+    assert (row["n"], row["runs"], row["mean"]) == (4, 4, 6.5)
+    assert copies(found.drop(columns="seed_everything")) == {}

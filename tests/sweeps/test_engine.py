@@ -64,6 +64,36 @@ def test_a_grid_runs_once_and_a_second_call_runs_nothing(tmp_path: Path) -> None
     assert [starts(again, trial) for trial in again.trials] == [1, 1, 1]
 
 
+def test_a_grid_that_has_grown_makes_only_the_new_runs(tmp_path: Path) -> None:
+    first = coordinate(make_sweep(tmp_path, slope=[1, 2], steps=2), tmp_path)
+    assert run(first) == 0
+    names = [trial.name for trial in first.trials]
+    wider = coordinate(make_sweep(tmp_path, slope=[0, 2, 3], steps=[2, 3]), tmp_path)
+    assert wider.removed() == ["slope=1 is no longer in the sweep: runs that had it stay as they are (1)"]
+    assert run(wider) == 0
+    assert [trial.name for trial in wider.trials][:2] == names
+    assert [starts(wider, trial) for trial in wider.trials] == [1] * 7
+    made = [(trial.values["slope"], trial.values["steps"]) for trial in wider.trials]
+    assert made == [(1, 2), (2, 2), (0, 2), (0, 3), (2, 3), (3, 2), (3, 3)]
+    assert states(wider) == ["finished"] * 7
+    back = coordinate(make_sweep(tmp_path, slope=[1, 2], steps=2), tmp_path)
+    assert run(back) == 0
+    assert len(back.trials) == 7
+
+
+def test_a_run_that_waits_is_not_made_once_its_value_is_taken_away_and_is_if_it_comes_back(tmp_path: Path) -> None:
+    first = coordinate(make_sweep(tmp_path, slope=[1, 2]), tmp_path)
+    first.journal.add({"slope": 0}, {"slope": 1})
+    second = coordinate(make_sweep(tmp_path, slope=[2, 3]), tmp_path)
+    assert run(second) == 0
+    assert states(second) == ["stopped", "finished", "finished"]
+    assert "no longer in the sweep file" in second.trials[0].message
+    third = coordinate(make_sweep(tmp_path, slope=[1, 2, 3]), tmp_path)
+    assert run(third) == 0
+    assert states(third) == ["finished"] * 3
+    assert len(third.trials) == 3
+
+
 def test_no_more_than_parallel_runs_at_a_time(tmp_path: Path) -> None:
     coordinator = coordinate(make_sweep(tmp_path, slope=[1, 2, 3, 4, 5], steps=2, pause=0.1), tmp_path, parallel=2)
     most = []

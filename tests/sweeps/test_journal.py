@@ -51,9 +51,22 @@ def test_a_kill_before_the_first_line_leaves_a_fresh_sweep(tmp_path: Path) -> No
 
 def test_another_sweep_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path / "j", SOURCE, "s")
-    other = SOURCE | {"parameters": {"a": {"values": [1, 3]}}}
-    with pytest.raises(InputError, match=r"parameters differ.*--out"):
-        Journal(tmp_path / "j", other, "s")
+    for parameters in ({"a": {"values": [3, 4]}}, {"b": {"values": [1, 2]}}, {"a": {"values": [1]}, "b": {"value": 1}}):
+        with pytest.raises(InputError, match=r"parameters differ.*--out"):
+            Journal(tmp_path / "j", SOURCE | {"parameters": parameters}, "s")
+    with pytest.raises(InputError, match=r"method differ.*--out"):
+        Journal(tmp_path / "j", SOURCE | {"method": "random"}, "s")
+
+
+def test_a_grid_may_grow_and_shrink_and_the_journal_remembers(tmp_path: Path) -> None:
+    Journal(tmp_path / "j", SOURCE, "s").add({"a": 0}, {"a": 1})
+    wider = SOURCE | {"parameters": {"a": {"values": [2, 3]}}}
+    assert len(Journal(tmp_path / "j", wider, "s").trials) == 1
+    assert len((tmp_path / "j").read_text().splitlines()) == 3
+    widest = SOURCE | {"parameters": {"a": {"values": [3, 4]}}}
+    Journal(tmp_path / "j", widest, "s")  # what was wider is what it is compared with
+    Journal(tmp_path / "j", widest, "s")
+    assert len((tmp_path / "j").read_text().splitlines()) == 4
 
 
 @pytest.mark.parametrize("middle", ["not json", '{"name": "nobody", "state": "running"}', "[]", '{"state": "x"}'])

@@ -137,6 +137,17 @@ def test_failed_runs_are_in_the_table_and_never_first(tmp_path: Path) -> None:
     assert "told to end" in rows[-1]["message"]
 
 
+def test_runs_of_another_program_are_not_called_corrupt(tmp_path: Path) -> None:
+    write = "printf 'loss,accuracy\\n3,0.5\\n' > $DISENTANGLE_PL_RUNS_DIR/$WANDB_RUN_ID/metrics.csv"
+    other = ["sh", "-c", write, "${args}"]
+    path = sweep_file(tmp_path, {"slope": [1, 2]}, other)
+    path.write_text(path.read_text().replace("disentanglement/mig", "accuracy"))
+    assert sweep(str(path), f"--out={tmp_path / 'out'}") == 0
+    rows = table(tmp_path / "out")
+    assert [row["state"] for row in rows] == ["finished"] * 2
+    assert [row["accuracy"] for row in rows] == ["0.5"] * 2
+
+
 def test_a_run_whose_folder_is_damaged_afterwards_loses_its_rank(tmp_path: Path) -> None:
     path = sweep_file(tmp_path, {"slope": [1, 2]}, FAKE)
     path.write_text(path.read_text().replace("disentanglement/mig", "val/score"))
