@@ -89,7 +89,7 @@ def train_step(model: BetaVAE, optimizer: Optimizer, images: Tensor, step: int) 
     torch.autograd.backward(loss)
     optimizer.step()
     if model.masks:
-        follow_step(model.masks, RATE, step + 1)
+        follow_step(model.masks, optimizer, step + 1)
 
 
 @torch.no_grad()

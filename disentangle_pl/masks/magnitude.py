@@ -66,7 +66,7 @@ class MagnitudeMask(ChannelMask):
         """Return 0: nothing is learned by gradients."""
         return self.mask.new_zeros(())
 
-    def after_step(self, weight: Tensor, size: float, step: int) -> None:
+    def after_step(self, weight: Tensor, step: int) -> None:
         """Prune when a round is over."""
         done, within = divmod(step, self.interval)
         if within == 0 and done <= self.rounds:
