@@ -31,11 +31,13 @@ class ChannelMask(nn.Module, ABC):
         InputError: If an argument lies outside its range.
 
     Attributes:
-        rewinds: Optimiser steps after which all parameters of the model go back to their first values.
+        rewinds: Optimiser steps after which all parameters of the model go back to earlier values.
+        rewind_to: The step after which they had these values.
         carries_scale: The mask is the size of the kernels, and the raw weight only their direction.
     """
 
     rewinds: range = range(0)
+    rewind_to: int = 0
     carries_scale: bool = False
 
     def __init__(self, strength: float = 0.0, warm_up: int = 0, speed: float = 1.0) -> None:
@@ -73,7 +75,7 @@ class ChannelMask(nn.Module, ABC):
         return None
 
     def proximal(self, raw: Tensor) -> Tensor | None:
-        """Return the parameter that `shrink` moves, the raw weight of the layer or one of the mask; None for neither."""
+        """Return the parameter that `shrink` moves, the raw weight of the layer or one of the mask; None if none."""
         return None
 
     def shrink(self, weight: Tensor, thresholds: Tensor) -> None:
@@ -84,12 +86,24 @@ class ChannelMask(nn.Module, ABC):
             thresholds: Strength times the step sizes of the optimiser, () or in the shape of what is moved.
         """
 
-    def after_step(self, weight: Tensor, step: int) -> None:
+    def after_step(self, layer: "Masked", layers: Sequence["Masked"], step: int) -> None:
         """Follow a step of the optimiser, in place and without gradient.
 
         Args:
-            weight: The raw weight (m, n, *kernel) of the layer.
+            layer: The layer of this mask.
+            layers: All masked layers of the model, this one among them.
             step: Steps that the optimiser has made, this one included.
+        """
+
+    def check(self, optimizer: Optimizer, steps: float) -> None:
+        """Refuse a training in which the mask cannot do its work, or warn of it, before it begins.
+
+        Args:
+            optimizer: Of the training.
+            steps: That the optimiser makes in all; infinity if nobody can tell.
+
+        Raises:
+            InputError: If the work cannot be done.
         """
 
     def strength_at(self, step: int) -> float:
@@ -238,8 +252,9 @@ def follow_step(masked: Sequence[Masked], optimizer: Optimizer, step: int) -> No
         strength = layer.mask.strength_at(step - 1)
         sizes = step_sizes(optimizer, parameter) if parameter is not None and strength else None
         if sizes is not None:
-            layer.mask.shrink(layer.weight, strength * (layer.kernels(sizes) if sizes.dim() and parameter is layer.raw else sizes))
-        layer.mask.after_step(layer.weight, step)
+            by_kernel = layer.kernels(sizes) if sizes.dim() and parameter is layer.raw else sizes
+            layer.mask.shrink(layer.weight, strength * by_kernel)
+        layer.mask.after_step(layer, masked, step)
 
 
 def open_pairs(weight: Tensor) -> Tensor:

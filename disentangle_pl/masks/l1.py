@@ -2,10 +2,11 @@
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from disentangle_pl.masks.channel_mask import ChannelMask, kernel_norms, over_kernel
 from disentangle_pl.masks.gate_gradients import resized
-from disentangle_pl.masks.proximal import shrink, shrink_kernels
+from disentangle_pl.masks.proximal import refuse_unknown_metric, shrink, shrink_kernels
 
 
 class L1Mask(ChannelMask):
@@ -99,6 +100,14 @@ class ProximalL1Mask(ChannelMask):
         """Return M."""
         return self.mask
 
+    def check(self, optimizer: Optimizer, steps: float) -> None:
+        """Refuse an optimiser in whose metric there is no proximal step.
+
+        Raises:
+            InputError: If it has none.
+        """
+        refuse_unknown_metric(optimizer)
+
     def shrink(self, weight: Tensor, thresholds: Tensor) -> None:
         """Move M towards 0 by the thresholds, and not beyond."""
         self.mask.copy_(shrink(self.mask, thresholds))
@@ -141,6 +150,14 @@ class GroupLassoMask(ChannelMask):
     def proximal(self, raw: Tensor) -> Tensor:
         """Return the raw weight."""
         return raw
+
+    def check(self, optimizer: Optimizer, steps: float) -> None:
+        """Refuse an optimiser in whose metric there is no proximal step.
+
+        Raises:
+            InputError: If it has none.
+        """
+        refuse_unknown_metric(optimizer)
 
     def shrink(self, weight: Tensor, thresholds: Tensor) -> None:
         """Shorten every kernel, the short ones to zero."""

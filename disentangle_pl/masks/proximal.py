@@ -1,11 +1,11 @@
-"""Proximal steps in the metric of an optimiser: a strength is the weight of a penalty in the loss, whatever the optimiser.
+r"""Proximal steps in the metric of the optimiser, by which a strength is the weight of a penalty in the loss.
 
 An optimiser that steps by :math:`D^{-1} g` for a gradient g measures distances by D. The step that minimises a penalty
-:math:`\\lambda R` beside the loss is then
+:math:`\lambda R` beside the loss is then
 
 .. math::
 
-    \\mathrm{prox}(y) = \\arg\\min_x \\tfrac12 (x - y)^\\top D (x - y) + \\lambda R(x),
+    \mathrm{prox}(y) = \arg\min_x \tfrac12 (x - y)^\top D (x - y) + \lambda R(x),
 
 and its fixed points are the minima of loss + penalty. By D = 1 / lr it would be another, unweighted penalty that Adam
 minimises: Adam divides its gradients by their sizes.
@@ -13,6 +13,8 @@ minimises: Adam divides its gradients by their sizes.
 Source: Yun, Lozano & Yang 2021, Adaptive Proximal Gradient Methods for Structured Neural Networks (NeurIPS 2021), eq. 3
 and section 3.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +27,7 @@ TINY = 1e-30
 
 
 def step_sizes(optimizer: Optimizer, parameter: Tensor) -> Tensor | None:
-    """Return how far an optimiser goes for a steady gradient of 1: the inverse of its metric.
+    r"""Return how far an optimiser goes for a steady gradient of 1: the inverse of its metric.
 
     Args:
         optimizer: After a step; the learning rate is the one its group of parameters has now.
@@ -33,14 +35,14 @@ def step_sizes(optimizer: Optimizer, parameter: Tensor) -> Tensor | None:
 
     Returns:
         Above 0, () or in the shape of the parameter; None before the first step of this parameter.
-        Adam and AdamW: :math:`\\eta / (\\sqrt{\\hat v} + \\epsilon)`. SGD: :math:`\\eta (1 - d) / (1 - \\mu)` for a
-        momentum :math:`\\mu` and its dampening d, which is what a steady gradient adds up to.
+        Adam and AdamW: :math:`\eta / (\sqrt{\hat v} + \epsilon)`. SGD: :math:`\eta (1 - d) / (1 - \mu)` for a
+        momentum :math:`\mu` and its dampening d, which is what a steady gradient adds up to.
 
     Raises:
         InputError: If the optimiser is another.
     """
     refuse_unknown_metric(optimizer)
-    group = next(group for group in optimizer.param_groups if any(parameter is one for one in group["params"]))
+    group = group_of(optimizer, parameter)
     rate = torch.as_tensor(group["lr"])
     if isinstance(optimizer, SGD):
         momentum = group["momentum"]
@@ -51,6 +53,11 @@ def step_sizes(optimizer: Optimizer, parameter: Tensor) -> Tensor | None:
     squares = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
     correction = (1 - group["betas"][1] ** state["step"]) ** 0.5
     return rate / (squares.sqrt().div_(correction).add_(group["eps"]))
+
+
+def group_of(optimizer: Optimizer, parameter: Tensor) -> dict[str, Any]:
+    """Return the group of settings that an optimiser has for a parameter."""
+    return next(group for group in optimizer.param_groups if any(parameter is one for one in group["params"]))
 
 
 def refuse_unknown_metric(optimizer: Optimizer) -> None:

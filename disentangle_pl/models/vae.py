@@ -171,6 +171,11 @@ class VAE(LightningModule, ABC):
             self._finite.check(self._trainer, self.global_step)
         return loss
 
+    def on_fit_start(self) -> None:
+        """Refuse a training in which the masks cannot do their work."""
+        if self.masks and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.masks[0].mask.check(self.trainer.optimizers[0], self.trainer.estimated_stepping_batches)
+
     def on_train_start(self) -> None:
         """Remember the first values of the parameters if masks go back to them."""
         self._rewind.begin(self)
