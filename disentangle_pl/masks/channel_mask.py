@@ -26,6 +26,7 @@ class ChannelMask(nn.Module, ABC):
         strength: Weight of the penalty in the loss, at least 0.
         warm_up: Steps over which the strength grows linearly from 0 to its value.
         speed: Learning rate of the mask as a multiple of that of the weights, above 0.
+        delay: Steps before the strength begins to grow.
 
     Raises:
         InputError: If an argument lies outside its range.
@@ -40,15 +41,17 @@ class ChannelMask(nn.Module, ABC):
     rewind_to: int = 0
     carries_scale: bool = False
 
-    def __init__(self, strength: float = 0.0, warm_up: int = 0, speed: float = 1.0) -> None:
+    def __init__(self, strength: float = 0.0, warm_up: int = 0, speed: float = 1.0, delay: int = 0) -> None:
         super().__init__()
         if not 0 <= strength < float("inf"):
             raise InputError(f"the strength of a mask penalty must not be negative, got {strength}")
         if warm_up < 0:
             raise InputError(f"the warm-up of a mask penalty must not be negative, got {warm_up} steps")
+        if delay < 0:
+            raise InputError(f"the delay of a mask penalty must not be negative, got {delay} steps")
         if not 0 < speed < float("inf"):
             raise InputError(f"the speed of a mask must be above 0, got {speed}")
-        self.strength, self.warm_up, self.speed = strength, warm_up, speed
+        self.strength, self.warm_up, self.speed, self.delay = strength, warm_up, speed, delay
 
     @abstractmethod
     def forward(self, weight: Tensor) -> Tensor:
@@ -108,7 +111,7 @@ class ChannelMask(nn.Module, ABC):
 
     def strength_at(self, step: int) -> float:
         """Return the weight of the penalty at an optimiser step."""
-        return self.strength * min(1.0, (step + 1) / (self.warm_up + 1))
+        return self.strength * min(1.0, max(0, step + 1 - self.delay) / (self.warm_up + 1))
 
 
 MaskFactory = Callable[[tuple[int, int]], ChannelMask]

@@ -65,9 +65,11 @@ class ProximalL1Mask(ChannelMask):
         pairs: (m, n) channels of the layer's weight.
         strength: Weight of sum |M| in the loss, at least 0.
         warm_up: Steps over which the strength grows from 0.
+        delay: Steps before it begins to grow. Adam steps far for weights of small gradients, and so does the penalty: a
+            network that has not yet begun to use its latents is soon cut in two.
 
     Raises:
-        InputError: If strength or warm_up is negative.
+        InputError: If strength, warm_up or delay is negative.
 
     Source: soft thresholding as in proximal gradient descent (Parikh & Boyd 2014, section 6.5.2), in the metric of the
     optimiser as in Yun, Lozano & Yang 2021 (NeurIPS); normalised weights as in Salimans & Kingma 2016
@@ -76,8 +78,8 @@ class ProximalL1Mask(ChannelMask):
 
     carries_scale = True
 
-    def __init__(self, pairs: tuple[int, int], strength: float = 1e-3, warm_up: int = 0) -> None:
-        super().__init__(strength, warm_up)
+    def __init__(self, pairs: tuple[int, int], strength: float = 1e-3, warm_up: int = 0, delay: int = 0) -> None:
+        super().__init__(strength, warm_up, delay=delay)
         self.mask = nn.Parameter(torch.ones(pairs))
 
     def begin(self, weight: Tensor, place: int, layers: int) -> None:
@@ -128,16 +130,18 @@ class GroupLassoMask(ChannelMask):
         pairs: (m, n) channels of the layer's weight.
         strength: Weight of the sum of |K_ij| in the loss, at least 0.
         warm_up: Steps over which the strength grows from 0.
+        delay: Steps before it begins to grow. Adam steps far for weights of small gradients, and so does the penalty: a
+            network that has not yet begun to use its latents is soon cut in two.
 
     Raises:
-        InputError: If strength or warm_up is negative.
+        InputError: If strength, warm_up or delay is negative.
 
     Source: Yuan & Lin 2006; Wen et al. 2016 for channels (arXiv:1608.03665); the step in the metric of the optimiser
     as in Yun, Lozano & Yang 2021 (NeurIPS).
     """
 
-    def __init__(self, pairs: tuple[int, int], strength: float = 1e-3, warm_up: int = 0) -> None:
-        super().__init__(strength, warm_up)
+    def __init__(self, pairs: tuple[int, int], strength: float = 1e-3, warm_up: int = 0, delay: int = 0) -> None:
+        super().__init__(strength, warm_up, delay=delay)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Leave the weight as it is."""

@@ -28,6 +28,7 @@ from disentangle_pl.masks.random_mask import RandomMask
 
 LEARNED = [L1Mask, ProximalL1Mask, GroupLassoMask, WeightL1, HardConcreteMask, BinaryMask, GumbelMask]
 EXACT = [L1Mask, GroupLassoMask, WeightL1, BinaryMask, GumbelMask, MagnitudeMask, partial(RandomMask, density=1.0)]
+ANY = torch.optim.SGD([torch.zeros(1)])
 LAYERS = [
     nn.Linear(3, 4),
     nn.Conv2d(3, 4, 3),
@@ -109,9 +110,9 @@ def test_a_proximal_step_is_soft_thresholding(factory: Callable[[tuple[int, int]
     found = masked(factory)
     mask, layer = found
     before = kernel_norms(weight_of(layer).detach())
-    size = before.flatten().kthvalue(5).values.item()
+    size = before.flatten().kthvalue(5).values
     with torch.no_grad():
-        mask.after_step(found.weight, size, 1)
+        mask.shrink(found.weight, size)
     after = kernel_norms(weight_of(layer).detach())
     torch.testing.assert_close(after, (before - size).clamp_min(0), atol=1e-6, rtol=0)
     assert density(layer) == (12 - int((before <= size).sum()), 12)
@@ -129,7 +130,7 @@ def test_proximal_kinds_cut_what_the_data_do_not_need(factory: Callable[..., Cha
         optimizer.zero_grad()
         torch.autograd.backward((layer(x) - target).square().mean() + 0.05 * mask.penalty(found.weight))
         optimizer.step()
-        follow_step([found], 0.05, step)
+        follow_step([found], optimizer, step)
     expected = torch.tensor([[1, 0, 0, 0, 0, 0], [0, 1, 1, 0, 0, 0]], dtype=torch.bool)
     assert torch.equal(open_pairs(weight_of(layer).detach()), expected)
     # the least squares solution, each coordinate shortened by strength over the curvature (2 / 2 outputs)
@@ -206,7 +207,7 @@ def test_magnitude_pruning_keeps_the_largest_and_says_when_to_rewind() -> None:
         trained = kernel_norms(found.weight).flatten()
     kept = []
     for step in range(1, 10):
-        follow_step([found], 0.1, step)
+        follow_step([found], ANY, step)
         kept.append(density(layer).kept)
     assert kept == [12, 12, 6, 6, 6, 3, 3, 3, 3]
     assert isinstance(mask, MagnitudeMask)
@@ -220,7 +221,7 @@ def test_one_shot_without_rewinding_keeps_the_weights() -> None:
     with torch.no_grad():
         found.weight.mul_(2)
     before = found.weight.detach().clone()
-    follow_step([found], 0.1, 1)
+    follow_step([found], ANY, 1)
     assert density(found.layer).kept == 6
     assert not found.mask.rewinds
     assert torch.equal(found.weight.detach(), before)
@@ -259,6 +260,10 @@ def test_the_strength_warms_up() -> None:
     mask = L1Mask((1, 1), strength=2.0, warm_up=3)
     assert [mask.strength_at(step) for step in range(5)] == [0.5, 1.0, 1.5, 2.0, 2.0]
     assert L1Mask((1, 1), strength=2.0).strength_at(0) == 2.0
+    late = GroupLassoMask((1, 1), strength=2.0, warm_up=3, delay=2)
+    assert [late.strength_at(step) for step in range(7)] == [0.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
+    with pytest.raises(InputError, match="delay of a mask penalty must not be negative, got -1 steps"):
+        ProximalL1Mask((1, 1), delay=-1)
 
 
 def test_penalties_are_weighted_layer_by_layer() -> None:

@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.masks.channel_mask import ChannelMask, Masked, density, effective_density, follow_step
+from disentangle_pl.masks.channel_mask import ChannelMask, density, effective_density
 from disentangle_pl.masks.gates import BinaryMask, GumbelMask, HardConcreteMask
-from disentangle_pl.masks.l1 import GroupLassoMask
 from tests.models.tiny import tiny
 
 GATES = [BinaryMask, GumbelMask, HardConcreteMask]
@@ -25,17 +24,6 @@ def test_gates_have_a_learning_rate_of_their_own(factory: Callable[..., ChannelM
     assert {id(p) for p in gates["params"]} == {id(p) for mask, _ in model.masks for p in mask.parameters()}
     with pytest.raises(InputError, match="speed"):
         tiny(mask=partial(factory, speed=0.0))
-
-
-def test_a_proximal_step_is_as_long_as_the_mask_is_fast() -> None:
-    layer = nn.Linear(1, 1, bias=False)
-    with torch.no_grad():
-        layer.weight.fill_(1.0)
-    mask = GroupLassoMask((1, 1), strength=0.5)
-    mask.speed = 3.0
-    nn.utils.parametrize.register_parametrization(layer, "weight", mask)
-    follow_step([Masked(mask, layer)], rate=0.1, step=1)
-    assert layer.weight.item() == pytest.approx(1 - 0.1 * 3 * 0.5)
 
 
 def test_tiny_kernels_do_not_matter_though_they_are_not_cut() -> None:
