@@ -16,7 +16,8 @@ from torch.optim import Optimizer
 from disentangle_pl.errors import InputError
 from disentangle_pl.masks.proximal import step_sizes
 
-MASKABLE = (nn.Linear, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+MASKABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
 
 
 class ChannelMask(nn.Module, ABC):

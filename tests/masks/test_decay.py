@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from disentangle_pl.masks.channel_mask import ChannelMask, follow_step, masked_layers
+from disentangle_pl.masks.channel_mask import ChannelMask, follow_step
 from disentangle_pl.masks.gates import BinaryMask, GumbelMask, HardConcreteMask
 from disentangle_pl.masks.l1 import GroupLassoMask, L1Mask, ProximalL1Mask, WeightL1
 from disentangle_pl.masks.magnitude import MagnitudeMask
@@ -27,7 +27,9 @@ GATES = [
 ]
 DENSE = partial(RandomMask, density=1.0)
 STEPS = 200
-optimisers = pytest.mark.parametrize("optimizer", [partial(SGD, lr=0.1), partial(Adam, lr=0.02), partial(AdamW, lr=0.02)])
+optimisers = pytest.mark.parametrize(
+    "optimizer", [partial(SGD, lr=0.1), partial(Adam, lr=0.02), partial(AdamW, lr=0.02)]
+)
 decays = pytest.mark.parametrize("decay", [0.0, 1e-4, 1e-2])
 
 
@@ -70,7 +72,7 @@ def test_kinds_with_a_scale_or_gates_end_where_the_dense_layer_ends(
     assert (end - dense).norm() < 0.01 * dense.norm()
 
 
-@pytest.mark.parametrize("optimizer", [partial(SGD, lr=0.1), partial(Adam, lr=0.02), partial(AdamW, lr=0.02)])
+@optimisers
 def test_directions_keep_their_norm_and_sizes_decay(optimizer: OptimizerFactory) -> None:
     model = tiny(mask=ProximalL1Mask, optimizer=partial(optimizer, weight_decay=0.1))
     mask, _ = model.masks[1]

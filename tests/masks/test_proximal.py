@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.masks.channel_mask import ChannelMask, Masked, apply_masks, follow_step, kernel_norms, masked_layers
+from disentangle_pl.masks.channel_mask import ChannelMask, apply_masks, follow_step, kernel_norms, masked_layers
 from disentangle_pl.masks.l1 import GroupLassoMask, ProximalL1Mask
 from disentangle_pl.masks.placement import Placement
 from disentangle_pl.masks.proximal import shrink, shrink_kernels, step_sizes
