@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
+from typing import cast
 
 import pytest
 import torch
@@ -31,6 +32,8 @@ EXACT = [L1Mask, GroupLassoMask, WeightL1, BinaryMask, GumbelMask, MagnitudeMask
 ANY = torch.optim.SGD([torch.zeros(1)])
 LAYERS = [
     nn.Linear(3, 4),
+    nn.Conv1d(3, 4, 3),
+    nn.ConvTranspose1d(3, 4, 4),
     nn.Conv2d(3, 4, 3),
     nn.Conv3d(3, 4, 2),
     nn.ConvTranspose2d(3, 4, 4),
@@ -229,6 +232,34 @@ def test_one_shot_without_rewinding_keeps_the_weights() -> None:
     assert set(open_pairs(weight_of(found.layer).detach()).flatten().nonzero().flatten().tolist()) == expected
 
 
+def test_a_threshold_over_all_layers_keeps_the_largest_weights_of_all() -> None:
+    wide, narrow = nn.Conv2d(3, 4, 3), nn.Linear(6, 5)
+    network = nn.Sequential(wide, narrow)
+    draws = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        wide.weight.copy_(torch.randn(wide.weight.shape, generator=draws))
+        narrow.weight.copy_(0.8 * torch.randn(narrow.weight.shape, generator=draws))
+    apply_masks(network, partial(MagnitudeMask, density=0.25, rounds=2, interval=1, across_layers=True))
+    layers = list(masked_layers(network))
+    sizes = torch.cat([layer.weight.detach().flatten(2).square().mean(2).sqrt().flatten() for layer in layers[:1]])
+    sizes = torch.cat([sizes, layers[1].weight.detach().abs().flatten()])
+    for step, kept in ((1, 21), (2, round(42 / 4))):
+        follow_step(layers, ANY, step)
+        found = torch.cat([open_pairs(weight_of(layer.layer).detach()).flatten() for layer in layers])
+        assert set(found.nonzero().flatten().tolist()) == set(sizes.topk(kept).indices.tolist())
+    shares = [density(layer.layer).kept / density(layer.layer).total for layer in layers]
+    assert shares[0] != shares[1]
+
+
+def test_a_threshold_over_all_layers_leaves_each_its_largest() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    with torch.no_grad():
+        nn.init.constant_(cast(nn.Linear, network[1]).weight, 1e-3)[2, 1] = 2e-3
+    apply_masks(network, partial(MagnitudeMask, density=0.1, rounds=1, interval=1, across_layers=True))
+    follow_step(list(masked_layers(network)), ANY, 1)
+    assert open_pairs(weight_of(network[1]).detach()).nonzero().tolist() == [[2, 1]]
+
+
 @pytest.mark.parametrize("factory", [L1Mask, HardConcreteMask, BinaryMask, GumbelMask, MagnitudeMask, RandomMask])
 def test_gates_are_what_multiplies_the_kernels_in_evaluation(
     factory: Callable[[tuple[int, int]], ChannelMask],
@@ -287,6 +318,9 @@ def test_what_lies_outside_its_range_is_refused(factory: Callable[..., ChannelMa
         lambda: MagnitudeMask((2, 2), density=0),
         lambda: MagnitudeMask((2, 2), rounds=0),
         lambda: MagnitudeMask((2, 2), interval=0),
+        lambda: MagnitudeMask((2, 2), interval=10, rewind_to=10),
+        lambda: MagnitudeMask((2, 2), interval=10, rewind_to=-1),
+        lambda: MagnitudeMask((2, 2), interval=10, rewind_to=1, rewind=False),
         lambda: HardConcreteMask((2, 2), dropped=1.0),
         lambda: HardConcreteMask((2, 2), temperature=0),
         lambda: GumbelMask((2, 2), temperature=-1),
