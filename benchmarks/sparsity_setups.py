@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from disentangle_pl.backbones import ConvBackbone
-from disentangle_pl.connectivity import TRANSPOSED
-from disentangle_pl.masks.channel_mask import MASKABLE, MaskFactory, follow_step, penalties
+from disentangle_pl.masks.channel_mask import MASKABLE, TRANSPOSED, MaskFactory, follow_step, penalties
 from disentangle_pl.masks.gates import BinaryMask, GumbelMask, HardConcreteMask
 from disentangle_pl.masks.l1 import GroupLassoMask, L1Mask, ProximalL1Mask, WeightL1
 from disentangle_pl.masks.magnitude import MagnitudeMask
@@ -89,7 +88,7 @@ def train_step(model: BetaVAE, optimizer: Optimizer, images: Tensor, step: int) 
     torch.autograd.backward(loss)
     optimizer.step()
     if model.masks:
-        follow_step(model.masks, RATE, step + 1)
+        follow_step(model.masks, optimizer, step + 1)
 
 
 @torch.no_grad()

@@ -7,9 +7,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from disentangle_pl.masks.channel_mask import MASKABLE, open_pairs
+from disentangle_pl.activations import steps
+from disentangle_pl.errors import InputError
+from disentangle_pl.masks.channel_mask import MASKABLE, TRANSPOSED, open_pairs
 
-TRANSPOSED = (nn.ConvTranspose2d, nn.ConvTranspose3d)
+POINTWISE = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus),
+    *(nn.Softsign, nn.Softshrink, nn.Hardshrink, nn.Tanhshrink, nn.Threshold, nn.Tanh, nn.Sigmoid, nn.LogSigmoid),
+    *(nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Identity),
+)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+BY_CHANNEL = (nn.PReLU, *NORMS)
+SHAPES = (
+    *(nn.Flatten, nn.Unflatten, nn.Upsample, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout),
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+    *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
+    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+)
 
 
 class Layer(NamedTuple):
@@ -33,21 +47,42 @@ def layers(network: nn.Module) -> list[Layer]:
     """Return the channel graphs of the layers of a feed-forward network, from its input to its output.
 
     Args:
-        network: Layers in the order of their use, such as an `nn.Sequential`.
+        network: Layers, and steps that leave channels apart, in the order of their use: an `nn.Sequential`.
+
+    Raises:
+        InputError: If it is none, or a step may mix channels.
     """
-    named = [(name, module) for name, module in network.named_modules() if isinstance(module, MASKABLE)]
-    graphs = [_graph(module) for _, module in named]
-    merged = [graph.bool() for graph in graphs]
-    for index, (before, after) in enumerate(pairwise(graphs)):
+    named = [(name, module) for name, module in separate_steps(network) if isinstance(module, MASKABLE)]
+    own = [_own_pairs(module) for _, module in named]
+    merged = [_between_channels(module, pairs) for (_, module), pairs in zip(named, own, strict=True)]
+    for index, (before, after) in enumerate(pairwise(list(merged))):
         outputs, inputs = len(before), after.shape[1]
         if inputs > outputs:  # flattened: the units of a channel lie side by side
             merged[index + 1] = _merge(merged[index + 1].T, outputs).T
         elif inputs < outputs:
             merged[index] = _merge(merged[index], inputs)
     return [
-        Layer(name, pairs, int(graph.sum()), graph.numel())
-        for (name, _), pairs, graph in zip(named, merged, graphs, strict=True)
+        Layer(name, graph, int(pairs.sum()), pairs.numel())
+        for (name, _), graph, pairs in zip(named, merged, own, strict=True)
     ]
+
+
+def separate_steps(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return the names and modules of the steps of a network, none of which mixes channels but by its weights.
+
+    Raises:
+        InputError: If the network is no chain of steps, or one of them may mix channels.
+    """
+    found = list(steps(network))
+    for name, module in found:
+        if not isinstance(module, (*MASKABLE, *POINTWISE, *BY_CHANNEL, *SHAPES)):
+            raise InputError(
+                f"which channels of this network reach which cannot be told: step {name} is a "
+                f"{type(module).__name__}, which mixes channels or is not known; known are linear, convolution and "
+                "transposed-convolution layers, BatchNorm, PReLU and other activations of torch.nn, pooling, Upsample, "
+                "Dropout, Flatten and Unflatten"
+            )
+    return found
 
 
 def reached(graphs: Sequence[Layer]) -> Iterator[Tensor]:
@@ -89,9 +124,16 @@ def _hidden(graphs: Sequence[Layer]) -> Tensor:
     return torch.cat(list(reached(graphs))[:-1] or [torch.zeros(1, graphs[0].pairs.shape[1], dtype=torch.bool)])
 
 
-def _graph(module: nn.Module) -> Tensor:
+def _own_pairs(module: nn.Module) -> Tensor:
+    """Return the pairs of a layer (outputs, inputs) as its weight has them: those of one group side by side."""
     pairs = open_pairs(module.weight.detach())  # type: ignore[operator]
     return pairs.T if isinstance(module, TRANSPOSED) else pairs
+
+
+def _between_channels(module: nn.Module, pairs: Tensor) -> Tensor:
+    groups = 1 if isinstance(module, nn.Linear) else int(module.groups)  # type: ignore[arg-type]
+    blocks = pairs.chunk(groups, dim=1 if isinstance(module, TRANSPOSED) else 0)
+    return torch.block_diag(*blocks).bool() if groups > 1 else pairs
 
 
 def _merge(pairs: Tensor, channels: int) -> Tensor:

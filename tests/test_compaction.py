@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from disentangle_pl.backbones import Backbone, ConvBackbone, MLPBackbone
 from disentangle_pl.compaction import fold_masks, living, narrow
 from disentangle_pl.connectivity import dead_channels, layers
+from disentangle_pl.errors import InputError
 from disentangle_pl.masks.channel_mask import apply_masks, masked_layers
 from disentangle_pl.masks.random_mask import RandomMask
 
@@ -93,3 +94,64 @@ def test_layers_without_bias_are_narrowed_too(transposed: bool) -> None:
     x = torch.randn(2, 2, 8, 8)
     assert living(part)[0].tolist() == [True, False, True]
     torch.testing.assert_close(small(x), part(x))
+
+
+def volumes(conv: Callable[..., nn.Module], norm: Callable[..., nn.Module], pool: nn.Module) -> nn.Sequential:
+    """Make a chain of all that keeps channels apart, for images of 8 units a side."""
+    first = nn.Sequential(conv(2, 6, 3, padding=1), norm(6), nn.PReLU(6), pool)
+    return nn.Sequential(
+        *(first, conv(6, 8, 3, padding=1), nn.PReLU(), nn.Dropout(), norm(8, affine=False), pool, nn.Flatten()),
+        *(nn.LazyLinear(12), nn.BatchNorm1d(12), nn.Softplus(), nn.Linear(12, 3)),
+    )
+
+
+CHAINS: dict[str, tuple[Callable[[], nn.Sequential], tuple[int, ...]]] = {
+    "1-D": (lambda: volumes(nn.Conv1d, nn.BatchNorm1d, nn.MaxPool1d(2)), (2, 8)),
+    "2-D": (lambda: volumes(nn.Conv2d, nn.BatchNorm2d, nn.AvgPool2d(2)), (2, 8, 8)),
+    "grouped": (
+        lambda: nn.Sequential(
+            *(nn.Conv2d(2, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, groups=8), nn.BatchNorm2d(8), nn.ReLU()),
+            *(nn.Conv2d(8, 6, 1), nn.ReLU(), nn.Conv2d(6, 4, 1), nn.Conv2d(4, 4, 1, groups=2)),
+        ),
+        (2, 8, 8),
+    ),
+    "up": (
+        lambda: nn.Sequential(
+            *(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Unflatten(1, (4, 4)), nn.BatchNorm1d(4), nn.ReLU()),
+            *(nn.ConvTranspose1d(4, 6, 4, 2, 1), nn.PReLU(6), nn.Upsample(scale_factor=2), nn.ConvTranspose1d(6, 1, 3)),
+        ),
+        (3,),
+    ),
+}
+
+
+@pytest.mark.parametrize("density", [0.15, 0.4, 1.0])
+@pytest.mark.parametrize("name", CHAINS)
+def test_norms_pools_and_groups_are_narrowed_too(name: str, density: float) -> None:
+    torch.manual_seed(0)
+    make, shape = CHAINS[name]
+    network, x = make(), torch.randn(5, *shape)
+    network(x)
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+            assert norm.running_mean is not None
+            norm.running_mean.normal_()
+            if norm.affine:
+                nn.init.zeros_(norm.bias)
+                nn.init.zeros_(norm.running_mean)
+    apply_masks(network, partial(RandomMask, density=density))
+    with torch.no_grad():
+        for key, value in network.named_parameters():
+            if key.endswith("bias"):
+                value.mul_(torch.rand(len(value)) > 0.7)
+    before = outputs(network.eval(), x)
+    fold_masks(network)
+    small = narrow(network, living(network))
+    torch.testing.assert_close(outputs(small, x), before, atol=1e-5, rtol=1e-4)
+    sizes = [sum(value.numel() for value in part.state_dict().values()) for part in (network, small)]
+    assert (sizes[1] < sizes[0]) == (density < 1)
+
+
+def test_a_norm_whose_groups_mix_channels_is_one_sentence() -> None:
+    with pytest.raises(InputError, match="step 1 is a GroupNorm"):
+        living(nn.Sequential(nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.Conv2d(4, 2, 3)))

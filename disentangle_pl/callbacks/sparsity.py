@@ -6,13 +6,14 @@ from typing import NamedTuple
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from disentangle_pl.callbacks.connectivity_plot import draw_connectivity
 from disentangle_pl.callbacks.pictures import publish
 from disentangle_pl.connectivity import Layer, dead_channels, fan_out, layers, overlap, reached
 from disentangle_pl.errors import InputError
-from disentangle_pl.masks.channel_mask import effective_density, kernel_norms
+from disentangle_pl.masks.channel_mask import density, effective_density, kernel_norms
 from disentangle_pl.models.divergence import LAST
 from disentangle_pl.models.vae import VAE
 
@@ -71,7 +72,8 @@ def refuse_cut_network(graphs: Graphs, kept: Path | None = None) -> None:
 class LogSparsity(Callback):
     """Log `sparsity/*` of a masked model at every validation, and draw its channel graph at the end.
 
-    Does nothing for a model without masks. A network that is cut in two ends the run; its last checkpoint stays.
+    Does nothing for a model without masks, and logs only densities where a step of the network may mix channels. A
+    network that is cut in two ends the run; its last checkpoint stays.
 
     Args:
         draw: Draw the picture.
@@ -79,12 +81,17 @@ class LogSparsity(Callback):
 
     def __init__(self, draw: bool = True) -> None:
         self.draw = draw
+        self._warned = False
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the numbers."""
         if trainer.sanity_checking or not isinstance(pl_module, VAE) or not pl_module.masks:
             return
-        graphs = graphs_of(pl_module)
+        try:
+            graphs = graphs_of(pl_module)
+        except InputError as reason:
+            self._log_densities(pl_module, reason)
+            return
         values = sparsity(graphs) | {"effective_density": effective_density(pl_module.backbone)}
         pl_module.log_dict({f"sparsity/{name}": value for name, value in values.items()}, sync_dist=False)
         if trainer.state.fn == TrainerFn.FITTING:
@@ -93,6 +100,15 @@ class LogSparsity(Callback):
         elif self.draw and trainer.is_global_zero:
             sizes, gates = kernel_sizes(pl_module), gate_values(pl_module)
             publish(draw_connectivity(graphs.encoder, graphs.decoder, sizes, gates), trainer, "sparsity")
+
+    def _log_densities(self, model: VAE, reason: InputError) -> None:
+        """Log what needs no graph of channels, and say once why there is none."""
+        if not self._warned:
+            rank_zero_warn(f"Only sparsity/density and sparsity/effective_density are logged: {reason}")
+            self._warned = True
+        kept, total = density(model.backbone)
+        values = {"density": kept / total, "effective_density": effective_density(model.backbone)}
+        model.log_dict({f"sparsity/{name}": value for name, value in values.items()}, sync_dist=False)
 
 
 def kernel_sizes(model: VAE) -> Tensor:

@@ -11,10 +11,13 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from torch.optim import Optimizer
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.masks.proximal import step_sizes
 
-MASKABLE = (nn.Linear, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+MASKABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
 
 
 class ChannelMask(nn.Module, ABC):
@@ -24,25 +27,32 @@ class ChannelMask(nn.Module, ABC):
         strength: Weight of the penalty in the loss, at least 0.
         warm_up: Steps over which the strength grows linearly from 0 to its value.
         speed: Learning rate of the mask as a multiple of that of the weights, above 0.
+        delay: Steps before the strength begins to grow.
 
     Raises:
         InputError: If an argument lies outside its range.
 
     Attributes:
-        rewinds: Optimiser steps after which all parameters of the model go back to their first values.
+        rewinds: Optimiser steps after which all parameters of the model go back to earlier values.
+        rewind_to: The step after which they had these values.
+        carries_scale: The mask is the size of the kernels, and the raw weight only their direction.
     """
 
     rewinds: range = range(0)
+    rewind_to: int = 0
+    carries_scale: bool = False
 
-    def __init__(self, strength: float = 0.0, warm_up: int = 0, speed: float = 1.0) -> None:
+    def __init__(self, strength: float = 0.0, warm_up: int = 0, speed: float = 1.0, delay: int = 0) -> None:
         super().__init__()
         if not 0 <= strength < float("inf"):
             raise InputError(f"the strength of a mask penalty must not be negative, got {strength}")
         if warm_up < 0:
             raise InputError(f"the warm-up of a mask penalty must not be negative, got {warm_up} steps")
+        if delay < 0:
+            raise InputError(f"the delay of a mask penalty must not be negative, got {delay} steps")
         if not 0 < speed < float("inf"):
             raise InputError(f"the speed of a mask must be above 0, got {speed}")
-        self.strength, self.warm_up, self.speed = strength, warm_up, speed
+        self.strength, self.warm_up, self.speed, self.delay = strength, warm_up, speed, delay
 
     @abstractmethod
     def forward(self, weight: Tensor) -> Tensor:
@@ -68,18 +78,41 @@ class ChannelMask(nn.Module, ABC):
         """Return M (m, n) as it is in evaluation, detached; None for a kind without a mask."""
         return None
 
-    def after_step(self, weight: Tensor, size: float, step: int) -> None:
-        """Follow a step of the optimiser, in place and without gradient.
+    def proximal(self, raw: Tensor) -> Tensor | None:
+        """Return the parameter that `shrink` moves, the raw weight of the layer or one of the mask; None if none."""
+        return None
+
+    def shrink(self, weight: Tensor, thresholds: Tensor) -> None:
+        """Take the proximal step of the penalty after a step of the optimiser, in place and without gradient.
 
         Args:
             weight: The raw weight (m, n, *kernel) of the layer.
-            size: Learning rate times the strength at this step.
+            thresholds: Strength times the step sizes of the optimiser, () or in the shape of what is moved.
+        """
+
+    def after_step(self, layer: "Masked", layers: Sequence["Masked"], step: int) -> None:
+        """Follow a step of the optimiser, in place and without gradient.
+
+        Args:
+            layer: The layer of this mask.
+            layers: All masked layers of the model, this one among them.
             step: Steps that the optimiser has made, this one included.
+        """
+
+    def check(self, optimizer: Optimizer, steps: float) -> None:
+        """Refuse a training in which the mask cannot do its work, or warn of it, before it begins.
+
+        Args:
+            optimizer: Of the training.
+            steps: That the optimiser makes in all; infinity if nobody can tell.
+
+        Raises:
+            InputError: If the work cannot be done.
         """
 
     def strength_at(self, step: int) -> float:
         """Return the weight of the penalty at an optimiser step."""
-        return self.strength * min(1.0, (step + 1) / (self.warm_up + 1))
+        return self.strength * min(1.0, max(0, step + 1 - self.delay) / (self.warm_up + 1))
 
 
 MaskFactory = Callable[[tuple[int, int]], ChannelMask]
@@ -121,10 +154,27 @@ class Masked(NamedTuple):
     @property
     def weight(self) -> Tensor:
         """The raw kernels (m, n, *kernel) that the mask gates; changes of these change the layer."""
-        parametrizations = self.layer.parametrizations["weight"]  # type: ignore[index]
-        raw: Tensor = parametrizations.original  # type: ignore[union-attr]
-        whole = next((step for step in parametrizations if isinstance(step, WholeChannels)), None)
-        return whole.kernels(raw) if whole else raw
+        return self.kernels(self.raw)
+
+    @property
+    def raw(self) -> Tensor:
+        """The raw weight as the layer stores it."""
+        raw: Tensor = self.layer.parametrizations["weight"].original  # type: ignore[index,union-attr]
+        return raw
+
+    def kernels(self, weight: Tensor) -> Tensor:
+        """View what has the shape of the raw weight as the kernels (m, n, *kernel) that the mask gates."""
+        steps = cast(nn.ModuleList, self.layer.parametrizations["weight"])  # type: ignore[index]
+        whole = next((step for step in steps if isinstance(step, WholeChannels)), None)
+        return whole.kernels(weight) if whole else weight
+
+    def without_decay(self) -> list[Tensor]:
+        """Return the parameters on which weight decay does not act.
+
+        These are the mask, or where the mask is the size of the kernels, their directions: decay of the mask is then
+        what decay of the kernels is to a dense layer, while a direction would feel nothing else and run to zero.
+        """
+        return [self.raw] if self.mask.carries_scale else list(self.mask.parameters())
 
 
 class Density(NamedTuple):
@@ -190,16 +240,25 @@ def penalties(masked: Sequence[Masked], step: int) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def follow_step(masked: Sequence[Masked], rate: float, step: int) -> None:
+def follow_step(masked: Sequence[Masked], optimizer: Optimizer, step: int) -> None:
     """Let the masks follow a step of the optimiser.
 
     Args:
         masked: The masked layers.
-        rate: The learning rate of the weights.
+        optimizer: Of their parameters, after its step.
         step: Steps that the optimiser has made.
+
+    Raises:
+        InputError: If a proximal step has no metric in this optimiser.
     """
     for layer in masked:
-        layer.mask.after_step(layer.weight, rate * layer.mask.speed * layer.mask.strength_at(step - 1), step)
+        parameter = layer.mask.proximal(layer.raw)
+        strength = layer.mask.strength_at(step - 1)
+        sizes = step_sizes(optimizer, parameter) if parameter is not None and strength else None
+        if sizes is not None:
+            by_kernel = layer.kernels(sizes) if sizes.dim() and parameter is layer.raw else sizes
+            layer.mask.shrink(layer.weight, strength * by_kernel)
+        layer.mask.after_step(layer, masked, step)
 
 
 def open_pairs(weight: Tensor) -> Tensor:

@@ -1,16 +1,50 @@
 """Learned gates: hard concrete (L0), straight-through and Gumbel."""
 
 import math
+import warnings
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.masks.channel_mask import ChannelMask, over_kernel
 from disentangle_pl.masks.gate_gradients import straight_through, stretched_sigmoid
+from disentangle_pl.masks.proximal import group_of
 
 
-class HardConcreteMask(ChannelMask):
+class LearnedGates(ChannelMask):
+    """Gates that are closed in evaluation where a logit is low enough.
+
+    Their logits (m, n) are their only parameter.
+
+    Attributes:
+        closed: The largest logit of a closed gate.
+    """
+
+    closed: float = 0.0
+
+    def check(self, optimizer: Optimizer, steps: float) -> None:
+        """Warn if no gate can close in time: Adam moves a logit by about its learning rate in a step, and not further.
+
+        Other optimisers have no such bound.
+        """
+        (logits,) = self.parameters()
+        group = group_of(optimizer, logits)
+        rate = float(max(group["lr"], group.get("initial_lr", 0.0)))
+        distance = float(logits.detach().min()) - self.closed
+        if not self.strength or not isinstance(optimizer, Adam) or distance <= rate * steps:
+            return
+        warnings.warn(
+            f"no gate of the masks can close in this training: a logit starts {distance:.3g} above that of a closed "
+            f"gate and moves by at most about {rate:.3g} in a step (the learning rate times "
+            f"model.mask.speed={self.speed:g}), so {distance / rate:,.0f} steps are needed and {steps:,.0f} are made. "
+            f"Set model.mask.speed to {4 * self.speed * distance / (rate * steps):.2g} or more",
+            stacklevel=2,
+        )
+
+
+class HardConcreteMask(LearnedGates):
     r"""Stochastic gates in [0, 1] with mass at both ends, under the expected number of open ones (L0).
 
     .. math::
@@ -36,6 +70,7 @@ class HardConcreteMask(ChannelMask):
     """
 
     LOW, HIGH = -0.1, 1.1
+    closed = math.log(-LOW / HIGH)
 
     def __init__(
         self,
@@ -67,7 +102,7 @@ class HardConcreteMask(ChannelMask):
         return torch.sigmoid(self.log_odds - self.temperature * math.log(-self.LOW / self.HIGH)).sum()
 
 
-class BinaryMask(ChannelMask):
+class BinaryMask(LearnedGates):
     r"""Gates of exactly 0 or 1; gradients pass the step function as if it were a sigmoid.
 
     .. math::
@@ -115,7 +150,7 @@ class BinaryMask(ChannelMask):
         return straight_through(self.logits)
 
 
-class GumbelMask(ChannelMask):
+class GumbelMask(LearnedGates):
     r"""Gates of exactly 0 or 1, drawn by their learned odds in training, and open where these are above one otherwise.
 
     .. math::

@@ -171,6 +171,11 @@ class VAE(LightningModule, ABC):
             self._finite.check(self._trainer, self.global_step)
         return loss
 
+    def on_fit_start(self) -> None:
+        """Refuse a training in which the masks cannot do their work."""
+        if self.masks and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.masks[0].mask.check(self.trainer.optimizers[0], self.trainer.estimated_stepping_batches)
+
     def on_train_start(self) -> None:
         """Remember the first values of the parameters if masks go back to them."""
         self._rewind.begin(self)
@@ -209,7 +214,7 @@ class VAE(LightningModule, ABC):
 
     def configure_optimizers(self) -> Optimizer:
         """Build the optimiser: what has its own settings, and masks, free of weight decay, in groups of their own."""
-        gates = [parameter for masked in self.masks for parameter in masked.mask.parameters()]
+        gates = [parameter for masked in self.masks for parameter in masked.without_decay()]
         groups = [{"params": list(module.parameters()), **settings} for module, settings in self.own_settings]
         groups += [{"params": gates, "weight_decay": 0.0}] if gates else []
         known = {id(parameter) for group in groups for parameter in group["params"]}
@@ -225,7 +230,7 @@ class VAE(LightningModule, ABC):
         """Make a step, and let the masks follow it: proximal steps and prunings are no gradients."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         if self.masks:
-            follow_step(self.masks, optimizer.param_groups[0]["lr"], self.global_step + 1)
+            follow_step(self.masks, self.trainer.optimizers[0], self.global_step + 1)
             self._rewind.after_step(self, optimizer, self.global_step + 1)
 
     def _noise(self, like: Tensor) -> Tensor:

@@ -2,11 +2,13 @@
 
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 from lightning.pytorch import Callback
 from matplotlib.figure import Figure
+from torch import nn
 
 from disentangle_pl.callbacks.connectivity_plot import draw_connectivity
 from disentangle_pl.callbacks.resume import KeepLast
@@ -82,6 +84,17 @@ def test_training_logs_the_numbers_and_the_end_draws_them(tmp_path: Path) -> Non
     run.validate(model, sprites(8), verbose=False)
     (picture,) = (tmp_path / "sparsity").glob("*.png")
     assert picture.stat().st_size > 10_000
+
+
+def test_a_network_that_mixes_channels_has_densities_and_one_warning(tmp_path: Path) -> None:
+    model = tiny(mask=partial(RandomMask, density=0.5))
+    cast(nn.Sequential, model.backbone.encoder).insert(1, nn.GroupNorm(2, 4))
+    run = trainer(tmp_path, callbacks=[LogSparsity()], max_epochs=2)
+    with pytest.warns(UserWarning, match="Only sparsity/density .* step 1 is a GroupNorm") as told:
+        run.fit(model, sprites(8))
+    assert sum("GroupNorm" in str(one.message) for one in told) == 1
+    assert run.callback_metrics["sparsity/density"] == pytest.approx(0.5, abs=0.02)
+    assert "sparsity/dead_channels" not in run.callback_metrics
 
 
 def test_a_run_that_prunes_everything_stops(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from disentangle_pl.masks.random_mask import RandomMask
 INPUTS, OUTPUTS = 3, 4
 LAYERS = {
     "Linear": (nn.Linear(INPUTS, OUTPUTS), torch.Size([])),
+    "Conv1d": (nn.Conv1d(INPUTS, OUTPUTS, 3, padding=1), torch.Size([6])),
+    "ConvTranspose1d": (nn.ConvTranspose1d(INPUTS, OUTPUTS, 3, padding=1), torch.Size([6])),
     "Conv2d": (nn.Conv2d(INPUTS, OUTPUTS, 3, padding=1), torch.Size([5, 6])),
     "Conv3d": (nn.Conv3d(INPUTS, OUTPUTS, 3, padding=1), torch.Size([4, 5, 6])),
     "ConvTranspose2d": (nn.ConvTranspose2d(INPUTS, OUTPUTS, 3, padding=1), torch.Size([5, 6])),

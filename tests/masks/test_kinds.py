@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
+from typing import cast
 
 import pytest
 import torch
@@ -28,8 +29,11 @@ from disentangle_pl.masks.random_mask import RandomMask
 
 LEARNED = [L1Mask, ProximalL1Mask, GroupLassoMask, WeightL1, HardConcreteMask, BinaryMask, GumbelMask]
 EXACT = [L1Mask, GroupLassoMask, WeightL1, BinaryMask, GumbelMask, MagnitudeMask, partial(RandomMask, density=1.0)]
+ANY = torch.optim.SGD([torch.zeros(1)])
 LAYERS = [
     nn.Linear(3, 4),
+    nn.Conv1d(3, 4, 3),
+    nn.ConvTranspose1d(3, 4, 4),
     nn.Conv2d(3, 4, 3),
     nn.Conv3d(3, 4, 2),
     nn.ConvTranspose2d(3, 4, 4),
@@ -109,9 +113,9 @@ def test_a_proximal_step_is_soft_thresholding(factory: Callable[[tuple[int, int]
     found = masked(factory)
     mask, layer = found
     before = kernel_norms(weight_of(layer).detach())
-    size = before.flatten().kthvalue(5).values.item()
+    size = before.flatten().kthvalue(5).values
     with torch.no_grad():
-        mask.after_step(found.weight, size, 1)
+        mask.shrink(found.weight, size)
     after = kernel_norms(weight_of(layer).detach())
     torch.testing.assert_close(after, (before - size).clamp_min(0), atol=1e-6, rtol=0)
     assert density(layer) == (12 - int((before <= size).sum()), 12)
@@ -129,7 +133,7 @@ def test_proximal_kinds_cut_what_the_data_do_not_need(factory: Callable[..., Cha
         optimizer.zero_grad()
         torch.autograd.backward((layer(x) - target).square().mean() + 0.05 * mask.penalty(found.weight))
         optimizer.step()
-        follow_step([found], 0.05, step)
+        follow_step([found], optimizer, step)
     expected = torch.tensor([[1, 0, 0, 0, 0, 0], [0, 1, 1, 0, 0, 0]], dtype=torch.bool)
     assert torch.equal(open_pairs(weight_of(layer).detach()), expected)
     # the least squares solution, each coordinate shortened by strength over the curvature (2 / 2 outputs)
@@ -206,7 +210,7 @@ def test_magnitude_pruning_keeps_the_largest_and_says_when_to_rewind() -> None:
         trained = kernel_norms(found.weight).flatten()
     kept = []
     for step in range(1, 10):
-        follow_step([found], 0.1, step)
+        follow_step([found], ANY, step)
         kept.append(density(layer).kept)
     assert kept == [12, 12, 6, 6, 6, 3, 3, 3, 3]
     assert isinstance(mask, MagnitudeMask)
@@ -220,12 +224,40 @@ def test_one_shot_without_rewinding_keeps_the_weights() -> None:
     with torch.no_grad():
         found.weight.mul_(2)
     before = found.weight.detach().clone()
-    follow_step([found], 0.1, 1)
+    follow_step([found], ANY, 1)
     assert density(found.layer).kept == 6
     assert not found.mask.rewinds
     assert torch.equal(found.weight.detach(), before)
     expected = set(kernel_norms(before).flatten().topk(6).indices.tolist())
     assert set(open_pairs(weight_of(found.layer).detach()).flatten().nonzero().flatten().tolist()) == expected
+
+
+def test_a_threshold_over_all_layers_keeps_the_largest_weights_of_all() -> None:
+    wide, narrow = nn.Conv2d(3, 4, 3), nn.Linear(6, 5)
+    network = nn.Sequential(wide, narrow)
+    draws = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        wide.weight.copy_(torch.randn(wide.weight.shape, generator=draws))
+        narrow.weight.copy_(0.8 * torch.randn(narrow.weight.shape, generator=draws))
+    apply_masks(network, partial(MagnitudeMask, density=0.25, rounds=2, interval=1, across_layers=True))
+    layers = list(masked_layers(network))
+    sizes = torch.cat([layer.weight.detach().flatten(2).square().mean(2).sqrt().flatten() for layer in layers[:1]])
+    sizes = torch.cat([sizes, layers[1].weight.detach().abs().flatten()])
+    for step, kept in ((1, 21), (2, round(42 / 4))):
+        follow_step(layers, ANY, step)
+        found = torch.cat([open_pairs(weight_of(layer.layer).detach()).flatten() for layer in layers])
+        assert set(found.nonzero().flatten().tolist()) == set(sizes.topk(kept).indices.tolist())
+    shares = [density(layer.layer).kept / density(layer.layer).total for layer in layers]
+    assert shares[0] != shares[1]
+
+
+def test_a_threshold_over_all_layers_leaves_each_its_largest() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    with torch.no_grad():
+        nn.init.constant_(cast(nn.Linear, network[1]).weight, 1e-3)[2, 1] = 2e-3
+    apply_masks(network, partial(MagnitudeMask, density=0.1, rounds=1, interval=1, across_layers=True))
+    follow_step(list(masked_layers(network)), ANY, 1)
+    assert open_pairs(weight_of(network[1]).detach()).nonzero().tolist() == [[2, 1]]
 
 
 @pytest.mark.parametrize("factory", [L1Mask, HardConcreteMask, BinaryMask, GumbelMask, MagnitudeMask, RandomMask])
@@ -259,6 +291,10 @@ def test_the_strength_warms_up() -> None:
     mask = L1Mask((1, 1), strength=2.0, warm_up=3)
     assert [mask.strength_at(step) for step in range(5)] == [0.5, 1.0, 1.5, 2.0, 2.0]
     assert L1Mask((1, 1), strength=2.0).strength_at(0) == 2.0
+    late = GroupLassoMask((1, 1), strength=2.0, warm_up=3, delay=2)
+    assert [late.strength_at(step) for step in range(7)] == [0.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
+    with pytest.raises(InputError, match="delay of a mask penalty must not be negative, got -1 steps"):
+        ProximalL1Mask((1, 1), delay=-1)
 
 
 def test_penalties_are_weighted_layer_by_layer() -> None:
@@ -282,6 +318,9 @@ def test_what_lies_outside_its_range_is_refused(factory: Callable[..., ChannelMa
         lambda: MagnitudeMask((2, 2), density=0),
         lambda: MagnitudeMask((2, 2), rounds=0),
         lambda: MagnitudeMask((2, 2), interval=0),
+        lambda: MagnitudeMask((2, 2), interval=10, rewind_to=10),
+        lambda: MagnitudeMask((2, 2), interval=10, rewind_to=-1),
+        lambda: MagnitudeMask((2, 2), interval=10, rewind_to=1, rewind=False),
         lambda: HardConcreteMask((2, 2), dropped=1.0),
         lambda: HardConcreteMask((2, 2), temperature=0),
         lambda: GumbelMask((2, 2), temperature=-1),

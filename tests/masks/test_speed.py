@@ -1,16 +1,17 @@
 """How fast masks learn beside the weights, and which pairs matter when none is exactly cut."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 import torch
 from torch import nn
+from torch.optim import Adam
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.masks.channel_mask import ChannelMask, Masked, density, effective_density, follow_step
+from disentangle_pl.masks.channel_mask import ChannelMask, density, effective_density
 from disentangle_pl.masks.gates import BinaryMask, GumbelMask, HardConcreteMask
-from disentangle_pl.masks.l1 import GroupLassoMask
 from tests.models.tiny import tiny
 
 GATES = [BinaryMask, GumbelMask, HardConcreteMask]
@@ -27,15 +28,38 @@ def test_gates_have_a_learning_rate_of_their_own(factory: Callable[..., ChannelM
         tiny(mask=partial(factory, speed=0.0))
 
 
-def test_a_proximal_step_is_as_long_as_the_mask_is_fast() -> None:
-    layer = nn.Linear(1, 1, bias=False)
-    with torch.no_grad():
-        layer.weight.fill_(1.0)
-    mask = GroupLassoMask((1, 1), strength=0.5)
-    mask.speed = 3.0
-    nn.utils.parametrize.register_parametrization(layer, "weight", mask)
-    follow_step([Masked(mask, layer)], rate=0.1, step=1)
-    assert layer.weight.item() == pytest.approx(1 - 0.1 * 3 * 0.5)
+@pytest.mark.parametrize(
+    ("factory", "distance"),
+    [
+        (BinaryMask, 0.5),
+        (partial(BinaryMask, start=2.0), 2.0),
+        (GumbelMask, 5.0),
+        # the middle of a hard concrete gate is 0 where sigmoid(logit) * 1.2 - 0.1 is
+        (HardConcreteMask, math.log(9) + math.log(11)),
+    ],
+)
+def test_a_gate_that_cannot_close_in_time_is_told_before(factory: Callable[..., ChannelMask], distance: float) -> None:
+    model = tiny(mask=partial(factory, speed=4.0), optimizer=partial(Adam, lr=1e-3))
+    mask, optimizer = model.masks[0].mask, model.configure_optimizers()
+    needed = distance / 4e-3
+    with pytest.warns(UserWarning, match=f"so {needed:,.0f} steps are needed and {math.floor(needed) - 1:,} are made"):
+        mask.check(optimizer, math.floor(needed) - 1)
+    mask.check(optimizer, math.ceil(needed) + 1)
+    plain = tiny(mask=partial(factory, speed=4.0))
+    plain.masks[0].mask.check(plain.configure_optimizers(), 1)  # no bound in SGD
+    mask.strength = 0.0
+    mask.check(optimizer, 1)
+
+
+def test_the_bound_is_how_far_adam_goes() -> None:
+    mask = BinaryMask((3, 3), speed=5.0)
+    optimizer = Adam([{"params": list(mask.parameters()), "lr": 5e-2}])
+    mask.check(optimizer, 11)
+    for _ in range(11):
+        mask.logits.grad = torch.rand(3, 3)
+        optimizer.step()
+    assert mask.logits.min() > -0.1
+    assert mask.logits.max() < 0.1
 
 
 def test_tiny_kernels_do_not_matter_though_they_are_not_cut() -> None:

@@ -18,6 +18,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import StepLR
 
 from disentangle_pl.callbacks.resume import ExactResume
+from disentangle_pl.errors import InputError
 from disentangle_pl.masks.channel_mask import density
 from disentangle_pl.masks.l1 import L1Mask
 from disentangle_pl.masks.magnitude import MagnitudeMask
@@ -37,10 +38,20 @@ def values(model: VAE) -> dict[str, Tensor]:
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
+class StopAfter(Callback):
+    """Ends a training after some batches."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches = batches
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        trainer.should_stop |= args[-1] + 1 >= self.batches
+
+
 def train(folder: Path, model: VAE, steps: int, **arguments: Any) -> Trainer:
-    """Take some steps of an epoch."""
-    run = trainer(folder, limit_val_batches=0, **arguments)
-    run.fit(model, sprites(8, steps=steps))
+    """Take some steps of a training that is planned for more."""
+    run = trainer(folder, limit_val_batches=0, max_steps=60, callbacks=[StopAfter(steps)], **arguments)
+    run.fit(model, sprites(8, steps=60))
     return run
 
 
@@ -121,6 +132,51 @@ def test_first_values_travel_in_a_checkpoint_that_may_hold_no_code(tmp_path: Pat
     assert all(torch.equal(value, first[name]) for name, value in values(other).items())
 
 
+def test_a_late_rewind_goes_back_to_the_step_it_names(tmp_path: Path) -> None:
+    model = tiny(mask=partial(ROUNDS, rewind_to=2), optimizer=ADAM)
+    seen: dict[int, dict[str, Tensor]] = {}
+
+    class Watch(Callback):
+        """Copies the parameters after every step."""
+
+        def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+            seen[trainer.global_step] = values(model)
+
+    run = trainer(tmp_path, limit_val_batches=0, callbacks=[Watch()])
+    run.fit(model, sprites(8, steps=9))
+    for step in (3, 6):
+        assert all(torch.equal(value, seen[2][name]) for name, value in seen[step].items())
+    assert not all(torch.equal(value, seen[2][name]) for name, value in seen[9].items())
+    checkpoint: dict[str, Any] = {}
+    model.on_save_checkpoint(checkpoint)
+    assert all(torch.equal(value, seen[2][name]) for name, value in checkpoint["first_parameters"].items())
+
+
+@pytest.mark.parametrize(
+    ("mask", "steps", "sentence"),
+    [
+        (ROUNDS, 6, "take 9 steps, and this training has 6: it would end with a network that has gone back"),
+        (ROUNDS, 8, "take 9 steps, and this training has 8"),
+        (ROUNDS, 5, r"reach the density of 0\.25 after 6 steps, and this training has 5"),
+        (partial(ROUNDS, rewind=False), 5, r"reach the density of 0\.25 after 6 steps, and this training has 5"),
+    ],
+    ids=str,
+)
+def test_a_training_too_short_for_its_rounds_is_refused(tmp_path: Path, mask: Any, steps: int, sentence: str) -> None:
+    model = tiny(mask=mask, optimizer=ADAM)
+    first = values(model)
+    with pytest.raises(InputError, match=sentence):
+        trainer(tmp_path, limit_val_batches=0).fit(model, sprites(8, steps=steps))
+    assert all(torch.equal(value, first[name]) for name, value in values(model).items())
+
+
+@pytest.mark.parametrize(("mask", "steps"), [(ROUNDS, 9), (partial(ROUNDS, rewind=False), 6)])
+def test_a_training_that_is_just_long_enough_delivers_its_density(tmp_path: Path, mask: Any, steps: int) -> None:
+    model = tiny(mask=mask, optimizer=ADAM)
+    trainer(tmp_path, limit_val_batches=0).fit(model, sprites(8, steps=steps))
+    assert density(model.backbone).kept == pytest.approx(density(model.backbone).total / 4, rel=0.02)
+
+
 class Scheduled(BetaVAE):
     """Halves the learning rate at every step."""
 
@@ -147,17 +203,17 @@ class Terminate(Callback):
 
 
 def begin(folder: Path, *extra: Callback, checkpoint: Path | None = None) -> tuple[BetaVAE, Trainer]:
-    """Take 8 steps in 2 epochs, with rewinds after 3 and 6."""
+    """Take 10 steps in 2 epochs, with rewinds after 3 and 6."""
     seed_everything(0 if checkpoint is None else 1, verbose=False)  # other first values, were it not for the checkpoint
     model = tiny(mask=ROUNDS, optimizer=ADAM)
     seed_everything(0, verbose=False)
     run = trainer(folder, max_epochs=2, callbacks=[ExactResume(), *extra])
-    run.fit(model, sprites(8, steps=4), ckpt_path=checkpoint, weights_only=False)
+    run.fit(model, sprites(8, steps=5), ckpt_path=checkpoint, weights_only=False)
     return model, run
 
 
 @pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch ended")
-@pytest.mark.parametrize("steps", [2, 3, 4, 5])
+@pytest.mark.parametrize("steps", [2, 3, 5, 6])
 def test_a_killed_run_goes_back_to_where_it_began(tmp_path: Path, steps: int) -> None:
     unbroken, whole = begin(tmp_path)
     with pytest.raises(SIGTERMException):
@@ -177,7 +233,7 @@ def on_one_rank(rank: int, port: int, folder: Path) -> tuple[dict[str, Any], dic
     seed_everything(0, verbose=False)
     model = tiny(mask=ROUNDS, optimizer=ADAM)
     first = values(model)
-    run = train(folder, model, 4, strategy="ddp", devices=2, callbacks=[ExactResume()])
+    run = train(folder, model, 4, strategy="ddp", devices=2)
     steps = {int(state["step"]) for state in run.optimizers[0].state.values()}
     now = {name: value.numpy() for name, value in model.state_dict().items()}
     return {name: value.numpy() for name, value in first.items()}, now, steps
