@@ -201,9 +201,10 @@ class MLVAE(Aggregation):
 class KnownMask(Aggregation):
     """Share every latent but those of the factors that are known to have changed: latent i belongs to factor i.
 
-    Latents beyond the factors are always shared. Stronger supervision than the adaptive rule: it also says which latent
-    serves which factor. With `moment_average` it is the `labels` mode of disentanglement_lib; Shu et al. 2020
-    (arXiv:1910.09772) call it share and change pairing.
+    Latents beyond the factors are always shared. A nuisance factor may differ in every pair, so its latent, if the data
+    have one, is each image's own. Stronger supervision than the adaptive rule: it also says which latent serves which
+    factor. With `moment_average` it is the `labels` mode of disentanglement_lib, which has no latent for a nuisance;
+    Shu et al. 2020 (arXiv:1910.09772) call it share and change pairing.
 
     Args:
         average: `moment_average`, `product_of_gaussians` or `dlib_product`.

@@ -11,6 +11,7 @@ import tempfile
 import weakref
 import zipfile
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -230,6 +231,8 @@ class CLI(LightningCLI):
         if isinstance(self.model, VAE) and self.model.aggregation is not None and self.datamodule.group == 1:
             raise InputError(AGGREGATION_WITHOUT_PAIRS)
         self.datamodule.setup("fit")
+        for batch in islice(self.datamodule.val_dataloader(), 1 if isinstance(self.model, VAE) else 0):
+            self.model.likelihood.check(self.datamodule.on_after_batch_transfer(batch, 0).image)
         environment = self.trainer._accelerator_connector.cluster_environment
         if isinstance(environment, SLURMEnvironment):
             environment.auto_requeue = False  # Preemption does

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from disentangle_pl.errors import InputError
 
+ROUNDING = 1e-5  # of images computed in [0, 1]
+
 
 class Likelihood(nn.Module, ABC):
     """Scores images under the decoder's output and turns that output into an image."""
@@ -16,6 +18,18 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def forward(self, output: Tensor, image: Tensor) -> Tensor:
         """Return -log p(image|output) (B,) in nats, summed over pixels, for output and image (B, C, *S)."""
+
+    def check(self, image: Tensor) -> None:
+        """Look at images (B, C, *S), or groups of them, before the likelihood is trained on such.
+
+        Raises:
+            InputError: If they are none that this likelihood describes.
+        """
+        if not image.isfinite().all():
+            raise InputError(
+                f"{int((~image.isfinite()).flatten(1).any(1).sum())} of {len(image)} images looked at have pixels that "
+                "are NaN or infinite: mend the data"
+            )
 
     @abstractmethod
     def mean(self, output: Tensor) -> Tensor:
@@ -25,8 +39,23 @@ class Likelihood(nn.Module, ABC):
 class Bernoulli(Likelihood):
     """Independent Bernoulli pixels, output = logits.
 
-    Grey values in [0, 1] are taken as probabilities, as in the study of Locatello et al. 2019.
+    Grey values in [0, 1] are taken as probabilities, as in the study of Locatello et al. 2019. Beyond them the
+    cross-entropy has no lower bound.
     """
+
+    def check(self, image: Tensor) -> None:
+        """Look at images (B, C, *S), or groups of them, before the likelihood is trained on such.
+
+        Raises:
+            InputError: If a pixel is not finite, or outside [0, 1] by more than rounding.
+        """
+        super().check(image)
+        low, high = (float(end) for end in image.aminmax())
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            raise InputError(
+                f"the images have values from {low:.4g} to {high:.4g}, but the Bernoulli likelihood needs them in "
+                "[0, 1]: scale the data, or set --model.likelihood=Gaussian"
+            )
 
     def forward(self, output: Tensor, image: Tensor) -> Tensor:
         """Return the cross-entropy (B,)."""

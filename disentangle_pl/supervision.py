@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from disentangle_pl.errors import InputError
 from disentangle_pl.posterior import DiagonalGaussian
 
+SMALLEST = 1e-8  # squared distance of two posteriors in a unit of their variance
+
 
 class Supervision(nn.Module, ABC):
     """A penalty on the posteriors of a batch whose factors are known.
@@ -87,17 +89,41 @@ class RestrictedLabels(Supervision):
 
 
 class MatchPairs(Supervision):
-    """The symmetric KL, in nats, between the posteriors of a latent over a pair that has its factor in common.
+    """Latents that agree over a pair where their factor matches, and lie `margin` standard deviations apart elsewhere.
 
-    Guarantees consistency of the matched latents, and where all but one factor match, restrictiveness of the one.
-    Source: match pairing, Shu et al. 2020 (arXiv:1910.09772, section 3); `KnownMask` is its hard form.
+    With D the symmetric KL of a latent over the pair, in nats, and sqrt(2 D) their distance, which for two posteriors
+    of one width is in standard deviations: a pair that matches costs D, one that does not half the square of what its
+    distance lacks to the margin. The second half gives the latent something to say: the first alone is least for a
+    latent that is empty. Guarantees consistency of the matched latents, and where all but one factor match,
+    restrictiveness of the one, as long as every factor sometimes differs; for groups that always share it, `KnownMask`
+    and `GVAE` are the hard form. Source: match pairing, Shu et al. 2020 (arXiv:1910.09772, section 3), whose generator
+    has to draw what a pair shares from the shared latent; the margin is that of Hadsell et al. 2006
+    (doi:10.1109/CVPR.2006.100, eq. 4).
+
+    Args:
+        strength: Weight in the loss, at least 0.
+        columns: Positions of the matched factors; latent i stands for factor `columns[i]`.
+        margin: Least distance of a latent whose factor differs, in standard deviations; 0 only draws matching pairs
+            together.
+
+    Raises:
+        InputError: As `Supervision`, or if margin is negative.
     """
 
+    def __init__(self, strength: float = 1.0, columns: Sequence[int] = (0,), margin: float = 3.0) -> None:
+        super().__init__(strength, columns)
+        if margin < 0:
+            raise InputError(f"the margin of a match supervision must not be negative, got {margin}")
+        self.margin = margin
+
     def forward(self, q: DiagonalGaussian, factors: Tensor) -> Tensor:
-        """Return the divergence (), the mean over pairs (B, 2) of its sum over matching latents."""
+        """Return the penalty () in nats, the mean over pairs (B, 2) of its sum over latents."""
         (first, second), (one, two) = _two(*self.supervised(q, factors))
         divergence = 0.5 * (first.kl_to(second) + second.kl_to(first))
-        return torch.where(one == two, divergence, 0.0).sum(1).mean()
+        # A root has no gradient at 0, where rounding may lead even below.
+        distance = (2 * divergence).clamp_min(SMALLEST).sqrt()
+        apart = torch.where((one < two) | (one > two), 0.5 * F.relu(self.margin - distance).square(), 0.0)
+        return torch.where(one == two, divergence, apart).sum(1).mean()
 
 
 class RankPairs(Supervision):

@@ -1,6 +1,7 @@
 """Every shipped configuration trains two steps through the real command line; every sweep expands and parses."""
 
 import itertools
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -8,8 +9,10 @@ import nibabel
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from disentangle_pl.data import cars3d, dsprites, mpi3d, shapes3d, smallnorb
+from disentangle_pl.data.sprites import Sprites
 from disentangle_pl.sweeps.command import build_command, own_arguments
 from disentangle_pl.sweeps.search import make_search
 from disentangle_pl.sweeps.sweep_file import read_sweep
@@ -22,7 +25,8 @@ SIDES = sorted((ROOT / "configs" / "volumes").glob("*.yaml"))
 PAIRS = sorted((ROOT / "configs" / "pairs").glob("*.yaml"))
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 TOYS = ("colour_size", "colour_patch", "colour_even", "cosines", "cosines_equal", "turning", "separate_squares")
-CHANGED = ("perturbed", "noised")
+CHANGED = ("perturbed", "noised", "colour_sprites", "noisy_sprites", "scream_sprites")
+OVER_DSPRITES = ("colour_dsprites", "noisy_dsprites", "scream_dsprites")
 KNOWN_CHANGE = ("known_gvae", "known_ml_vae")  # nobody knows which latents change between two visits
 AGE = {name: ["--model.supervision.columns=[0]"] for name in ("match_vae", "rank_vae")} | {
     "labelled_vae": ["--model.supervision.columns=[1]", "--model.supervision.sizes=[6]"]
@@ -95,8 +99,11 @@ def fit_sprites(fragments: list[Path], tmp_path: Path, *flags: str) -> None:
 def test_toys_of_variance_train(data: str, tmp_path: Path) -> None:
     parts = [ROOT / "configs" / "data" / f"{data}.yaml", ROOT / "configs" / "model" / "vae.yaml"]
     small = ["--data.dataset.dataset.resolution=16"] if data in CHANGED else []
-    run("fit", *(f"--config={part}" for part in parts), *SHORT, *FEW, *small, f"--runs_dir={tmp_path}")
-    check_run(tmp_path)
+    if data.startswith("scream"):
+        Image.new("RGB", (40, 30), "red").save(tmp_path / "any.png")
+        small.append(f"--data.dataset.picture={tmp_path / 'any.png'}")
+    run("fit", *(f"--config={part}" for part in parts), *SHORT, *FEW, *small, f"--runs_dir={tmp_path / 'runs'}")
+    check_run(tmp_path / "runs")
 
 
 @pytest.mark.parametrize("side", SIDES, ids=lambda path: path.stem)
@@ -141,6 +148,21 @@ def test_published_data_configs_name_the_file_and_its_source(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("data", OVER_DSPRITES)
+def test_appearances_of_dsprites_name_its_file(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    parts = [ROOT / "configs" / "data" / f"{data}.yaml", ROOT / "configs/model/vae.yaml"]
+    assert dsprites.SOURCE in refused(capsys, "fit", *(f"--config={part}" for part in parts), f"--runs_dir={tmp_path}")
+
+
+def test_only_what_has_an_order_is_ranked() -> None:
+    config = yaml.safe_load((ROOT / "configs" / "model" / "rank_vae.yaml").read_text())
+    columns = config["model"]["init_args"]["supervision"]["init_args"]["columns"]
+    assert [Sprites().factors.names[column] for column in columns] == ["scale", "x", "y"]
+
+
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_sweep_parses(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
@@ -150,9 +172,14 @@ def test_sweep_parses(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert sweep.command[:5] == ("${env}", "${interpreter}", "-m", "disentangle_pl", "fit")
     assert sweep.command.count("${args}") == 1
     assert sweep.name == path.stem.replace("_", "-")
+    variants = re.findall(r"^#   (--\S+)", path.read_text(), re.MULTILINE)
+    assert bool(variants) == path.stem.startswith(("unsupervised", "weak"))
     search = make_search(sweep)
-    for values in (search.values(search.sample(0)), search.values(search.sample(-1))):
-        arguments = own_arguments(build_command(sweep.command, None, values))
+    place = sweep.command.index("${args}")
+    reference = (*sweep.command[:place], *variants, "${args}")
+    for command, sample in ((sweep.command, 0), (reference, -1)):
+        values = search.values(search.sample(sample))
+        arguments = own_arguments(build_command(command, None, values))
         assert arguments is not None
         with pytest.raises(SystemExit) as stop:
             run(*arguments, "--print_config")

@@ -82,3 +82,27 @@ def test_a_bfloat16_output_is_scored_in_float32(likelihood: Likelihood) -> None:
 def test_a_scale_that_is_not_positive_is_refused(scale: float) -> None:
     with pytest.raises(InputError, match=f"scale > 0, got {scale}"):
         Gaussian(scale)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [(0.0, 2.0, "from 0 to 2"), (-1.0, 1.0, "from -1 to 1"), (0.0, 255.0, "to 255"), (0.5, 1.001, "from 0.5 to 1.001")],
+)
+def test_bernoulli_refuses_images_outside_the_unit_interval_and_names_the_flag(
+    low: float, high: float, message: str
+) -> None:
+    image = torch.linspace(low, high, 24).view(2, 3, 2, 2)
+    with pytest.raises(InputError, match=rf"{message}, .*--model\.likelihood=Gaussian"):
+        Bernoulli().check(image)
+    Gaussian().check(image)
+
+
+@pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian()])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_no_likelihood_takes_images_that_are_not_finite(likelihood: Likelihood, wrong: float) -> None:
+    image = torch.rand(3, 2, 1, 4, 4)
+    likelihood.check(image)
+    likelihood.check(image * (1 + 1e-6))
+    image[1, 0, 0, 2, 2] = wrong
+    with pytest.raises(InputError, match="1 of 3 images looked at"):
+        likelihood.check(image)

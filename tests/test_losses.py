@@ -15,6 +15,7 @@ from disentangle_pl.losses import (
     density_ratio_tc,
     dip_penalties,
     discriminator_loss,
+    gaussian_total_correlation,
     pairwise_log_density,
     permute_dims,
     stratified_log_weights,
@@ -260,3 +261,22 @@ def test_the_capacity_grows_in_a_straight_line_and_stays() -> None:
     assert [capacity(step, 100, 25.0) for step in (0, 1, 50, 100, 101, 10**9)] == [0, 0.25, 12.5, 25, 25, 25]
     assert capacity(5, 1, 3.0) == 3
     assert capacity(5, 10, 0.0) == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1 - 1e-6])
+@pytest.mark.parametrize(("rho", "d"), [(0.0, 10), (0.5, 10), (0.9, 3)])
+def test_the_gaussian_total_correlation_has_its_closed_form_at_small_batches(rho: float, d: int, share: float) -> None:
+    """Latents of variance 1, all correlated by rho; `share` of the variance is in the means."""
+    mixed = torch.full((d, d), rho * share) + (share - rho * share) * torch.eye(d)
+    root = torch.linalg.cholesky(mixed + 1e-9 * torch.eye(d))
+    draws = torch.randn(300, 64, d, generator=torch.Generator().manual_seed(0)) @ root.T
+    logvar = torch.full((64, d), math.log(1 - share))
+    found = torch.stack([gaussian_total_correlation(DiagonalGaussian(mean, logvar)) for mean in draws])
+    true = -0.5 * torch.linalg.slogdet(mixed + (1 - share) * torch.eye(d)).logabsdet
+    assert found.mean().item() == pytest.approx(true.item(), abs=0.05, rel=0.03)
+
+
+def test_the_gaussian_total_correlation_of_one_image_or_latent_is_0() -> None:
+    for shape in ((1, 3), (5, 1)):
+        q = DiagonalGaussian(torch.randn(shape), torch.randn(shape))
+        assert gaussian_total_correlation(q).abs() < 1e-5

@@ -1,13 +1,21 @@
 import math
+from functools import partial
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
+from torch.optim import Adam
 
+from disentangle_pl.backbones import MLPBackbone
+from disentangle_pl.data.pairs import UniformPairs
+from disentangle_pl.data.sprites import Sprites
+from disentangle_pl.data.synthetic import SyntheticData
 from disentangle_pl.errors import InputError
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.supervision import MatchPairs, RankPairs, RestrictedLabels, Supervision
+from tests.models.tiny import tiny, trainer
 
 NAN = float("nan")
 KINDS: list[type[Supervision]] = [RestrictedLabels, MatchPairs, RankPairs]
@@ -69,11 +77,52 @@ def test_a_match_costs_the_symmetric_divergence_of_its_latent() -> None:
     divergence = 0.5 * (kl_divergence(first, second) + kl_divergence(second, first))
     # latent 0 stands for factor 2, latent 1 for factor 0
     expected = divergence[1, 0] + divergence[0, 1] + divergence[3, 0] + divergence[3, 1]
-    match = MatchPairs(columns=(2, 0))
+    match = MatchPairs(columns=(2, 0), margin=0.0)
     torch.testing.assert_close(match(q, factors), expected / 4)
     swapped = DiagonalGaussian(*(moment.flip(1) for moment in q))
     torch.testing.assert_close(match(swapped, factors.flip(1)), expected / 4)
     torch.testing.assert_close(match(q, factors.float()), expected / 4)
+
+
+def test_a_latent_lacks_what_the_distance_of_differing_images_is_short_of_the_margin() -> None:
+    q = means([[[0.0], [1.0]], [[0.0], [-5.0]], [[2.0], [2.5]], [[0.0], [0.0]]])
+    factors = torch.tensor([[[0], [1]], [[1], [0]], [[1], [1]], [[NAN], [0.0]]])
+    # 1 standard deviation apart of 3; far enough; 1/2 apart though they match; not known
+    torch.testing.assert_close(MatchPairs(margin=3.0)(q, factors), torch.tensor((2.0 + 0.0 + 0.125) / 4))
+
+
+def test_an_empty_latent_costs_most_where_its_factor_differs() -> None:
+    q = torch.zeros(8, 2, 1)
+    differs = torch.tensor([[[0], [1]]]).expand(8, 2, 1)
+    penalty = MatchPairs(margin=3.0)(DiagonalGaussian(q, torch.zeros_like(q)), differs)
+    assert penalty.item() == pytest.approx(4.5, rel=1e-3)
+    nudged = means([[[0.0], [0.01]]]).mean.requires_grad_()
+    MatchPairs(margin=3.0)(DiagonalGaussian(nudged, torch.zeros(1, 2, 1)), differs[:1]).backward()
+    assert nudged.grad is not None
+    assert nudged.grad.flatten().tolist() == pytest.approx([2.99, -2.99], rel=1e-3)  # no saddle at the empty latent
+    with pytest.raises(InputError, match="margin of a match supervision must not be negative"):
+        MatchPairs(margin=-1.0)
+
+
+def test_matched_latents_tell_their_factors_after_training(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    grid = Sprites(16, [0, 1], [0, 5], [0], [0, 31], [0, 31])
+    data = SyntheticData(grid, UniformPairs(1), 32, steps_per_epoch=150, eval_size=16)
+    model = tiny(
+        latent_dim=4,
+        backbone=partial(MLPBackbone, encoder_widths=[32], decoder_widths=[32]),
+        supervision=MatchPairs(10.0, (0, 1)),
+        optimizer=partial(Adam, lr=3e-3),
+        beta=1.0,
+    )
+    trainer(tmp_path, limit_val_batches=0).fit(model, data)
+    index = torch.arange(len(grid))
+    q, factors = model.encode(grid.images(index)), grid.factors.to_factors(index)
+    assert (q.kl().mean(0)[:2] > 0.5).all()
+    for latent in (0, 1):
+        codes, value = q.mean[:, latent], factors[:, latent]
+        low, high = sorted((codes[value == 0], codes[value == 1]), key=lambda part: part.mean().item())
+        assert low.max() < high.min()
 
 
 def test_what_is_missing_matches_nothing() -> None:

@@ -19,6 +19,7 @@ class LogSharing(Callback):
 
     `sharing/precision` and `sharing/recall` stand beside `sharing/changed`, the precision of a random mask. Models
     without aggregation, and data whose changes are not known, are left alone; so is a model that knows of no factor.
+    Latents that know most about a nuisance are left out, as those that know nothing.
 
     Args:
         groups: Pairs, or groups, to look at; 0 leaves this out.
@@ -53,6 +54,8 @@ def measure_sharing(model: VAE, data: SyntheticData, groups: int) -> Sharing | N
     parts = [_share(model, data.on_after_batch_transfer(batch, 0)) for batch in batches]
     codes, factors, shared, changed = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
     information = corrected_information(codes.astype(np.float64), factors)
+    scored = data.dataset.factors.scored.numpy()
+    information *= scored[information.argmax(axis=1)][:, None]
     return sharing(shared, changed, information) if information.any() else None
 
 

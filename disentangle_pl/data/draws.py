@@ -16,6 +16,10 @@ class Draws:
     processes together see what one process with n times the batch would see. The generator goes on from epoch to
     epoch; its state travels in the checkpoint, which makes a resumed run equal to an uninterrupted one.
 
+    Attributes:
+        epoch: Batches that are taken of the `steps` of an epoch; the next epoch begins after them.
+        repeats: Whether every epoch has the batches of the first one.
+
     Args:
         draw: Maps (rows, generator) to tensors with that many rows each.
         batch_size: Rows a process and step.
@@ -29,7 +33,9 @@ class Draws:
         self.draw = draw
         self.total = batch_size * world_size
         self.rows = slice(rank * batch_size, (rank + 1) * batch_size)
-        self.steps = steps
+        self.steps = self.epoch = steps
+        self.repeats = False
+        self.seed = seed
         self.generator = torch.Generator().manual_seed(seed)
         self.position = 0
 
@@ -37,15 +43,27 @@ class Draws:
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        for _ in range(self.position, self.steps):
+        for _ in range(self.position, self.epoch):
+            if self.repeats and not self.position:
+                self.generator.manual_seed(self.seed)
             drawn = self.draw(self.total, self.generator)
-            # Before the yield: Lightning fetches exactly `steps` batches and never runs the generator to its end.
-            self.position = (self.position + 1) % self.steps
+            # Before the yield: Lightning fetches exactly `epoch` batches and never runs the generator to its end.
+            self.position = (self.position + 1) % self.epoch
             yield tuple(tensor[self.rows] for tensor in drawn)
 
     def state(self) -> dict[str, Any]:
         """Return the position in the epoch and the state of the generator."""
         return {"position": self.position, "generator": self.generator.get_state()}
+
+    def take(self, limit: int | float, repeats: bool = False) -> None:
+        """Take only some of the batches of every epoch, while the length stays what it is, for those who count.
+
+        Args:
+            limit: So many batches, or as a float such a share of them.
+            repeats: Whether every epoch has the batches of the first one.
+        """
+        share = min(limit, self.steps) if isinstance(limit, int) else int(limit * self.steps)
+        self.epoch, self.repeats = max(1, share), repeats
 
     def go_on_from(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""

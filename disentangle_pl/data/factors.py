@@ -18,7 +18,8 @@ class Batch(NamedTuple):
     Attributes:
         image: (B, C, *S), or (B, G, C, *S) for groups of G images, float32.
         factors: (B, k) or (B, G, k): int64 class indices of the ground-truth factors, or float covariates of a scan.
-        changed: (B, k) bool, True where the images of a group may differ; None where it is not known.
+        changed: (B, k) bool, True where the images of a group may differ, as in every nuisance; None where it is not
+            known.
     """
 
     image: Tensor
@@ -32,10 +33,11 @@ class FactorSpace:
     Args:
         names: One name a factor, all different.
         sizes: How many values each factor takes, at least 1.
-        nuisance: Names of factors that tell images apart but are not scored.
+        nuisance: Names of factors that tell images apart but are not scored, and are drawn anew for every image of a
+            pair.
 
     Raises:
-        InputError: If names and sizes do not match, repeat, or a size is below 1.
+        InputError: If names and sizes do not match, repeat, or a size is below 1, or a nuisance is none of the names.
     """
 
     def __init__(self, names: Sequence[str], sizes: Sequence[int], nuisance: Sequence[str] = ()) -> None:
@@ -43,6 +45,8 @@ class FactorSpace:
             raise InputError(f"a factor space needs one distinct name a size, got {list(names)} and {list(sizes)}")
         if min(sizes) < 1:
             raise InputError(f"every factor needs at least one value, got sizes {list(sizes)}")
+        if not set(nuisance) <= set(names):
+            raise InputError(f"the nuisance {list(nuisance)} must be some of the factors {list(names)}")
         self.names = tuple(names)
         self.sizes = tuple(sizes)
         self.nuisance = tuple(nuisance)
@@ -51,6 +55,11 @@ class FactorSpace:
     def __len__(self) -> int:
         """The number of grid points."""
         return math.prod(self.sizes)
+
+    @property
+    def scored(self) -> Tensor:
+        """(k,) bool, False for the nuisance."""
+        return torch.tensor([name not in self.nuisance for name in self.names])
 
     def __repr__(self) -> str:
         return "FactorSpace(" + ", ".join(f"{n}={s}" for n, s in zip(self.names, self.sizes, strict=True)) + ")"
@@ -76,14 +85,21 @@ class FactorDataset(Dataset[Batch], ABC):
     Attributes:
         shape: (C, *S) of one image.
         factors: The grid.
+        stochastic: Whether images have something random that no factor describes. Index i + n N, with the N points of
+            the grid, then is the n-th appearance of point i; n = 0 is the one of evaluation.
     """
 
     shape: tuple[int, ...]
     factors: FactorSpace
+    stochastic: bool = False
 
     @abstractmethod
     def images(self, index: Tensor) -> Tensor:
-        """Return the images (B, C, *S) float32 in [0, 1] at grid index (B,), on the device of `index`."""
+        """Return the images (B, C, *S) float32 at grid index (B,), on the device of `index`.
+
+        Values belong into [0, 1], which the Bernoulli likelihood takes as probabilities; others need another
+        likelihood, and every value reaches the model as it is.
+        """
 
     def __len__(self) -> int:
         return len(self.factors)

@@ -71,7 +71,13 @@ class ImageData(LightningDataModule, ABC):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def resumed(self, draws: Draws) -> Draws:
-        """Return the training draws, moved on to where the checkpoint was taken if there is one."""
+        """Return the training draws, moved on to where the checkpoint was taken if there is one.
+
+        They are those that the trainer takes, by `limit_train_batches`, and the same in every epoch with
+        `overfit_batches`.
+        """
+        if self.trainer:
+            draws.take(self.trainer.limit_train_batches or 1.0, self.trainer.overfit_batches > 0)  # type: ignore[attr-defined]
         if self._remembered is not None:
             draws.go_on_from(self._remembered)
         self._draws, self._remembered = draws, None

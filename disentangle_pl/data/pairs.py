@@ -16,7 +16,7 @@ class Groups(NamedTuple):
 
     Attributes:
         factors: (n, G, k) int64.
-        changed: (n, k) bool, True for the factors that were drawn again.
+        changed: (n, k) bool, True for the factors that were drawn again, a nuisance of several values among them.
     """
 
     factors: Tensor
@@ -25,6 +25,9 @@ class Groups(NamedTuple):
 
 class GroupSampler(ABC):
     """Draws groups of grid points.
+
+    A nuisance factor (see `FactorSpace`) is drawn anew for every image of a group and never counts as shared, nor as
+    one of the factors that change, unless a group is asked to have it in common by name.
 
     Args:
         size: G, how many points form a group, at least 2.
@@ -81,10 +84,11 @@ class KnownGroups(GroupSampler):
 class PairSampler(GroupSampler, ABC):
     """Draws a first grid point uniformly and draws some of its factors again for the second.
 
-    Factors with a single value never count as changed. Source: Locatello et al. 2020 (arXiv:2002.02886, section 3).
+    Factors with a single value never count as changed. Source: Locatello et al. 2020 (arXiv:2002.02886, section 3); a
+    nuisance as `sample_all_factors` of disentanglement_lib draws it.
 
     Args:
-        k: How many factors change; 0 or None draws it anew for every pair.
+        k: How many scored factors change; 0 or None draws it anew for every pair.
     """
 
     def __init__(self, k: int | None = None) -> None:
@@ -108,17 +112,20 @@ class PairSampler(GroupSampler, ABC):
             InputError: If the grid has too few varying factors for k of them to change while one is shared.
         """
         sizes = torch.tensor(space.sizes)
-        varying = int((sizes > 1).sum())
+        scored = space.scored & (sizes > 1)
+        varying = int(scored.sum())
         if varying < 2 or (self.k or 1) >= varying:
             raise InputError(
                 f"pairs with k={self.k or 'random'} changed factors need more than that many varying factors, but "
                 f"{space} has {varying}: lower k or widen the grid"
             )
         first = space.sample(n, generator)
-        order = torch.rand(n, len(sizes), generator=generator).masked_fill(sizes == 1, torch.inf)
+        order = torch.rand(n, len(sizes), generator=generator).masked_fill(~scored, torch.inf)
         changed = order.argsort(1).argsort(1) < self.count(n, varying, generator).unsqueeze(1)
         second = torch.where(changed, self.redraw(first, sizes, generator), first)
-        return Groups(torch.stack((first, second), 1), changed)
+        if space.nuisance:
+            second = torch.where(space.scored, second, space.sample(n, generator))
+        return Groups(torch.stack((first, second), 1), changed | (~space.scored & (sizes > 1)))
 
 
 def _uniform_count(k: int | None, n: int, varying: int, generator: torch.Generator) -> Tensor:

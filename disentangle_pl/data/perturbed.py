@@ -19,11 +19,11 @@ ANCHORS = 32
 class Perturbed(FactorDataset):
     """Any data set with faint waves over its images, which move with two rotated factors; labels are unchanged.
 
-    x' = clip(x + eps m(a, b)) with |m| <= 1. Over the upper rows a wave moves with the sum of the positions of factors
-    a and b in their lists, over the lower rows one with their difference. A step of a or b moves both waves, so what
-    they add varies along the diagonals of (a, b), not along its axes: where a and b induce similar variance, the local
-    principal directions turn towards 45 degrees between them. Two images never differ by more than `eps` in a pixel
-    from their originals, and images of whole bytes stay so.
+    x' = clip(x + eps m(a, b)) to [0, 1] with |m| <= 1. Over the upper rows a wave moves with the sum of the positions
+    of factors a and b in their lists, over the lower rows one with their difference. A step of a or b moves both waves,
+    so what they add varies along the diagonals of (a, b), not along its axes: where a and b induce similar variance,
+    the local principal directions turn towards 45 degrees between them. Two images never differ by more than `eps` in a
+    pixel from their originals, and images of whole bytes stay so.
 
     Source: the question of Zietlow et al. 2021 (ICML); the waves are ours.
 
@@ -108,11 +108,13 @@ def move(images: Tensor, pattern: Tensor, eps: float) -> Tensor:
     """Return clip(x + eps m) with the change rounded towards 0 to whole bytes, so that |x' - x| <= eps.
 
     Args:
-        images: (B, C, *S) in [0, 1].
+        images: (B, C, *S), to be clipped to [0, 1]; a pixel beyond is clipped to where it is.
         pattern: m, (B, C, *S) or (B, 1, *S) in [-1, 1].
         eps: The bound.
     """
-    return (images + (255 * eps * pattern).trunc() / 255).clamp(0, 1)
+    # One division: a sum of two quotients would be no multiple of 1/255 to the last bit.
+    moved = (255 * images + (255 * eps * pattern).trunc()) / 255
+    return torch.minimum(torch.maximum(moved, images.clamp_max(0)), images.clamp_min(1))
 
 
 def scatter(count: Tensor, seed: int) -> Tensor:
@@ -124,7 +126,7 @@ def scatter(count: Tensor, seed: int) -> Tensor:
 
 
 def strongest(dataset: FactorDataset) -> tuple[str, ...]:
-    """Return the names of the two factors that induce most variance, at 32 random anchors each."""
+    """Return the names of the two factors that induce most variance, at 32 random anchors each; no nuisance."""
     space = dataset.factors
     draws = torch.Generator().manual_seed(0)
     amounts = []
@@ -133,5 +135,6 @@ def strongest(dataset: FactorDataset) -> tuple[str, ...]:
         factors[..., k] = torch.arange(size)
         slices = [dataset.images(space.to_index(some)).flatten(1) for some in factors]
         amounts.append(float(torch.stack([some.var(dim=0, correction=0).sum() for some in slices]).mean()))
-    order = sorted(range(len(amounts)), key=lambda k: -amounts[k])
+    scored = [k for k, name in enumerate(space.names) if name not in space.nuisance]
+    order = sorted(scored, key=lambda k: -amounts[k])
     return tuple(space.names[k] for k in sorted(order[:2]))

@@ -11,33 +11,68 @@ from disentangle_pl.data.module import ImageData, check_counts
 from disentangle_pl.data.pairs import GroupSampler
 from disentangle_pl.errors import InputError
 
+APPEARANCES = 2**24  # of a grid point whose image is random: numbers of pixels of all of them fit into 64 bits
+
 
 class ResidentImages(FactorDataset):
-    """All images of a factor data set, rendered once and kept as bytes on the device that asks for them.
+    """All images of a factor data set, rendered once and kept on the device that asks for them, number for number.
+
+    They are kept as bytes if all of them are multiples of 1/255 between 0 and 1, and as float32 otherwise.
 
     Args:
-        dataset: Its images must be multiples of 1/255.
-        chunk: Images rendered at a time.
+        dataset: The images.
+        pixels: All of them (N, C, *S), uint8 or float32, as `render` returns them.
     """
 
-    def __init__(self, dataset: FactorDataset, chunk: int = 512) -> None:
+    def __init__(self, dataset: FactorDataset, pixels: Tensor) -> None:
         self.shape, self.factors = dataset.shape, dataset.factors
-        pieces = torch.split(torch.arange(len(dataset)), chunk)
-        self.bytes = torch.cat([(dataset.images(piece) * 255).round().byte() for piece in pieces])
+        self.pixels = pixels
 
     def images(self, index: Tensor) -> Tensor:
         """Look the images up."""
-        if self.bytes.device != index.device:
-            self.bytes = self.bytes.to(index.device)
-        return self.bytes[index].float().div_(255)
+        if self.pixels.device != index.device:
+            self.pixels = self.pixels.to(index.device)
+        return _as_floats(self.pixels[index])
+
+
+def render(dataset: FactorDataset, budget: float = math.inf, chunk: int = 512) -> Tensor | None:
+    """Render all images of a data set as they are kept in memory.
+
+    Args:
+        dataset: The images.
+        budget: How many bytes they may take.
+        chunk: Images rendered at a time.
+
+    Returns:
+        (N, C, *S) uint8 if 1/255 of them is what the data set gives to the last bit, else float32; None if they take
+        more than the budget.
+    """
+    pieces: list[Tensor] = []
+    exact, numbers = True, len(dataset) * math.prod(dataset.shape)
+    for rows in torch.split(torch.arange(len(dataset)), chunk):
+        if numbers * (1 if exact else 4) > budget:
+            return None
+        images = dataset.images(rows).float()
+        if exact:
+            in_bytes = (images.nan_to_num() * 255).round().clamp(0, 255).byte()
+            exact = torch.equal(_as_floats(in_bytes), images)
+            pieces = pieces if exact else [_as_floats(piece) for piece in pieces]
+        pieces.append(in_bytes if exact else images)
+    return torch.cat(pieces) if numbers * pieces[0].element_size() <= budget else None
+
+
+def _as_floats(pixels: Tensor) -> Tensor:
+    return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels
 
 
 class SyntheticData(ImageData):
     """Batches of a data set whose factors are known.
 
     The loaders carry grid indices only; the images appear on the training device after the transfer, looked up when the
-    whole grid fits into `resident_mib`, rendered or decoded otherwise. Training draws with replacement; evaluation uses
-    one fixed sample, the same for every seed, drawn as in the study of Locatello et al. 2019.
+    whole grid fits into `resident_mib`, rendered or decoded otherwise; the numbers are the same either way. Training
+    draws with replacement; evaluation uses one fixed sample, the same for every seed, drawn as in the study of
+    Locatello et al. 2019. What is random in an image is drawn anew whenever it is trained on, from the same stream as
+    the index, and stays the same in evaluation.
 
     Args:
         dataset: The images and their factor grid.
@@ -48,7 +83,8 @@ class SyntheticData(ImageData):
             on the last third.
         eval_batch_size: Images a validation batch.
         seed: Seed of the training draws; the command line links it to `seed_everything`.
-        resident_mib: Keep the images on the device when they take at most so many MiB.
+        resident_mib: Keep the images on the device when they take at most so many MiB: a byte a pixel and channel if
+            their values are multiples of 1/255 in [0, 1], four bytes otherwise.
 
     Raises:
         InputError: If a number of images or steps is too small, or the factor grid is too small for the pairs.
@@ -108,18 +144,18 @@ class SyntheticData(ImageData):
         return self.dataset.factors.nuisance
 
     def setup(self, stage: str) -> None:
-        """Render the whole grid once if it fits."""
-        small = len(self.dataset) * math.prod(self.shape) <= self.resident_mib * 2**20
-        if small and not isinstance(self.dataset, ResidentImages):
-            self.dataset = ResidentImages(self.dataset)
+        """Render the whole grid once if it fits; images with something drawn by chance are never kept."""
+        if not self.dataset.stochastic and not isinstance(self.dataset, ResidentImages):
+            pixels = render(self.dataset, self.resident_mib * 2**20)
+            self.dataset = self.dataset if pixels is None else ResidentImages(self.dataset, pixels)
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Draw n training examples: grid index (n,), or (n, G) and the changed factors (n, k)."""
+        """Draw n training examples: index (n,) of images, or (n, G) and the changed factors (n, k)."""
         space = self.dataset.factors
         if self.pairs is None:
-            return (torch.randint(len(space), (n,), generator=generator),)
+            return (self._appearance(torch.randint(len(space), (n,), generator=generator), generator),)
         factors, changed = self.pairs.sample(space, n, generator)
-        return space.to_index(factors), changed
+        return self._appearance(space.to_index(factors), generator), changed
 
     def train_dataloader(self) -> Draws:
         """Endless draws, cut into epochs of `steps_per_epoch`."""
@@ -140,8 +176,13 @@ class SyntheticData(ImageData):
     def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> Batch:
         """Turn grid indices (B,) or (B, G) into images on their device."""
         index = batch[0]
-        images = self.dataset.images(index.flatten()).reshape(*index.shape, *self.shape)
+        images = self.dataset.images(index.flatten()).float().reshape(*index.shape, *self.shape)
         return Batch(images, self.dataset.factors.to_factors(index), batch[1] if len(batch) > 1 else None)
+
+    def _appearance(self, index: Tensor, generator: torch.Generator) -> Tensor:
+        if not self.dataset.stochastic:
+            return index
+        return index + len(self.dataset) * torch.randint(APPEARANCES, index.shape, generator=generator)
 
     def _sample(self, seed: int) -> Shard:
         index = torch.randint(len(self.dataset), (self.eval_size,), generator=torch.Generator().manual_seed(seed))

@@ -21,8 +21,7 @@ PATCH = 4  # side of the corner patch; no square comes nearer to the edge
 class SquareToy(FactorDataset, ABC):
     """A square on black: colour x size, and position if wanted.
 
-    All squares of one position share their middle. Colours are evenly spaced and not multiples of 1/255: a data module
-    that keeps images in memory rounds them, by 1/510 at most.
+    All squares of one position share their middle. Colours are evenly spaced and not multiples of 1/255.
 
     Args:
         resolution: Height and width in pixels.

@@ -76,6 +76,7 @@ class VAE(LightningModule, ABC):
         self.own_settings: list[tuple[nn.Module, dict[str, Any]]] = []
         self._finite = Finite()
         self._rewind = Rewind(self.masks)
+        self._looked = False
 
     @abstractmethod
     def objective(self, nll: Tensor, kl: Tensor, q: DiagonalGaussian, z: Tensor) -> dict[str, Tensor]:
@@ -155,8 +156,12 @@ class VAE(LightningModule, ABC):
         """Return the loss () of a batch, penalties of the masks included.
 
         Raises:
-            InputError: At a step that is logged, if a loss so far was NaN or infinite on any process.
+            InputError: At the first step, if the likelihood does not describe such images; at a step that is logged, if
+                a loss so far was NaN or infinite on any process.
         """
+        if not self._looked:
+            self.likelihood.check(batch.image)
+            self._looked = True
         terms = self.terms(batch.image, factors=batch.factors, changed=batch.changed)
         loss = terms["loss"]
         if self.masks:
@@ -241,6 +246,8 @@ class VAE(LightningModule, ABC):
         return torch.randn(rows * world, like.shape[1], device=like.device)[rank * rows : (rank + 1) * rows]
 
     def _evaluate(self, batch: Batch, batch_idx: int, stage: str) -> dict[str, Tensor]:
+        if batch_idx == 0:
+            self.likelihood.check(batch.image)
         q = self.encode(batch.image)
         # A generator of its own keeps validation from moving the random numbers of training.
         generator = torch.Generator(q.mean.device).manual_seed(batch_idx)

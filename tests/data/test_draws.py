@@ -64,6 +64,30 @@ def test_a_restored_loader_goes_on_with_the_next_batch(taken: int) -> None:
     assert same(rest + epoch(resumed), expected[taken:][: len(rest) + STEPS])
 
 
+@pytest.mark.parametrize(("limit", "taken"), [(3, 3), (9, STEPS), (0.5, 2), (1.0, STEPS)])
+def test_an_epoch_of_some_batches_leaves_the_next_one_whole(limit: float, taken: int) -> None:
+    loader, whole = draws(), draws()
+    loader.take(limit)
+    assert len(loader) == STEPS
+    batches = [list(loader) for _ in range(5)]
+    assert [len(part) for part in batches] == [taken] * 5
+    expected = [batch for _ in range(5) for batch in epoch(whole)]
+    assert same([batch for part in batches for batch in part], expected[: 5 * taken])
+
+
+def test_batches_repeat_every_epoch_also_after_a_restart() -> None:
+    loader, plain, resumed = draws(), draws(), draws(seed=0)
+    for one in (loader, resumed):
+        one.take(2, repeats=True)
+    first = list(loader)
+    assert same(first, epoch(plain)[:2])
+    assert same(first, list(loader))
+    next(iter(loader))
+    resumed.go_on_from(loader.state())
+    assert same(list(resumed), first[1:])
+    assert same(list(resumed), first)
+
+
 def test_two_processes_concatenated_equal_one_with_twice_the_batch() -> None:
     one = draws(batch_size=6)
     ranks = [draws(batch_size=3, rank=rank, world_size=2) for rank in (0, 1)]

@@ -81,3 +81,9 @@ def test_a_space_shows_its_factors() -> None:
 def test_impossible_spaces_are_refused(names: tuple[str, ...], sizes: tuple[int, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         FactorSpace(names, sizes)
+
+
+def test_the_nuisance_is_some_of_the_factors() -> None:
+    assert FactorSpace(("a", "b", "c"), (2, 3, 4), nuisance=["b"]).scored.tolist() == [True, False, True]
+    with pytest.raises(InputError, match=r"nuisance \['d'\] must be some of"):
+        FactorSpace(("a", "b"), (2, 3), nuisance=["d"])

@@ -180,3 +180,34 @@ def test_known_groups_without_content_or_without_style_are_refused() -> None:
         draw(KnownGroups(["hue", "shape", "colour"]))
     with pytest.raises(InputError, match=r"leaves no factor of FactorSpace\(.*\) to vary within a group"):
         draw(KnownGroups(["y", "x", "scale", "shape"]))  # the fifth has a single value
+
+
+TOYS = FactorSpace(("toy", "shape", "scale", "x", "fixed"), (10, 5, 6, 4, 1), nuisance=["toy"])
+
+
+@every_kind
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_nuisance_is_drawn_anew_for_every_image_and_never_among_the_k(kind: type[PairSampler], k: int) -> None:
+    factors, changed = draw(kind(k), TOYS)
+    first, second = factors.unbind(1)
+    assert changed[:, 0].all()
+    assert not changed[:, 4].any()
+    assert_frequencies((first[:, 0] != second[:, 0]).long().bincount(), [0.1, 0.9])
+    assert_frequencies((10 * first[:, 0] + second[:, 0]).bincount(minlength=100), [0.01] * 100)
+    scored = changed[:, 1:4].sum(1)
+    counts = [0.0, 0.5, 0.5] if kind is DlibPairs and k == 2 else [float(number == k) for number in range(3)]
+    assert_frequencies(scored.bincount(minlength=3), counts)
+    assert torch.equal(first[:, 1:].masked_fill(changed[:, 1:], 0), second[:, 1:].masked_fill(changed[:, 1:], 0))
+
+
+def test_a_nuisance_is_no_factor_that_could_change_or_be_shared() -> None:
+    pair = FactorSpace(("toy", "x", "y"), (10, 3, 3), nuisance=["toy"])
+    with pytest.raises(InputError, match="has 2: lower k"):
+        UniformPairs(2).sample(pair, 1, torch.Generator())
+    with pytest.raises(InputError, match="has 1: lower k"):
+        UniformPairs().sample(FactorSpace(("toy", "x"), (10, 3), nuisance=["toy"]), 1, torch.Generator())
+    factors, changed = draw(KnownGroups(["shape"], 3), TOYS)
+    assert changed.all(0).tolist() == [True, False, True, True, False]
+    assert_frequencies((factors[:, 0, 0] != factors[:, 2, 0]).long().bincount(), [0.1, 0.9])
+    same_toy, _ = draw(KnownGroups(["shape", "toy"], 3), TOYS)
+    assert torch.equal(same_toy[:, 0, 0], same_toy[:, 2, 0])

@@ -9,7 +9,7 @@ from disentangle_pl.data.factors import FactorDataset
 from disentangle_pl.data.linear_toys import CosineFactors
 from disentangle_pl.data.perturbed import Noised, Perturbed, move, scatter, strongest
 from disentangle_pl.data.sprites import Sprites
-from disentangle_pl.data.synthetic import ResidentImages
+from disentangle_pl.data.synthetic import ResidentImages, render
 from disentangle_pl.errors import InputError
 
 SPRITES = Sprites(16, None, [0, 5], [0, 7], [0, 10, 20, 31], [0, 10, 20, 31])
@@ -35,8 +35,11 @@ def test_no_pixel_changes_by_more_than_eps(base: FactorDataset, kind: Any, eps: 
 def test_images_of_bytes_stay_so_in_memory_too(kind: Any) -> None:
     data = kind(SPRITES, 0.1)
     index = torch.arange(len(data))
-    kept = ResidentImages(data).images(index)
-    torch.testing.assert_close(kept, data.images(index), rtol=0, atol=1e-6)
+    pixels = render(data)
+    assert pixels is not None
+    assert pixels.dtype == torch.uint8
+    kept = ResidentImages(data, pixels).images(index)
+    assert torch.equal(kept, data.images(index))
     assert (kept - SPRITES.images(index)).abs().max() <= 0.1 + 1e-6
 
 
@@ -69,6 +72,11 @@ def test_noise_belongs_to_its_image_and_is_uniform() -> None:
     assert noise.min() >= 0
     assert noise.max() < 1
     assert not torch.allclose(first - COSINES.images(index)[0], second - COSINES.images(index)[1], atol=0.1)
+
+
+def test_pixels_outside_the_unit_interval_are_not_cut_off() -> None:
+    moved = move(torch.tensor([-1.0, 0.0, 1.0, 2.0]), torch.tensor([1.0, -1.0, 1.0, -1.0]), 0.1)
+    torch.testing.assert_close(moved, torch.tensor([-0.9020, 0.0, 1.0, 1.9020]), rtol=0, atol=1e-4)
 
 
 def test_volumes_are_perturbed_too() -> None:

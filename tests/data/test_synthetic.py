@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -6,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from disentangle_pl.data.factors import Batch
+from disentangle_pl.data.factors import Batch, FactorDataset, FactorSpace
 from disentangle_pl.data.pairs import KnownGroups, UniformDistinctPairs, UniformPairs
 from disentangle_pl.data.sprites import Sprites
-from disentangle_pl.data.synthetic import ResidentImages, SyntheticData
+from disentangle_pl.data.synthetic import ResidentImages, SyntheticData, render
 from disentangle_pl.errors import InputError
 
 GRID = Sprites(16, None, [0, 5], [0, 7], [0, 31], [0, 31], colors=2, supersample=2)
@@ -38,14 +39,58 @@ def batches(data: SyntheticData, stage: str = "train") -> list[Batch]:
     return [data.on_after_batch_transfer(batch, 0) for batch in loaders[stage]()]
 
 
+def resident_of(dataset: FactorDataset, budget: float = math.inf) -> ResidentImages:
+    pixels = render(dataset, budget, chunk=7)
+    assert pixels is not None
+    return ResidentImages(dataset, pixels)
+
+
 def test_resident_images_equal_rendered_ones_and_are_bytes() -> None:
-    resident = ResidentImages(GRID, chunk=7)
+    resident = resident_of(GRID)
     index = torch.randperm(len(GRID), generator=torch.Generator().manual_seed(0))
     assert torch.equal(resident.images(index), GRID.images(index))
-    assert resident.bytes.dtype == torch.uint8
+    assert resident.pixels.dtype == torch.uint8
     assert resident.shape == GRID.shape
     assert len(resident) == len(GRID) == 96
     assert torch.equal(resident[5].image, GRID[5].image)
+
+
+class Ramp(FactorDataset):
+    """Twenty images whose pixels go from `low` to `high`; the last one has `last` in a pixel."""
+
+    def __init__(self, low: float, high: float, last: float | None = None) -> None:
+        self.shape, self.factors = (1, 2, 2), FactorSpace(["level"], [20])
+        self.levels = torch.linspace(low, high, 80).view(20, 1, 2, 2)
+        if last is not None:
+            self.levels[-1, 0, 0, 0] = last
+
+    def images(self, index: Tensor) -> Tensor:
+        return self.levels[index]
+
+
+NAN = float("nan")
+EVERY_RANGE = [(0.0, 2.0), (-1.0, 1.0), (0.5, 0.502), (0.0, 1.0, NAN), (0.0, 1.0, math.inf), (0.0, 255.0)]
+
+
+@pytest.mark.parametrize("ends", EVERY_RANGE)
+def test_images_in_memory_are_those_of_the_data_set_number_for_number(ends: tuple[float, ...]) -> None:
+    ramp, index = Ramp(*ends), torch.arange(20)
+    kept, rendered = (SyntheticData(ramp, eval_size=20, resident_mib=mib) for mib in (512, 0))
+    for data in (kept, rendered):
+        data.setup("fit")
+        torch.testing.assert_close(data.dataset.images(index), ramp.levels, rtol=0, atol=0, equal_nan=True)
+    assert isinstance(kept.dataset, ResidentImages)
+    assert rendered.dataset is ramp
+
+
+def test_what_is_kept_is_what_counts_for_the_memory() -> None:
+    black, grey, late = Ramp(0, 0), Ramp(0.5, 0.502), Ramp(0, 0, 0.3)
+    for dataset, numbers in ((black, 1), (grey, 4), (late, 4)):
+        pixels = render(dataset, 80 * numbers, chunk=7)
+        assert pixels is not None
+        assert pixels.nbytes == 80 * numbers
+        assert torch.equal(ResidentImages(dataset, pixels).images(torch.arange(20)), dataset.levels)
+        assert render(dataset, 80 * numbers - 1, chunk=7) is None
 
 
 def test_the_grid_is_kept_if_it_fits_and_rendered_otherwise() -> None:

@@ -55,9 +55,21 @@ def test_the_loss_weighs_the_total_correlation_alone(stratified: bool, n: int) -
     tc = by_hand(q, z, SIZE, stratified)
     assert found["tc"].item() == pytest.approx(tc, rel=1e-4, abs=1e-5)
     assert found["loss"].item() == pytest.approx((nll.mean() + kl.sum(1).mean() + 5 * tc).item(), rel=1e-4)
-    assert set(found) == {"loss", "nll", "kl", "tc"}
+    assert set(found) == {"loss", "nll", "kl", "tc", "tc_gaussian"}
     torch.testing.assert_close(found["kl"], kl.sum(1).mean())
     torch.testing.assert_close(found["nll"], nll.mean())
+
+
+@both_estimators
+def test_the_logged_total_correlation_is_that_of_the_latents_and_moves_nothing(stratified: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    mean = (0.99 * torch.randn(64, 10, generator=generator)).requires_grad_()
+    q = DiagonalGaussian(mean, torch.full((64, 10), math.log(1 - 0.99**2)))
+    z = q.sample(torch.randn(64, 10, generator=generator))
+    found = tcvae(stratified=stratified, dataset_size=737_280).objective(torch.zeros(64), q.kl(), q, z)
+    assert abs(found["tc_gaussian"].item()) < 0.15
+    assert abs(found["tc"].item()) > (1 if stratified else 100)
+    assert not found["tc_gaussian"].requires_grad
 
 
 @both_estimators
