@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 import yaml
 from jsonargparse import Namespace
+from jsonargparse.typing import register_type
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -70,6 +72,7 @@ meta-transfer; of variance and what can be known: variance, impossibility, study
 of brain scans: scans, prepare, simulate, latents, counterfactual, predict-scores, gwas."""
 
 
+register_type(torch.device)  # the default of a callback of Lightning, which config.yaml could not hold
 MOVED = {"optimizer": "model.optimizer", "lr_scheduler": "model.scheduler"}  # of LightningCLI, and ours instead
 
 

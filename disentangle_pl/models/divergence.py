@@ -68,6 +68,6 @@ def _cure(trainer: Trainer | None) -> str:
 
 
 DIVERGED = (
-    "the loss became {loss} by step {step}: lower the learning rate or the weights of the objective in a new run{cure}; "
-    "{good}"
+    "the loss became {loss} by step {step}: lower the learning rate or the weights of the objective in a new run"
+    "{cure}; {good}"
 )
