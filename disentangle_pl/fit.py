@@ -48,7 +48,7 @@ from disentangle_pl.defaults import DEFAULTS
 from disentangle_pl.errors import ERROR, InputError, leave, one_line
 from disentangle_pl.flat import flatten
 from disentangle_pl.loggers import MetricsCSV
-from disentangle_pl.machine import compile_networks, fast_precision
+from disentangle_pl.machine import compile_networks, fast_precision, refuse_precision
 from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
 from disentangle_pl.reports.report import write_own_report
 from disentangle_pl.run_state import FINISHED, Claim
@@ -186,11 +186,14 @@ class CLI(LightningCLI):
             given.pop(old, None)
         self.save_config_kwargs["given"] = self._parser(self.subcommand).dump(given, skip_none=False)
         trainer = config.trainer
+        if trainer.barebones:
+            raise InputError("trainer.barebones leaves no numbers, no checkpoint and no scores: leave it out")
         refuse_other_tasks(count_devices(trainer.devices, trainer.accelerator), trainer.num_nodes)
         trainer.default_root_dir = str(folder)
         config.checkpoint.dirpath = str(folder / "checkpoints")
         if trainer.precision is None:
             trainer.precision = fast_precision(trainer.accelerator) if config.fast else "32-true"
+        refuse_precision(str(trainer.precision), trainer.accelerator)
         if trainer.logger in (None, True):
             trainer.logger = _loggers(folder, name, config.project) if self.subcommand == "fit" else False
         ours = [_class(ExactResume), _class(KeepLast)]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch.optim import SGD
 
 from disentangle_pl.errors import InputError
@@ -83,13 +84,13 @@ def test_no_step_of_an_evaluation_is_cast(verb: str, tmp_path: Path, monkeypatch
     assert set(seen) == {torch.bfloat16, torch.float32}  # of training and of validation
 
 
-def move(folder: Path, precision: str, clip: str, fused: bool) -> torch.Tensor:
+def move(folder: Path, precision: str | None, clip: str, fused: bool, **more: Any) -> torch.Tensor:
     """Return how far one step of size 1 with gradients clipped to .1 moves every weight, flat."""
     torch.manual_seed(0)
     model = tiny(optimizer=partial(SGD, lr=1.0, fused=fused))
     before = torch.nn.utils.parameters_to_vector(model.parameters()).detach().clone()
     settings: dict[str, Any] = {"gradient_clip_val": 0.1, "gradient_clip_algorithm": clip, "limit_val_batches": 0}
-    trainer(folder, max_steps=1, precision=precision, **settings).fit(model, sprites(8))
+    trainer(folder, max_steps=1, precision=precision, **settings, **more).fit(model, sprites(8))
     return torch.nn.utils.parameters_to_vector(model.parameters()).detach() - before
 
 
@@ -105,8 +106,39 @@ def test_gradients_are_clipped_whatever_the_precision_and_the_steps(
 
 
 def test_scaled_gradients_of_a_fused_optimiser_cannot_be_clipped(tmp_path: Path) -> None:
+    half = {"plugins": MixedPrecision("16-mixed", "cpu")}
+    assert move(tmp_path, None, "norm", fused=False, **half).norm() == pytest.approx(0.1, rel=1e-3)
     with pytest.raises(InputError, match=r"model\.optimizer\.fused=false"):
-        move(tmp_path, "16-mixed", "norm", fused=True)
+        move(tmp_path, None, "norm", fused=True, **half)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--trainer.precision=bf16-true"], "trainer.precision=bf16-true would keep the weights"),
+        (["--trainer.precision=16-true"], "trainer.precision=16-true would keep the weights"),
+        (["--trainer.precision=64-true"], "give 32-true or bf16-mixed"),
+        (["--trainer.precision=16-mixed"], "trainer.precision=16-mixed needs a GPU"),
+        (["--trainer.precision=16"], "trainer.precision=16 needs a GPU"),
+        (["--trainer.barebones=true"], "trainer.barebones leaves no numbers, no checkpoint"),
+        (["--seed_everything=true"], "seed_everything is True: give a whole number"),
+        (["--seed_everything=false"], "seed_everything is False: give a whole number"),
+    ],
+)
+def test_what_no_run_can_be_is_one_sentence(
+    flags: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sentence in refused(capsys, "fit", *TINY, *flags, f"--runs_dir={tmp_path}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    where = [*TINY, f"--runs_dir={tmp_path}", "--run_id=a", "--report=false"]
+    run("fit", *where, "--trainer.max_epochs=-1", "--trainer.max_time=00:00:00:01")
+    first = torch.load(tmp_path / "a" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert first > 0
+    run("fit", *where, f"--trainer.max_steps={first + 6}", "--trainer.max_epochs=-1", "--trainer.max_time=00:01:00:00")
+    assert torch.load(tmp_path / "a" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == first + 6
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
