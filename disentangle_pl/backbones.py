@@ -119,7 +119,7 @@ class ConvBackbone(Backbone):
             nn.Unflatten(1, bottom),
             *_up(shape[0], mirrored, nn.ConvTranspose3d if volume else nn.ConvTranspose2d),
         )
-        _glorot(self)
+        glorot(self)
         self.to(memory_format=self.layout)  # type: ignore[call-overload]  # missing from torch's stubs
 
     def settings(self, encoder: Sequence[int], decoder: Sequence[int]) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class MLPBackbone(Backbone):
         self.decoder = nn.Sequential(
             *_dense((latent_dim, *decoder_widths, pixels), nn.Tanh), nn.Unflatten(1, self.shape)
         )
-        _glorot(self)
+        glorot(self)
 
     def settings(self, encoder: Sequence[int], decoder: Sequence[int]) -> dict[str, Any]:
         """Return `encoder_widths` and `decoder_widths`."""
@@ -216,7 +216,8 @@ def _dense(widths: Sequence[int], activation: type[nn.Module]) -> list[nn.Module
     return layers[:-1]
 
 
-def _glorot(module: nn.Module) -> None:
+def glorot(module: nn.Module) -> None:
+    """Set the weights of a network to Glorot uniform ones and its biases to zero, in place."""
     for name, parameter in module.named_parameters():
         if name.endswith("bias"):
             nn.init.zeros_(parameter)

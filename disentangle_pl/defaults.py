@@ -5,7 +5,7 @@ DEFAULTS = {
     "trainer.max_epochs": 10,
     "trainer.num_sanity_val_steps": 0,
     "trainer.enable_model_summary": False,
-    "checkpoint.save_last": True,
+    "checkpoint.save_last": False,
     "checkpoint.save_top_k": 0,
     "checkpoint.save_on_train_epoch_end": True,
     "checkpoint.enable_version_counter": False,

@@ -10,13 +10,17 @@ import sys
 import tempfile
 import weakref
 import zipfile
+from argparse import SUPPRESS
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 import yaml
 from jsonargparse import Namespace
+from jsonargparse.typing import register_type
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -51,7 +55,7 @@ from disentangle_pl.defaults import DEFAULTS
 from disentangle_pl.errors import ERROR, InputError, find_input_error, leave, one_line
 from disentangle_pl.flat import flatten
 from disentangle_pl.loggers import MetricsCSV, WandbRun, WandbSettings
-from disentangle_pl.machine import compile_networks, fast_precision
+from disentangle_pl.machine import compile_networks, fast_precision, refuse_precision
 from disentangle_pl.models.divergence import LAST
 from disentangle_pl.models.vae import AGGREGATION_WITHOUT_PAIRS, VAE
 from disentangle_pl.reports.report import write_own_report
@@ -82,6 +86,8 @@ of brain scans: scans, prepare, simulate, latents, counterfactual, predict-score
 
 
 PROBLEM = re.compile(r"Problem with given class_path '([^']+)':\s*([^\n]+)")
+register_type(torch.device)  # the default of a callback of Lightning, which config.yaml could not hold
+MOVED = {"optimizer": "model.optimizer", "lr_scheduler": "model.scheduler"}  # of LightningCLI, and ours instead
 
 
 class Parser(LightningArgumentParser):
@@ -135,7 +141,11 @@ class CLI(LightningCLI):
         parser.add_argument("--project", default="disentangle_pl", help="W&B project, unless WANDB_PROJECT names one")
         parser.add_class_arguments(WandbSettings, "wandb")
         parser.add_argument(
-            "--fast", type=bool, default=True, help="trainer.precision=bf16-mixed where the hardware is fast at it"
+            "--fast",
+            type=bool,
+            default=True,
+            help="unless trainer.precision is given: bf16-mixed where the hardware is fast at it, or what the variable "
+            "DISENTANGLE_PL_PRECISION says, bf16-mixed or 32-true",
         )
         parser.add_argument(
             "--compile",
@@ -146,6 +156,9 @@ class CLI(LightningCLI):
         parser.add_argument(
             "--report", type=bool, default=True, help="write report.html into the run folder at the end"
         )
+        for old in MOVED:
+            # Configurations of runs from before have it as null.
+            parser.add_argument(f"--{old}", type=partial(_refuse_moved, old), default=None, help=SUPPRESS)
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LogDisentanglement, "disentanglement")
         parser.add_lightning_class_args(LogSharing, "sharing")
@@ -169,9 +182,13 @@ class CLI(LightningCLI):
                 sys.argv[1:] = kept  # the processes that Lightning starts read it there
             print(f"resumed by the sweep; left out of its record: {' '.join(dropped) or 'nothing'}", flush=True)
             args = None if args is None else kept
+        for word in sys.argv[1:] if args is None else args:
+            root = str(word).removeprefix("--").split("=")[0].split(".")[0]
+            if root in MOVED and str(word).startswith("--"):
+                raise InputError(_moved(root))
         super().parse_arguments(parser, args)
         seed = self.config.get(str(self.config.get("subcommand")), {}).get("seed_everything")
-        if isinstance(seed, int) and not isinstance(seed, bool) and not 0 <= seed < 2**32:
+        if isinstance(seed, bool) or (isinstance(seed, int) and not 0 <= seed < 2**32):
             raise InputError(f"seed_everything is {seed}: give a whole number from 0 to {2**32 - 1}")
 
     def before_instantiate_classes(self) -> None:
@@ -188,13 +205,18 @@ class CLI(LightningCLI):
         given = config.clone()
         given.run_id = None
         given.ckpt_path = _foreign(config.ckpt_path, folder)
+        for old in MOVED:
+            given.pop(old, None)
         self.save_config_kwargs["given"] = self._parser(self.subcommand).dump(given, skip_none=False)
         trainer = config.trainer
+        if trainer.barebones:
+            raise InputError("trainer.barebones leaves no numbers, no checkpoint and no scores: leave it out")
         refuse_other_tasks(count_devices(trainer.devices, trainer.accelerator), trainer.num_nodes)
         trainer.default_root_dir = str(folder)
         config.checkpoint.dirpath = str(folder / "checkpoints")
         if trainer.precision is None:
             trainer.precision = fast_precision(trainer.accelerator) if config.fast else "32-true"
+        refuse_precision(str(trainer.precision), trainer.accelerator)
         if self.subcommand == "fit" and trainer.logger is not False:
             theirs = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
             given_loggers = [logger for logger in theirs if logger not in (None, True)]
@@ -225,6 +247,12 @@ class CLI(LightningCLI):
             raise InputError(
                 f"{problem[1]} cannot be made ({problem[2].rstrip('.')}): install what it needs, or change the setting"
             ) from error
+
+    def after_instantiate_classes(self) -> None:
+        """Let go of the command line in what the model keeps to build from: copies of it cannot take that along."""
+        for module in self.model.modules():
+            for name, value in vars(module).items():
+                setattr(module, name, plain_factory(value))
 
     def before_fit(self) -> None:
         """Find what is wrong with data and model before a logger or a folder exists."""
@@ -329,6 +357,26 @@ class CLI(LightningCLI):
             )
 
 
+def plain_factory(value: Any) -> Any:
+    """Return what the parser gives for a class to be made later as a partial of that class; anything else as it is."""
+    if not isinstance(value, partial) or not value.func.__module__.startswith("jsonargparse"):
+        return value
+    *_, kind = value.args
+    return partial(kind, **{name: plain_factory(setting) for name, setting in value.keywords.items()})
+
+
+def _refuse_moved(name: str, value: Any) -> None:
+    if value is not None:
+        raise ValueError(_moved(name))
+
+
+def _moved(name: str) -> str:
+    return (
+        f"--{name} would ignore the groups in which a model trains its parameters: give --{MOVED[name]}=CLASS instead, "
+        f"and its settings as --{MOVED[name]}.NAME=VALUE"
+    )
+
+
 def _class(kind: type, **init_args: Any) -> Namespace:
     path = f"{kind.__module__}.{kind.__qualname__}"
     return Namespace(class_path=path, init_args=Namespace(**init_args))  # type: ignore[no-untyped-call]
@@ -391,6 +439,7 @@ def run_lightning() -> None:
         subclass_mode_model=True,
         subclass_mode_data=True,
         seed_everything_default=0,
+        auto_configure_optimizers=False,
         save_config_callback=SaveConfig,
         parser_kwargs={"prog": "disentangle-pl", "description": DESCRIPTION},
         parser_class=Parser,

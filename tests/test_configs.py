@@ -1,7 +1,8 @@
-"""Every shipped configuration trains two steps through the real command line; every sweep expands and parses."""
+"""Every shipped configuration trains two steps in every precision; every sweep expands and parses."""
 
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -13,15 +14,19 @@ from PIL import Image
 
 from disentangle_pl.data import cars3d, dsprites, mpi3d, shapes3d, smallnorb
 from disentangle_pl.data.sprites import Sprites
+from disentangle_pl.machine import PRECISION
+from disentangle_pl.runs import RUN_ID
 from disentangle_pl.sweeps.command import build_command, own_arguments
 from disentangle_pl.sweeps.search import make_search
 from disentangle_pl.sweeps.sweep_file import read_sweep
 from tests.command_line import ROOT, refused, run
 
+Train = Callable[..., None]
 RECIPES = sorted(path.name for path in (ROOT / "configs").glob("*.yaml"))
 MODELS = sorted((ROOT / "configs" / "model").glob("*.yaml"))
 MASKS = sorted((ROOT / "configs" / "mask").glob("*.yaml"))
 SIDES = sorted((ROOT / "configs" / "volumes").glob("*.yaml"))
+SCHEDULERS = sorted((ROOT / "configs" / "scheduler").glob("*.yaml"))
 PAIRS = sorted((ROOT / "configs" / "pairs").glob("*.yaml"))
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 TOYS = ("colour_size", "colour_patch", "colour_even", "cosines", "cosines_equal", "turning", "separate_squares")
@@ -52,78 +57,84 @@ def scans(folder: Path) -> list[str]:
     return [f"--data.root={folder}", f"--data.cache={folder / 'cache'}"]
 
 
-def check_run(folder: Path) -> None:
-    """Assert that a run left its configuration, checkpoint, numbers and picture."""
-    (made,) = folder.iterdir()
-    assert {path.name for path in made.iterdir()} >= {"config.yaml", "checkpoints", "metrics.csv", "traversals"}
-    assert len(list((made / "traversals").glob("*.png"))) == 1
-    assert len(list((made / "reconstructions").glob("*.png"))) == 1
+@pytest.fixture
+def train(monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Train two steps in both precisions that a machine may choose; in one of them see what the run leaves."""
+
+    def fit(folder: Path, *flags: str) -> None:
+        monkeypatch.setenv(PRECISION, "32-true")
+        run("fit", *flags, "--trainer.fast_dev_run=2", f"--runs_dir={folder}")
+        assert not folder.exists()
+        monkeypatch.setenv(RUN_ID, "")
+        monkeypatch.setenv(PRECISION, "bf16-mixed")
+        run("fit", *flags, f"--runs_dir={folder}")
+        (made,) = folder.iterdir()
+        assert {path.name for path in made.iterdir()} >= {"config.yaml", "checkpoints", "metrics.csv", "traversals"}
+        assert len(list((made / "traversals").glob("*.png"))) == 1
+        assert len(list((made / "reconstructions").glob("*.png"))) == 1
+
+    return fit
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_recipe_trains(recipe: str, tmp_path: Path) -> None:
+def test_recipe_trains(recipe: str, train: Train, tmp_path: Path) -> None:
     data = scans(tmp_path / "bids") if recipe.startswith("brain") else FEW
-    run("fit", f"--config={ROOT / 'configs' / recipe}", *SHORT, *data, f"--runs_dir={tmp_path / 'runs'}")
-    check_run(tmp_path / "runs")
+    train(tmp_path / "runs", f"--config={ROOT / 'configs' / recipe}", *SHORT, *data)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
-def test_models_merge(model: Path, tmp_path: Path) -> None:
-    fit_sprites([PAIRS[0], model], tmp_path)
+def test_models_merge(model: Path, train: Train, tmp_path: Path) -> None:
+    train(tmp_path / "runs", *small_sprites(PAIRS[0], model))
 
 
 @pytest.mark.filterwarnings("ignore:no gate of the masks can close in this training")
 @pytest.mark.parametrize("mask", MASKS, ids=lambda path: path.stem)
 @pytest.mark.parametrize(("model", "draw"), [("ada_gvae", "true"), ("factor_vae", "false")])
-def test_masks_merge(model: str, draw: str, mask: Path, tmp_path: Path) -> None:
+def test_masks_merge(model: str, draw: str, mask: Path, train: Train, tmp_path: Path) -> None:
     parts = [PAIRS[0], ROOT / "configs" / "model" / f"{model}.yaml", mask]
     quick = ["--model.mask.rounds=1", "--model.mask.interval=1"] if mask.stem == "magnitude" else []
-    fit_sprites(parts, tmp_path, f"--sparsity.draw={draw}", *quick)
-    assert len(list(tmp_path.glob("*/sparsity/*.png"))) == (draw == "true")
+    train(tmp_path / "runs", *small_sprites(*parts), f"--sparsity.draw={draw}", *quick)
+    assert len(list(tmp_path.glob("runs/*/sparsity/*.png"))) == (draw == "true")
 
 
-@pytest.mark.parametrize("pairs", PAIRS, ids=lambda path: path.stem)
-def test_pairs_merge(pairs: Path, tmp_path: Path) -> None:
-    fit_sprites([pairs, ROOT / "configs" / "model" / "ada_gvae.yaml"], tmp_path)
+@pytest.mark.parametrize("part", [*PAIRS, *SCHEDULERS], ids=lambda path: path.stem)
+def test_pairs_and_schedules_merge(part: Path, train: Train, tmp_path: Path) -> None:
+    train(tmp_path / "runs", *small_sprites(PAIRS[0], ROOT / "configs" / "model" / "ada_gvae.yaml", part))
 
 
-def fit_sprites(fragments: list[Path], tmp_path: Path, *flags: str) -> None:
-    """Train two steps on small sprites with the fragments merged in order."""
+def small_sprites(*fragments: Path) -> list[str]:
+    """Name small sprites with the fragments merged in order."""
     parts = [ROOT / "configs" / "data" / "sprites.yaml", *fragments]
     small = ["--data.dataset.resolution=16", "--model.latent_dim=6"]
-    run("fit", *(f"--config={part}" for part in parts), *SHORT, *FEW, *small, *flags, f"--runs_dir={tmp_path}")
-    check_run(tmp_path)
+    return [*(f"--config={part}" for part in parts), *SHORT, *FEW, *small]
 
 
 @pytest.mark.parametrize("data", [*TOYS, *CHANGED])
-def test_toys_of_variance_train(data: str, tmp_path: Path) -> None:
+def test_toys_of_variance_train(data: str, train: Train, tmp_path: Path) -> None:
     parts = [ROOT / "configs" / "data" / f"{data}.yaml", ROOT / "configs" / "model" / "vae.yaml"]
     small = ["--data.dataset.dataset.resolution=16"] if data in CHANGED else []
     if data.startswith("scream"):
         Image.new("RGB", (40, 30), "red").save(tmp_path / "any.png")
         small.append(f"--data.dataset.picture={tmp_path / 'any.png'}")
-    run("fit", *(f"--config={part}" for part in parts), *SHORT, *FEW, *small, f"--runs_dir={tmp_path / 'runs'}")
-    check_run(tmp_path / "runs")
+    train(tmp_path / "runs", *(f"--config={part}" for part in parts), *SHORT, *FEW, *small)
 
 
 @pytest.mark.parametrize("side", SIDES, ids=lambda path: path.stem)
-def test_larger_volumes_merge_and_train(side: Path, tmp_path: Path) -> None:
+def test_larger_volumes_merge_and_train(side: Path, train: Train, tmp_path: Path) -> None:
     parts = [ROOT / "configs" / "brain_ada_gvae.yaml", side]
     flags = [*(f"--config={part}" for part in parts), *SHORT, *scans(tmp_path / "bids"), "--data.batch_size=1"]
-    run("fit", *flags, "--model.backbone.hidden=8", f"--runs_dir={tmp_path / 'runs'}")
-    check_run(tmp_path / "runs")
+    train(tmp_path / "runs", *flags, "--model.backbone.hidden=8")
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
-def test_volumes_merge(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_volumes_merge(model: Path, train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parts = [ROOT / "configs" / "data" / "longitudinal.yaml", model]
     small = ["--data.size=[16,16,16]", "--data.spacing=6", "--model.backbone.channels=[4,8]", *scans(tmp_path / "bids")]
-    flags = [*(f"--config={part}" for part in parts), *SHORT, *small, f"--runs_dir={tmp_path / 'runs'}"]
+    flags = [*(f"--config={part}" for part in parts), *SHORT, *small]
     if model.stem in KNOWN_CHANGE:
-        assert "KnownMask" in refused(capsys, "fit", *flags)
+        assert "KnownMask" in refused(capsys, "fit", *flags, f"--runs_dir={tmp_path / 'runs'}")
     else:
-        run("fit", *flags, *AGE.get(model.stem, []))
-        check_run(tmp_path / "runs")
+        train(tmp_path / "runs", *flags, *AGE.get(model.stem, []))
 
 
 @pytest.mark.parametrize(

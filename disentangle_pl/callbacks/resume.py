@@ -106,15 +106,33 @@ class ExactResume(Callback):
 
 
 class KeepLast(Callback):
-    """Write `last.ckpt` at the end of every epoch.
+    """Write `last.ckpt` at the end of every epoch, and at the end of the training if the weights have changed since.
 
-    Lightning's ModelCheckpoint does so only in epochs in which it also writes another checkpoint, such as a better one.
+    Lightning's ModelCheckpoint does so only in epochs in which it also writes another checkpoint, such as a better one,
+    and at the end of the training always, when an average of the weights has already replaced those that a longer
+    training goes on from.
     """
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the checkpoint that a killed run goes on from."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST, weights_only=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the weights that will be scored if they are others, as after StochasticWeightAveraging."""
+        last = Path(trainer.default_root_dir) / LAST
+        if trainer.fast_dev_run or trainer.global_step == 0:  # type: ignore[attr-defined]
+            return
+        if not trainer.strategy.broadcast(trainer.is_global_zero and _holds(last, pl_module)):
+            trainer.save_checkpoint(last, weights_only=False)
+
+
+def _holds(checkpoint: Path, model: LightningModule) -> bool:
+    if not checkpoint.is_file():
+        return False
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+    own = model.state_dict()
+    return own.keys() == saved.keys() and all(torch.equal(own[name].cpu(), saved[name]) for name in own)
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -41,7 +41,7 @@ class Finite:
             finite = trainer.strategy.reduce_boolean_decision(finite)
         if not finite:
             last = float("nan") if self._last is None or self._last.isfinite() else self._last.item()
-            raise InputError(DIVERGED.format(loss=last, step=step, good=_last_good(trainer)))
+            raise InputError(DIVERGED.format(loss=last, step=step, cure=_cure(trainer), good=_last_good(trainer)))
 
 
 def all_finite(weights: Iterable[Tensor]) -> bool:
@@ -55,7 +55,19 @@ def _last_good(trainer: Trainer | None) -> str:
     return f"the last good checkpoint is {last}" if last and last.is_file() else "there is no checkpoint from before"
 
 
+def _cure(trainer: Trainer | None) -> str:
+    """Say what this trainer has not been asked for yet, as the end of a list."""
+    if trainer is None:
+        return ""
+    cures = []
+    if not trainer.gradient_clip_val and trainer.precision != "16-mixed":
+        cures.append("clip gradients (trainer.gradient_clip_val=1)")
+    if trainer.precision != "32-true":
+        cures.append("train in trainer.precision=32-true")
+    return "".join(f", or {cure}" for cure in cures)
+
+
 DIVERGED = (
-    "the loss became {loss} by step {step}: lower the learning rate or beta, clip gradients "
-    "(trainer.gradient_clip_val=1), or train in trainer.precision=32-true; {good}"
+    "the loss became {loss} by step {step}: lower the learning rate or the weights of the objective in a new run"
+    "{cure}; {good}"
 )

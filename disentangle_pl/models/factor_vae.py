@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from disentangle_pl.backbones import glorot
 from disentangle_pl.errors import InputError
 from disentangle_pl.losses import density_ratio_tc, discriminator_loss, permute_dims
 from disentangle_pl.models.vae import VAE
@@ -92,7 +93,13 @@ def _halves(z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def discriminator(latent_dim: int, width: int, depth: int) -> nn.Sequential:
-    """Make the network of Kim and Mnih 2018, appendix A: two logits (B, 2) for latents (B, d), class 0 being q(z)."""
+    """Make the network of Kim and Mnih 2018, appendix A: two logits (B, 2) for latents (B, d), class 0 being q(z).
+
+    Its first weights are Glorot uniform and its biases zero, as in the study of Locatello et al. 2019, whose layers are
+    TensorFlow's dense ones as they come (disentanglement_lib, `fc_discriminator`).
+    """
     widths = [latent_dim] + [width] * depth
     layers = [layer for before, after in pairwise(widths) for layer in (nn.Linear(before, after), nn.LeakyReLU(0.2))]
-    return nn.Sequential(*layers, nn.Linear(width, 2))
+    network = nn.Sequential(*layers, nn.Linear(width, 2))
+    glorot(network)
+    return network

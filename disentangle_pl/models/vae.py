@@ -7,9 +7,12 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from disentangle_pl.aggregation import Aggregation
 from disentangle_pl.backbones import Backbone, ConvBackbone
@@ -20,6 +23,7 @@ from disentangle_pl.masks.channel_mask import MaskFactory, follow_step, masked_l
 from disentangle_pl.masks.placement import Placement
 from disentangle_pl.models.divergence import Finite
 from disentangle_pl.models.rewind import Rewind
+from disentangle_pl.models.schedule import Schedule
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.supervision import Supervision
 
@@ -43,6 +47,7 @@ class VAE(LightningModule, ABC):
         aggregation: Makes the posteriors of a pair share latents; null treats the images of a pair as single images.
         supervision: A penalty for posteriors that disagree with known factors; null for none.
         optimizer: Makes the optimiser from parameter groups; masks are in a group without weight decay.
+        scheduler: Moves the learning rates of all groups, by one factor, from step to step; null leaves them alone.
 
     Attributes:
         own_settings: Modules of an objective that the optimiser treats by settings of their own.
@@ -59,6 +64,7 @@ class VAE(LightningModule, ABC):
         aggregation: Aggregation | None = None,
         supervision: Supervision | None = None,
         optimizer: OptimizerFactory = lambda params: Adam(params, lr=1e-4),
+        scheduler: Schedule | None = None,
     ) -> None:
         super().__init__()
         with warnings.catch_warnings():
@@ -70,6 +76,7 @@ class VAE(LightningModule, ABC):
         self.aggregation = aggregation
         self.supervision = supervision
         self.optimizer = optimizer
+        self.scheduler = scheduler
         if mask is not None:
             placement.apply(self.backbone.encoder, self.backbone.decoder, mask)
         self.masks = list(masked_layers(self.backbone))
@@ -172,6 +179,7 @@ class VAE(LightningModule, ABC):
         # Lightning spends a millisecond on every logged step, and keeps only those it writes.
         if self._trainer is None or (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             logged = {f"train/{name}": value.detach() for name, value in terms.items()}
+            logged |= self._learning_rate()
             self.log_dict(logged, batch_size=len(batch.image), prog_bar=True)
             self._finite.check(self._trainer, self.global_step)
         return loss
@@ -215,10 +223,15 @@ class VAE(LightningModule, ABC):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> DiagonalGaussian:
         """Return the posteriors (B, d) of single images."""
-        return self.encode(batch.image)
+        with self._single_precision():
+            return self.encode(batch.image)
 
-    def configure_optimizers(self) -> Optimizer:
-        """Build the optimiser: what has its own settings, and masks, free of weight decay, in groups of their own."""
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser: what has its own settings, and masks, free of weight decay, in groups of their own.
+
+        Raises:
+            InputError: If the learning rate follows a schedule whose number of steps nothing tells.
+        """
         gates = [parameter for masked in self.masks for parameter in masked.without_decay()]
         groups = [{"params": list(module.parameters()), **settings} for module, settings in self.own_settings]
         groups += [{"params": gates, "weight_decay": 0.0}] if gates else []
@@ -227,7 +240,34 @@ class VAE(LightningModule, ABC):
         optimizer = self.optimizer([{"params": weights}, *groups])
         if gates:
             optimizer.param_groups[-1]["lr"] *= self.masks[0].mask.speed
-        return optimizer
+        if self.scheduler is None:
+            return optimizer
+        total = float("inf") if self._trainer is None else self.trainer.estimated_stepping_batches
+        scheduler = LambdaLR(optimizer, self.scheduler.factors(total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as the trainer is set, optimisers with fused steps too.
+
+        Raises:
+            InputError: If gradients are scaled, as in 16-mixed, and the optimiser undoes that only in its own step.
+        """
+        plugin = self.trainer.precision_plugin
+        if not gradient_clip_val or not isinstance(plugin, MixedPrecision):
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif plugin.scaler is None:
+            # Lightning refuses fused steps here, though bfloat16 scales nothing that a step would have to undo.
+            algorithm = GradClipAlgorithmType(gradient_clip_algorithm or GradClipAlgorithmType.NORM)
+            Precision.clip_gradients(plugin, optimizer, gradient_clip_val, algorithm)
+        elif getattr(optimizer, "_step_supports_amp_scaling", False):
+            raise InputError(FUSED_AND_SCALED)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
@@ -245,15 +285,25 @@ class VAE(LightningModule, ABC):
         rows = len(like)
         return torch.randn(rows * world, like.shape[1], device=like.device)[rank * rows : (rank + 1) * rows]
 
+    def _single_precision(self) -> torch.autocast:
+        # What is scored, drawn or written must not depend on the precision of the training.
+        return torch.autocast(self.device.type, enabled=False)
+
+    def _learning_rate(self) -> dict[str, float]:
+        if self.scheduler is None or self._trainer is None:
+            return {}
+        return {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+
     def _evaluate(self, batch: Batch, batch_idx: int, stage: str) -> dict[str, Tensor]:
         if batch_idx == 0:
             self.likelihood.check(batch.image)
-        q = self.encode(batch.image)
-        # A generator of its own keeps validation from moving the random numbers of training.
-        generator = torch.Generator(q.mean.device).manual_seed(batch_idx)
-        z = q.sample(torch.randn(q.mean.shape, device=q.mean.device, generator=generator))
-        output = self.backbone.decode(z)
-        terms = self.objective(self.likelihood(output, batch.image), q.kl(), q, z)
+        with self._single_precision():
+            q = self.encode(batch.image)
+            # A generator of its own keeps validation from moving the random numbers of training.
+            generator = torch.Generator(q.mean.device).manual_seed(batch_idx)
+            z = q.sample(torch.randn(q.mean.shape, device=q.mean.device, generator=generator))
+            output = self.backbone.decode(z)
+            terms = self.objective(self.likelihood(output, batch.image), q.kl(), q, z)
         terms["mse"] = (self.likelihood.mean(output.float()) - batch.image).square().mean()
         logged = {f"{stage}/{name}": value for name, value in terms.items()}
         self.log_dict(logged, batch_size=len(batch.image), on_step=False, on_epoch=True, sync_dist=True)
@@ -267,6 +317,11 @@ def _grouped(q: DiagonalGaussian, size: int) -> DiagonalGaussian:
 AGGREGATION_WITHOUT_PAIRS = (
     "model.aggregation shares latents within pairs, but data.pairs is not set and the images come one by one: set "
     "data.pairs, or model.aggregation=null"
+)
+
+FUSED_AND_SCALED = (
+    "in 16-mixed precision a fused optimiser cannot clip gradients: set model.optimizer.fused=false, or train in "
+    "trainer.precision=bf16-mixed or 32-true, or without trainer.gradient_clip_val"
 )
 
 

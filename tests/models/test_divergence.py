@@ -11,8 +11,8 @@ from lightning.pytorch import Callback, Trainer
 from disentangle_pl.callbacks.resume import KeepLast
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.divergence import Finite, all_finite
-from disentangle_pl.run_state import FAILED, read_state
-from tests.command_line import TINY, refused
+from disentangle_pl.run_state import FAILED, FINISHED, read_state
+from tests.command_line import TINY, refused, run
 from tests.models.tiny import sprites, tiny, trainer
 
 
@@ -77,7 +77,8 @@ def test_all_processes_stop_together() -> None:
         return False  # the other process has diverged
 
     strategy = SimpleNamespace(reduce_boolean_decision=reduce)
-    other: Any = SimpleNamespace(strategy=strategy, default_root_dir="nowhere")
+    settings = {"gradient_clip_val": None, "precision": "32-true"}
+    other: Any = SimpleNamespace(strategy=strategy, default_root_dir="nowhere", **settings)
     healthy = Finite()
     healthy.see(torch.tensor(1.0))
     with pytest.raises(InputError, match="there is no checkpoint"):
@@ -95,3 +96,33 @@ def test_a_diverged_run_has_failed_and_keeps_no_score(tmp_path: Path, capsys: py
     table = tmp_path / "a" / "metrics.csv"
     assert not table.exists() or "disentanglement" not in table.read_text()
     assert not (tmp_path / "a" / "checkpoints").exists()
+
+
+CLIP, EXACT = "trainer.gradient_clip_val=1", "trainer.precision=32-true"
+
+
+@pytest.mark.parametrize(
+    ("precision", "clip", "advice"),
+    [
+        ("bf16-mixed", None, [CLIP, EXACT]),
+        ("bf16-mixed", 1.0, [EXACT]),
+        ("32-true", None, [CLIP]),
+        ("32-true", 1.0, []),
+        ("16-mixed", None, [EXACT]),
+    ],
+)
+def test_only_what_works_is_advised(precision: str, clip: float | None, advice: list[str], tmp_path: Path) -> None:
+    diverged = Finite()
+    diverged.see(torch.tensor(float("nan")))
+    fit = trainer(tmp_path, precision=precision, gradient_clip_val=clip)
+    with pytest.raises(InputError, match="lower the learning rate") as stopped:
+        diverged.check(fit, 3)
+    assert [words for words in (CLIP, EXACT) if words in str(stopped.value)] == advice
+
+
+def test_a_diverged_run_goes_on_as_advised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = [*TINY, "--run_id=a", f"--runs_dir={tmp_path}", "--trainer.precision=bf16-mixed"]
+    wild = ["--trainer.callbacks+=tests.models.test_divergence.Break", "--trainer.callbacks.step=8"]
+    assert CLIP in refused(capsys, "fit", *where, *wild)
+    run("fit", *where, f"--{CLIP}", f"--{EXACT}", "--report=false")
+    assert read_state(tmp_path / "a").name == FINISHED

@@ -200,6 +200,16 @@ def test_the_discriminator_is_the_published_one() -> None:
     assert slopes == [0.2] * 6
 
 
+def test_the_discriminator_starts_as_that_of_the_study() -> None:
+    torch.manual_seed(0)
+    layers = [layer for layer in discriminator(10, 1000, 6) if isinstance(layer, nn.Linear)]
+    for layer in layers:
+        assert not layer.bias.any()
+        limit = (6 / (layer.in_features + layer.out_features)) ** 0.5  # Glorot & Bengio 2010, eq. 16
+        assert 0.98 * limit < layer.weight.abs().max() <= limit
+        assert layer.weight.std() == pytest.approx(limit / 3**0.5, rel=0.05)
+
+
 def test_the_discriminator_learns_to_tell_entangled_latents() -> None:
     model = factor(gamma=1.0, discriminator_lr=1e-2, optimizer=Adam)
     optimizer = model.configure_optimizers()

@@ -1,0 +1,170 @@
+"""The precision of a training: which one is chosen, what it changes, and what it must not change."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
+from torch.optim import SGD
+
+from disentangle_pl.errors import InputError
+from disentangle_pl.machine import PRECISION
+from disentangle_pl.models.checkpoint import load_model
+from tests.command_line import PAIRS, TINY, refused, run
+from tests.models.tiny import sprites, tiny, trainer
+
+ADA = [*TINY, *PAIRS, "--model.aggregation=disentangle_pl.aggregation.AdaGVAE"]
+LAYERS = ["--layers.enabled=true", "--layers.rows=40"]
+# Written at the end of a fit from the codes, the decoder or the layers of the model.
+WRITTEN = ["scores.tsv", "information.tsv", "latents.tsv", "traversals", "reconstructions", "layers"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Read what a run has written, pictures by their folder."""
+    files = [path for name in WRITTEN for path in [folder / name, *sorted((folder / name).glob("*"))] if path.is_file()]
+    return {str(path.relative_to(folder).parts[0]): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was trained in bf16-mixed."""
+    runs = tmp_path_factory.mktemp("runs")
+    run("fit", *ADA, *LAYERS, "--trainer.precision=bf16-mixed", f"--runs_dir={runs}", "--run_id=a")
+    return runs / "a"
+
+
+def test_scores_pictures_and_layers_do_not_know_the_precision_of_the_training(fitted: Path) -> None:
+    written = contents(fitted)
+    assert written.keys() == set(WRITTEN)
+    where = [f"--runs_dir={fitted.parent}", "--run_id=a"]
+    for precision in ("32-true", "bf16-mixed"):
+        run("validate", *where, f"--trainer.precision={precision}")
+        again = contents(fitted)
+        assert [name for name in WRITTEN if again[name] != written[name]] == []
+
+
+def test_predictions_are_the_codes_of_the_model_in_float32(fitted: Path) -> None:
+    where = [f"--runs_dir={fitted.parent}", "--run_id=a"]
+    codes = []
+    for precision in ("32-true", "bf16-mixed"):
+        run("predict", *where, f"--trainer.precision={precision}")
+        with np.load(fitted / "codes.npz") as arrays:
+            codes.append(dict(arrays))
+    for name, values in codes[0].items():
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values, codes[1][name])
+
+
+def test_evaluate_finds_the_scores_of_the_fit(fitted: Path, tmp_path: Path) -> None:
+    run("evaluate", str(fitted / "checkpoints" / "last.ckpt"), f"--out={tmp_path}", "--quick=true")
+    own, other = (
+        json.loads((folder / "scores.json").read_text())["scores"] for folder in (fitted, tmp_path / fitted.name)
+    )
+    assert own.keys() <= other.keys()
+    for name, numbers in own.items():
+        assert other[name] == pytest.approx(numbers, abs=1e-6), name
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_no_step_of_an_evaluation_is_cast(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.dtype] = []
+    model, data = tiny(), sprites(8)
+    for part in (model.backbone.encoder, model.backbone.decoder):
+        part[-1].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))  # type: ignore[operator]
+    run = trainer(tmp_path, precision="bf16-mixed")
+    getattr(run, verb)(model, data)
+    assert seen
+    assert set(seen) == {torch.float32}
+    seen.clear()
+    run.fit(model, data)
+    assert set(seen) == {torch.bfloat16, torch.float32}  # of training and of validation
+
+
+def move(folder: Path, precision: str | None, clip: str, fused: bool, **more: Any) -> torch.Tensor:
+    """Return how far one step of size 1 with gradients clipped to .1 moves every weight, flat."""
+    torch.manual_seed(0)
+    model = tiny(optimizer=partial(SGD, lr=1.0, fused=fused))
+    before = torch.nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+    settings: dict[str, Any] = {"gradient_clip_val": 0.1, "gradient_clip_algorithm": clip, "limit_val_batches": 0}
+    trainer(folder, max_steps=1, precision=precision, **settings, **more).fit(model, sprites(8))
+    return torch.nn.utils.parameters_to_vector(model.parameters()).detach() - before
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_whatever_the_precision_and_the_steps(
+    tmp_path: Path, precision: str, fused: bool
+) -> None:
+    assert move(tmp_path, precision, "norm", fused).norm() == pytest.approx(0.1, rel=1e-4)
+    by_value = move(tmp_path, precision, "value", fused).abs()
+    assert by_value.max() == pytest.approx(0.1, rel=1e-5)
+    assert by_value.norm() > 0.2
+
+
+def test_scaled_gradients_of_a_fused_optimiser_cannot_be_clipped(tmp_path: Path) -> None:
+    half = {"plugins": MixedPrecision("16-mixed", "cpu")}
+    assert move(tmp_path, None, "norm", fused=False, **half).norm() == pytest.approx(0.1, rel=1e-3)
+    with pytest.raises(InputError, match=r"model\.optimizer\.fused=false"):
+        move(tmp_path, None, "norm", fused=True, **half)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--trainer.precision=bf16-true"], "trainer.precision=bf16-true would keep the weights"),
+        (["--trainer.precision=16-true"], "trainer.precision=16-true would keep the weights"),
+        (["--trainer.precision=64-true"], "give 32-true or bf16-mixed"),
+        (["--trainer.precision=16-mixed"], "trainer.precision=16-mixed needs a GPU"),
+        (["--trainer.precision=16"], "trainer.precision=16 needs a GPU"),
+        (["--trainer.barebones=true"], "trainer.barebones leaves no numbers, no checkpoint"),
+        (["--seed_everything=true"], "seed_everything is True: give a whole number"),
+        (["--seed_everything=false"], "seed_everything is False: give a whole number"),
+    ],
+)
+def test_what_no_run_can_be_is_one_sentence(
+    flags: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sentence in refused(capsys, "fit", *TINY, *flags, f"--runs_dir={tmp_path}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    where = [*TINY, f"--runs_dir={tmp_path}", "--run_id=a", "--report=false"]
+    run("fit", *where, "--trainer.max_epochs=-1", "--trainer.max_time=00:00:00:01")
+    first = torch.load(tmp_path / "a" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert first > 0
+    run("fit", *where, f"--trainer.max_steps={first + 6}", "--trainer.max_epochs=-1", "--trainer.max_time=00:01:00:00")
+    assert torch.load(tmp_path / "a" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == first + 6
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_variable_chooses_the_precision(precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PRECISION, precision)
+    seen: list[torch.dtype] = []
+
+    def see(self: Any, z: torch.Tensor) -> torch.Tensor:
+        output = self.decoder(z)
+        seen.append(output.dtype)
+        return output  # type: ignore[no-any-return]
+
+    monkeypatch.setattr("disentangle_pl.backbones.MLPBackbone.decode", see)
+    run("fit", *TINY, "--trainer.fast_dev_run=1", f"--runs_dir={tmp_path}")
+    assert seen[0] == (torch.bfloat16 if precision == "bf16-mixed" else torch.float32)
+
+
+def test_another_value_of_the_variable_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PRECISION, "fast")
+    said = refused(capsys, "fit", *TINY, f"--runs_dir={tmp_path}")
+    assert f"{PRECISION} is 'fast': set it to bf16-mixed or 32-true" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_checkpoint_of_a_mixed_training_is_whole(fitted: Path) -> None:
+    weights = load_model(fitted / "checkpoints" / "last.ckpt").state_dict()
+    assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
