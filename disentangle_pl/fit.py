@@ -28,6 +28,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
+from wandb.errors import Error
 
 # Imported models and data can be named by the class alone: --model=BetaVAE.
 import disentangle_pl.models.annealed_vae
@@ -293,11 +294,20 @@ class CLI(LightningCLI):
             self._claim.release()
             for logger in self.trainer.loggers:
                 if isinstance(logger, WandbRun):
-                    logger.log_tables(self._claim.folder, steps._batches_that_stepped)
-                    if self.config.fit.wandb.log_model:
-                        logger.log_checkpoints(self._checkpoints(), self._claim.folder / "config.yaml")
+                    self._publish(logger, self._claim.folder, steps._batches_that_stepped)
                 if isinstance(logger, WandbLogger):
                     finish_wandb(logger)
+
+    def _publish(self, logger: WandbRun, folder: Path, step: int) -> None:
+        try:
+            logger.log_tables(folder, step)
+            if self.config.fit.wandb.log_model:
+                logger.log_checkpoints(self._checkpoints(), folder / "config.yaml")
+        except (Error, TimeoutError) as error:  # the client asks the server whether it is there
+            print(
+                f"W&B did not take the tables and checkpoints ({one_line(str(error))}): they are in {folder}",
+                flush=True,
+            )
 
     def _checkpoints(self) -> dict[str, Path]:
         kept = self.trainer.checkpoint_callback

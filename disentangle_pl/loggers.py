@@ -55,7 +55,7 @@ class WandbRun(WandbLogger):
         self._summed_up: set[str] = set()
 
     @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Send the metrics that this step does not have yet."""
         before = self._logged[1] if self._logged[0] == step else set()
         self._logged = step, before | metrics.keys()
@@ -82,9 +82,11 @@ class WandbRun(WandbLogger):
             path = folder / f"{name}.tsv"
             if path.is_file():
                 with path.open(newline="") as file:
-                    columns, *rows = csv.reader(file, delimiter="\t")
-                data = [[first, *map(_number, cells)] for first, *cells in rows]  # W&B takes no text among numbers
-                self.log_metrics({f"tables/{name}": wandb.Table(columns=columns, data=data)}, step)
+                    header, *rows = csv.reader(file, delimiter="\t")
+                table = wandb.Table(columns=list[str | int](header))
+                for first, *cells in rows:
+                    table.add_data(first, *map(_number, cells))  # W&B takes no text among numbers
+                self.log_metrics({f"tables/{name}": table}, step)
 
     @rank_zero_only
     def log_checkpoints(self, files: Mapping[str, Path], config: Path) -> None:

@@ -106,6 +106,8 @@ def _without_short_names(config: dict[str, Any]) -> dict[str, Any]:
     """Drop the second names that settings have for W&B's filters, which know no dots."""
     second = {short_name(key) for key in config if key.startswith(tuple(f"{root}." for root in ROOTS))}
     second |= {short_name("seed_everything")} if "seed_everything" in config else set()
+    if "disentangle_pl" in config:  # what a run of this package does not have, and what it chose by itself
+        second |= {"precision", *(key for key, value in config.items() if value == "none")}
     return {key: value for key, value in config.items() if key not in second}
 
 

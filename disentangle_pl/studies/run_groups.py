@@ -59,7 +59,7 @@ def telling(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
     return [key for key in vary if not any(_follows(table, key, other) for other in vary)]
 
 
-def copies(table: pd.DataFrame) -> dict[Hashable, Hashable]:
+def copies(table: pd.DataFrame) -> dict[int, int]:
     """Return the rows that repeat another one, and that one: all their settings and their seed are the same.
 
     Of a folder and its copy, or a folder and an export of it, the first that has finished is the one. Runs without a
@@ -69,7 +69,7 @@ def copies(table: pd.DataFrame) -> dict[Hashable, Hashable]:
         return {}
     keys = [*meaningful(table), SEED]
     ordered = table.loc[(table["state"] != FINISHED).sort_values(kind="stable").index]
-    first: dict[tuple[Hashable, ...], Hashable] = {}
+    first: dict[tuple[Hashable, ...], int] = {}
     rows = ordered[keys].itertuples(name=None)
     seeded = [(row, values) for row, *values in rows if same(values[-1]) is not None and values[-1] is not True]
     ones = {row: first.setdefault(tuple(map(same, values)), row) for row, values in seeded}

@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 from rich.console import Console
@@ -109,7 +109,7 @@ def _show_runs(console: Console, table: pd.DataFrame, keys: Sequence[str], metri
         console.print(f"not ranked: {run} ({state}): {reason}", soft_wrap=True, markup=False, highlight=False)
 
 
-def _place(run: pd.Series) -> str:
+def _place(run: Any) -> str:
     return str(run["folder"] or f"{run['run']} of an export")
 
 

@@ -42,6 +42,6 @@ def test_the_end_is_said_however_the_server_ends(
     checkpoint = tmp_path / "last.ckpt"
     checkpoint.touch()
     monkeypatch.setattr(verbs_explore, "explored", lambda *_: None)
-    monkeypatch.setitem(sys.modules, "disentangle_pl.explorer.serve", SimpleNamespace(serve=serve))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "disentangle_pl.explorer.serve", SimpleNamespace(serve=serve))
     run("explore", str(checkpoint), config, "--port=0")
     assert capsys.readouterr().out == "ended\n"

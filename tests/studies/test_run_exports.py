@@ -113,12 +113,15 @@ def test_what_is_no_export_is_one_sentence(name: str, content: bytes, words: str
 
 
 def test_second_names_of_settings_and_least_values_are_left_out(tmp_path: Path) -> None:
-    config = {"seed_everything": 3, "seed": 3, "model.beta": 4, "beta": 4, "model.mask.density": 0.3}
+    config: dict[str, object] = {"seed_everything": 3, "seed": 3, "model.beta": 4, "beta": 4, "model.mask.density": 0.3}
     config |= {"mask_density": 0.3, "model.mask": "a.RandomMask", "mask": "RandomMask", "project": "p"}
+    config |= {"disentangle_pl": "0.1.0", "aggregation": "none", "precision": "bf16-mixed"}
     summary = {MIG: {"max": 0.5, "last": 0.25}, "val/nll": {"min": 1, "last": 2}}
     (tmp_path / "runs.json").write_text(json.dumps([{"name": "one", "config": config, "summary": summary}]))
     found = tidy([tmp_path / "runs.json"])
-    assert settings(found) == ["seed_everything", "model.beta", "model.mask.density", "model.mask", "project"]
+    assert settings(found) == [
+        *("seed_everything", "model.beta", "model.mask.density", "model.mask", "project", "disentangle_pl")
+    ]
     assert found[MIG].tolist() == [0.25]
     assert scores(found) == [MIG, "val/nll"]
     (tmp_path / "runs.csv").write_text(f"Name,seed,seed_everything,{MIG}.last,{MIG}.max\none,3,3,0.25,0.5\n")
