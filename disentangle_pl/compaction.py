@@ -91,7 +91,7 @@ def narrow(part: nn.Sequential, kept: Sequence[Tensor]) -> nn.Sequential:
 
 def _narrowed_by_channel(step: Any, channels: Tensor) -> nn.Module:
     """Return a copy of a BatchNorm or PReLU with the living channels (or units of channels) only."""
-    small = deepcopy(step)
+    small: nn.Module = deepcopy(step)
     tensors = {name: value for name, value in step.state_dict().items() if value.dim() and value.numel() > 1}
     for name, value in tensors.items():
         rows = value[channels.repeat_interleave(len(value) // len(channels))].clone()

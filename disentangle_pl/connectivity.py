@@ -133,7 +133,10 @@ def _own_pairs(module: nn.Module) -> Tensor:
 def _between_channels(module: nn.Module, pairs: Tensor) -> Tensor:
     groups = 1 if isinstance(module, nn.Linear) else int(module.groups)  # type: ignore[arg-type]
     blocks = pairs.chunk(groups, dim=1 if isinstance(module, TRANSPOSED) else 0)
-    return torch.block_diag(*blocks).bool() if groups > 1 else pairs
+    if groups == 1:
+        return pairs
+    whole: Tensor = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
+    return whole.bool()
 
 
 def _merge(pairs: Tensor, channels: int) -> Tensor:

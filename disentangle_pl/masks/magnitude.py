@@ -136,6 +136,7 @@ def prune(layers: Sequence[Masked], density: float) -> None:
     best = torch.cat([size.flatten() for size in sizes]).topk(min(max(1, round(density * total)), uncut)).indices
     chosen = torch.zeros(total, device=best.device)
     chosen[best] = 1
-    for mask, size, open_gates in zip(masks, sizes, chosen.split([mask.mask.numel() for mask in masks]), strict=True):
+    shares = torch.split(chosen, [mask.mask.numel() for mask in masks])
+    for mask, size, open_gates in zip(masks, sizes, shares, strict=True):
         mask.mask.copy_(open_gates.view_as(mask.mask))
         mask.mask.view(-1)[size.argmax()] = 1

@@ -52,7 +52,8 @@ def step_sizes(optimizer: Optimizer, parameter: Tensor) -> Tensor | None:
         return None
     squares = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
     correction = (1 - group["betas"][1] ** state["step"]) ** 0.5
-    return rate / (squares.sqrt().div_(correction).add_(group["eps"]))
+    sizes: Tensor = rate / squares.sqrt().div_(correction).add_(group["eps"])
+    return sizes
 
 
 def group_of(optimizer: Optimizer, parameter: Tensor) -> dict[str, Any]:
@@ -106,7 +107,8 @@ def shrink_kernels(weight: Tensor, thresholds: Tensor) -> Tensor:
     kernels = weight.flatten(2)
     if thresholds.dim() == 0:
         norms = torch.linalg.vector_norm(kernels, dim=2, keepdim=True)
-        return (kernels * ((norms - thresholds).clamp_min_(0) / norms.clamp_min(TINY))).view_as(weight)
+        short: Tensor = kernels * ((norms - thresholds).clamp_min_(0) / norms.clamp_min(TINY))
+        return short.view_as(weight)
     each = thresholds.flatten(2).clamp_min(TINY)
     lowest = torch.linalg.vector_norm(kernels, dim=2, keepdim=True) - each.amax(2, keepdim=True)
     norms = torch.maximum(lowest, (kernels.abs() - each).amax(2, keepdim=True)).clamp_min_(0)
@@ -116,4 +118,5 @@ def shrink_kernels(weight: Tensor, thresholds: Tensor) -> Tensor:
         square = torch.linalg.vecdot(ratios, ratios)
         slope = torch.linalg.vecdot(ratios.square_(), shares).clamp_min_(TINY)
         norms = (norms + (square * (square.sqrt() - 1) / slope)[..., None]).clamp_min_(0)
-    return (kernels * (norms / (norms + each))).view_as(weight)
+    short = kernels * (norms / (norms + each))
+    return short.view_as(weight)

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from disentangle_pl.masks.channel_mask import ChannelMask, follow_step
@@ -18,7 +18,11 @@ from disentangle_pl.masks.random_mask import RandomMask
 from tests.models.tiny import tiny
 
 OptimizerFactory = Callable[..., Optimizer]
-WHOLE = [partial(GroupLassoMask, strength=0.0), partial(WeightL1, strength=0.0), MagnitudeMask]
+WHOLE: list[Callable[..., ChannelMask]] = [
+    partial(GroupLassoMask, strength=0.0),
+    partial(WeightL1, strength=0.0),
+    MagnitudeMask,
+]
 CLOSE = [partial(ProximalL1Mask, strength=0.0), partial(L1Mask, strength=0.0)]
 GATES = [
     partial(HardConcreteMask, strength=0.0, dropped=0.01),
@@ -37,7 +41,7 @@ def trained(kind: Callable[..., ChannelMask], optimizer: OptimizerFactory, decay
     """Pull kernels towards fixed ones with the groups of a model, and return them on the way and in evaluation."""
     torch.manual_seed(0)
     model = tiny(mask=kind, placement=Placement(decoder=False), optimizer=partial(optimizer, weight_decay=decay))
-    layer = cast(nn.Module, model.masks[0].layer)
+    layer = model.masks[0].layer
     target = 0.5 * torch.randn(cast(Tensor, layer.weight).shape, generator=torch.Generator().manual_seed(1))
     target[0, 0] = 0.0
     made, path = model.configure_optimizers(), []
