@@ -107,7 +107,7 @@ def test_an_empty_latent_costs_most_where_its_factor_differs() -> None:
 def test_matched_latents_tell_their_factors_after_training(tmp_path: Path) -> None:
     torch.manual_seed(0)
     grid = Sprites(16, [0, 1], [0, 5], [0], [0, 31], [0, 31])
-    data = SyntheticData(grid, UniformPairs(1), 32, steps_per_epoch=150, eval_size=16)
+    data = SyntheticData(grid, UniformPairs(), 32, steps_per_epoch=400, eval_size=16)
     model = tiny(
         latent_dim=4,
         backbone=partial(MLPBackbone, encoder_widths=[32], decoder_widths=[32]),

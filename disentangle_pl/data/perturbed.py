@@ -56,7 +56,7 @@ class Perturbed(FactorDataset):
         if len(set(chosen)) != 2 or not set(chosen) <= set(names):
             raise InputError(f"pair={list(chosen)} must be two of the factors {list(names)}")
         self.dataset, self.eps = dataset, eps
-        self.shape, self.factors = dataset.shape, dataset.factors
+        self.shape, self.factors, self.stochastic = dataset.shape, dataset.factors, dataset.stochastic
         self.pair = chosen
         self.columns = [names.index(name) for name in chosen]
         self.turn, self.share, self.waves = turn, share, waves
@@ -95,7 +95,7 @@ class Noised(FactorDataset):
         if not 0 < eps <= 1:
             raise InputError(f"noise needs 0 < eps <= 1, got {eps}")
         self.dataset, self.eps, self.seed = dataset, eps, seed
-        self.shape, self.factors = dataset.shape, dataset.factors
+        self.shape, self.factors, self.stochastic = dataset.shape, dataset.factors, dataset.stochastic
 
     def images(self, index: Tensor) -> Tensor:
         """Add noise to (B, C, *S) on the device of the grid index (B,)."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from disentangle_pl.data.factors import FactorDataset
 from disentangle_pl.data.pairs import UniformPairs
+from disentangle_pl.data.perturbed import Noised, Perturbed
 from disentangle_pl.data.random_appearance import NoiseBackground, PictureBackground, RandomColour
 from disentangle_pl.data.sprites import Sprites
 from disentangle_pl.data.synthetic import ResidentImages, SyntheticData
@@ -126,3 +127,12 @@ def test_what_cannot_be_dressed_is_refused(picture: str, tmp_path: Path) -> None
         PictureBackground(SPRITES, str(tmp_path / "text.jpg"))
     with pytest.raises(InputError, match="give a larger picture"):
         PictureBackground(Sprites(256), picture)
+
+
+@pytest.mark.parametrize("wrapped", [Noised, Perturbed])
+def test_what_lies_over_random_appearances_is_random_too(wrapped: Any) -> None:
+    data = SyntheticData(wrapped(RandomColour(SPRITES)), batch_size=200, eval_size=20)
+    data.setup("fit")
+    ((index,), *_) = data.train_dataloader()
+    assert index.max() > len(SPRITES)
+    assert data.on_after_batch_transfer((index,), 0).factors.max() == 3
