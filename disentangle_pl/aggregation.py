@@ -1,5 +1,6 @@
 """Posteriors of the images of a group, made to share the latents the group has in common."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
@@ -69,8 +70,7 @@ def product_of_gaussians(q: DiagonalGaussian) -> DiagonalGaussian:
 def dlib_product(q: DiagonalGaussian) -> DiagonalGaussian:
     """Multiply the densities but keep the harmonic mean of the variances, G times too large, as disentanglement_lib."""
     product = product_of_gaussians(q)
-    size = torch.tensor(float(q.mean.shape[1]), device=q.mean.device)
-    return DiagonalGaussian(product.mean, product.logvar + size.log())
+    return DiagonalGaussian(product.mean, product.logvar + math.log(q.mean.shape[1]))
 
 
 class Aggregated(NamedTuple):

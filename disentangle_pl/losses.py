@@ -17,7 +17,7 @@ def pairwise_log_density(q: DiagonalGaussian, z: Tensor) -> Tensor:
     return -0.5 * (shift + q.logvar.unsqueeze(0) + LOG_TWO_PI)
 
 
-def weighted_log_weights(batch: int, size: int) -> Tensor:
+def weighted_log_weights(batch: int, size: int, device: torch.device | None = None) -> Tensor:
     """Return the log weights (B, B) of minibatch weighted sampling, all -log(N B).
 
     q(z) is underestimated by it on average (Chen et al. 2018, arXiv:1802.04942, appendix C.1).
@@ -25,11 +25,12 @@ def weighted_log_weights(batch: int, size: int) -> Tensor:
     Args:
         batch: B, the number of posteriors.
         size: N, the number of training images.
+        device: Where to make them; None for the CPU.
     """
-    return torch.full((batch, batch), -math.log(size * batch))
+    return torch.full((batch, batch), -math.log(size * batch), device=device)
 
 
-def stratified_log_weights(batch: int, size: int) -> Tensor:
+def stratified_log_weights(batch: int, size: int, device: torch.device | None = None) -> Tensor:
     """Return the log weights (B, B) of minibatch stratified sampling, under which q(z) is unbiased.
 
     Unbiased over batches of different images; drawn with replacement, an image may meet itself, which weighs more the
@@ -40,14 +41,16 @@ def stratified_log_weights(batch: int, size: int) -> Tensor:
     Args:
         batch: B, the number of posteriors.
         size: N, the number of training images; a batch with more images than that counts as all of them.
+        device: Where to make them; None for the CPU.
     """
     if batch == 1:
-        return torch.zeros(1, 1)
+        return torch.zeros(1, 1, device=device)
     others, size = batch - 1, max(size, batch)
-    weights = torch.full((batch, batch), 1 / others)
-    row = torch.arange(batch)
-    weights[row, row] = 1 / size
-    weights[row, (row + 1) % batch] = (size - others) / (size * others)
+    weights = torch.full((batch, batch), 1 / others, device=device)
+    weights.fill_diagonal_(1 / size)
+    one = (size - others) / (size * others)
+    weights.diagonal(1).fill_(one)
+    weights[-1, 0].fill_(one)
     return weights.log()
 
 

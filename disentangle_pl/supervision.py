@@ -52,7 +52,9 @@ class Supervision(nn.Module, ABC):
                 f"the supervision names factors {self.columns}, but the data have {factors.shape[2]} and the model "
                 f"{q.mean.shape[2]} latents: shorten model.supervision.columns"
             )
-        return DiagonalGaussian(q.mean[..., :count], q.logvar[..., :count]), factors[..., self.columns].float()
+        # no list as an index: copying it to a GPU would make every step wait
+        labels = torch.stack([factors[..., column] for column in self.columns], -1)
+        return DiagonalGaussian(q.mean[..., :count], q.logvar[..., :count]), labels.float()
 
 
 class RestrictedLabels(Supervision):

@@ -99,9 +99,8 @@ def log_bias(strengths: Tensor, shape: torch.Size) -> Tensor:
         (..., D, H, W).
     """
     cube = strengths.new_zeros(*strengths.shape[:-1], *(ORDER + 1,) * 3)
-    i, j, k = torch.tensor(TERMS).T
-    cube[..., i, j, k] = strengths / len(TERMS) ** 0.5
-    along = [_polynomials(side).to(strengths) for side in shape]
+    cube[..., *_degrees(strengths.device)] = strengths / len(TERMS) ** 0.5
+    along = [_polynomials(side, strengths.device, strengths.dtype) for side in shape]
     return torch.einsum("...ijk,id,jh,kw->...dhw", cube, *along)
 
 
@@ -114,9 +113,15 @@ def white_noise(image: Tensor, seeds: Tensor) -> Tensor:
     return noise
 
 
+# Once a device: a copy to a GPU at every batch would make the CPU wait.
 @lru_cache
-def _polynomials(side: int) -> Tensor:
+def _degrees(device: torch.device) -> tuple[Tensor, ...]:
+    return tuple(torch.tensor(TERMS, device=device).T)
+
+
+@lru_cache
+def _polynomials(side: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return Legendre polynomials (4, side) at the middles of voxels, each with a mean square of 1."""
     at = (2 * np.arange(side) + 1) / side - 1
     values = legendre.legvander(at, ORDER).T
-    return torch.from_numpy(values / np.sqrt((values**2).mean(1, keepdims=True)))
+    return torch.from_numpy(values / np.sqrt((values**2).mean(1, keepdims=True))).to(device, dtype)

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -188,7 +189,7 @@ class LongitudinalData(ImageData):
             prepared = self._prepared()
             self.volumes = ResidentVolumes(prepared.volumes, self.resident_mib)
             self.centres = prepared.centres
-            self.factors = torch.tensor(self.known.to_numpy(np.float32))
+            self.factors = self._resident_factors = torch.tensor(self.known.to_numpy(np.float32))
             self.parts = self._split(self.split_file, prepared.hashes) if self.split_file else split(self.visits)
         if stage == "fit" and self.draw is None:
             train = self.parts.train
@@ -212,6 +213,10 @@ class LongitudinalData(ImageData):
         """All scans in the order of `visits`."""
         return self._in_order(self.visits)
 
+    def transfer_batch_to_device(self, batch: tuple[Tensor, ...], device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch, but for the seeds of the noise: the CPU reads them, and would wait for a GPU."""
+        return (*super().transfer_batch_to_device(batch[:2], device, dataloader_idx), *batch[2:])
+
     def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> Batch:
         """Turn row numbers (B,) or (B, 2) into images and covariates on their device; training images are augmented."""
         assert self.volumes is not None, "setup comes first"
@@ -219,7 +224,8 @@ class LongitudinalData(ImageData):
         image = self.volumes.images(index)
         if self.augmentation and chance:
             image = self.augmentation(image, *chance)
-        return Batch(image, self.factors.to(index.device)[index])
+        self._resident_factors = self._resident_factors.to(index.device)
+        return Batch(image, self._resident_factors[index])
 
     def _prepared(self) -> PreparedScans:
         if is_prepared(self.root):

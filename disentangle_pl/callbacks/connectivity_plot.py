@@ -79,7 +79,8 @@ def _sizes(axis: Axes, sizes: Tensor) -> None:
 
 
 def _gates(axis: Axes, gates: Tensor) -> None:
-    axis.hist(gates.numpy(), bins=BINS, color="tab:orange", log=True)
+    # in double precision, which has room for bins between gates that differ by a rounding
+    axis.hist(gates.double().numpy(), bins=BINS, color="tab:orange", log=True)
     axis.set_xlabel("entries of the masks M in evaluation", fontsize=7)
     shut, opened = (float((gates == value).float().mean()) for value in (0, 1))
     axis.set_title(f"{shut:.1%} are exactly 0, {opened:.1%} exactly 1", fontsize=7)

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -66,17 +67,23 @@ class FactorSpace:
 
     def to_index(self, factors: Tensor) -> Tensor:
         """Map factors (..., k) to the index (...) of their grid point."""
-        return (factors * torch.tensor(self.strides, device=factors.device)).sum(-1)
+        return (factors * _on(factors.device, self.strides)).sum(-1)
 
     def to_factors(self, index: Tensor) -> Tensor:
         """Map the index (...) of a grid point to its factors (..., k)."""
-        strides = torch.tensor(self.strides, device=index.device)
-        sizes = torch.tensor(self.sizes, device=index.device)
+        strides = _on(index.device, self.strides)
+        sizes = _on(index.device, self.sizes)
         return index.unsqueeze(-1) // strides % sizes
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw factors (n, k) uniformly from the grid, on the CPU."""
         return self.to_factors(torch.randint(len(self), (n,), generator=generator))
+
+
+@lru_cache
+def _on(device: torch.device, numbers: tuple[int, ...]) -> Tensor:
+    # Once a device: a copy to a GPU makes the CPU wait for all that the GPU has still to do.
+    return torch.tensor(numbers, device=device)
 
 
 class FactorDataset(Dataset[Batch], ABC):

@@ -45,9 +45,10 @@ class CosineFactors(FactorDataset):
 
     def images(self, index: Tensor) -> Tensor:
         """Add the patterns up: (B, 1, H, W) on the device of the grid index (B,)."""
-        values = self.values.to(index.device)[self.factors.to_factors(index)]
-        weights = values * self.amplitudes.to(index.device)
-        return 0.5 + torch.einsum("bk,khw->bhw", weights, self.patterns.to(index.device)).unsqueeze(1)
+        own = self.values, self.amplitudes, self.patterns
+        self.values, self.amplitudes, self.patterns = (part.to(index.device) for part in own)
+        weights = self.values[self.factors.to_factors(index)] * self.amplitudes
+        return 0.5 + torch.einsum("bk,khw->bhw", weights, self.patterns).unsqueeze(1)
 
 
 class TurningDirections(FactorDataset):
@@ -91,11 +92,13 @@ class TurningDirections(FactorDataset):
     def images(self, index: Tensor) -> Tensor:
         """Draw (B, 1, H, W) on the device of the grid index (B,)."""
         major, minor, position = self.factors.to_factors(index).unbind(-1)
-        values, angle = self.values.to(index.device), self.angles.to(index.device)[position]
-        a, b = values[major] * self.amplitude, values[minor] * (self.amplitude / self.ratio)
+        own = self.values, self.angles, self.patterns
+        self.values, self.angles, self.patterns = (part.to(index.device) for part in own)
+        a, b = self.values[major] * self.amplitude, self.values[minor] * (self.amplitude / self.ratio)
+        angle = self.angles[position]
         cos, sin = angle.cos(), angle.sin()
         weights = torch.stack([cos * a - sin * b, sin * a + cos * b], dim=-1)
-        upper = 0.5 + torch.einsum("bk,khw->bhw", weights, self.patterns.to(index.device))
+        upper = 0.5 + torch.einsum("bk,khw->bhw", weights, self.patterns)
         column = torch.arange(self.shape[-1], device=index.device) // self.width
         lower = (column == position[:, None]).float()[:, None, :].expand(-1, self.marker, -1)
         return torch.cat([upper, lower], dim=1).unsqueeze(1)

@@ -67,7 +67,7 @@ class Perturbed(FactorDataset):
 
     def pattern(self, index: Tensor) -> Tensor:
         """Return m (B, 1, *S) in [-1, 1] at grid index (B,)."""
-        a, b = self.factors.to_factors(index)[:, self.columns].unbind(-1)
+        a, b = (self.factors.to_factors(index)[:, column] for column in self.columns)
         rows, *_, columns = self.shape[1:]
         upper = torch.arange(rows, device=index.device) < round(self.share * rows)
         steps = torch.where(upper, (a + b)[:, None], (a - b)[:, None])

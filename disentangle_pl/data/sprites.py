@@ -77,20 +77,23 @@ class Sprites(FactorDataset):
         self.shape = (3 if colors else 1, resolution, resolution)
         self.supersample = supersample
         self.colors = colors
-        self.kind, scale, orientation, x, y = (torch.tensor(values) for values in chosen.values())
-        self.radius = RADIUS * torch.linspace(0.5, 1, SIZES["scale"])[scale]
-        self.angle = torch.linspace(0, 2 * math.pi, SIZES["orientation"])[orientation]
-        self.x = torch.linspace(RADIUS, 1 - RADIUS, SIZES["x"])[x]
-        self.y = torch.linspace(RADIUS, 1 - RADIUS, SIZES["y"])[y]
+        kind, scale, orientation, x, y = (torch.tensor(values) for values in chosen.values())
+        radius = RADIUS * torch.linspace(0.5, 1, SIZES["scale"])[scale]
+        angle = torch.linspace(0, 2 * math.pi, SIZES["orientation"])[orientation]
+        across, down = (torch.linspace(RADIUS, 1 - RADIUS, SIZES[axis]) for axis in "xy")
+        self.values = [kind, radius, angle, across[x], down[y]]
+        self.hues = _hues(torch.arange(colors), colors)
 
     def images(self, index: Tensor) -> Tensor:
         """Render (B, C, H, W) on the device of the grid index (B,)."""
         factors = self.factors.to_factors(index)
-        kind, scale, orientation, x, y = factors[:, -5:].unbind(1)
-        silhouette = self._silhouette(
-            _at(self.kind, kind), _at(self.radius, scale), _at(self.angle, orientation), _at(self.x, x), _at(self.y, y)
-        )
-        return silhouette * _hues(factors[:, 0], self.colors) if self.colors else silhouette
+        self.values = [values.to(index.device) for values in self.values]
+        chosen = zip(self.values, factors[:, -5:].unbind(1), strict=True)
+        silhouette = self._silhouette(*(values[at].view(-1, 1, 1) for values, at in chosen))
+        if not self.colors:
+            return silhouette
+        self.hues = self.hues.to(index.device)
+        return silhouette * self.hues[factors[:, 0]]
 
     def _silhouette(self, kind: Tensor, radius: Tensor, angle: Tensor, x: Tensor, y: Tensor) -> Tensor:
         points = self.shape[-1] * self.supersample
@@ -98,10 +101,13 @@ class Sprites(FactorDataset):
         across, down = (grid - x) / radius, (grid - y).transpose(1, 2) / radius
         cos, sin = angle.cos(), angle.sin()
         u, v = cos * across + sin * down, cos * down - sin * across
-        inside = torch.empty_like(u, dtype=torch.bool)
+        inside = torch.zeros_like(u, dtype=torch.bool)
         for number, outline in enumerate((square, ellipse, heart)):
-            rows = (kind.flatten() == number).nonzero().flatten()
-            if len(rows):  # most batches of a grid in order have one shape
+            chosen = kind == number
+            if chosen.is_cuda:  # to count the rows the CPU would wait for the GPU
+                inside |= chosen & outline(u, v)
+            elif chosen.any():  # most batches of a grid in order have one shape
+                rows = chosen.flatten()
                 inside[rows] = outline(u[rows], v[rows])
         image = inside.unsqueeze(1).float()
         if self.supersample == 1:
@@ -109,12 +115,8 @@ class Sprites(FactorDataset):
         return (F.avg_pool2d(image, self.supersample) * 255).round() / 255
 
 
-def _at(values: Tensor, index: Tensor) -> Tensor:
-    return values.to(index.device)[index].view(-1, 1, 1)
-
-
 def _hues(color: Tensor, colors: int) -> Tensor:
-    turn = color / colors + torch.tensor([[0.0], [-1 / 3], [1 / 3]], device=color.device)
+    turn = color / colors + torch.tensor([[0.0], [-1 / 3], [1 / 3]])
     rgb = ((turn * 6 % 6 - 3).abs() - 1).clamp(0, 1).T
     return (rgb * 255).round().div(255).view(-1, 3, 1, 1)
 

@@ -58,18 +58,16 @@ class SquareToy(FactorDataset, ABC):
         self.shape = (1, resolution, resolution)
         self.sides = torch.tensor(sides)
         self.levels = torch.linspace(low, 1, levels)
+        self.smallest, self.middle_level = min(sides), float(self.levels.mean())
         first = PATCH + max(sides) // 2
         spread = torch.linspace(0, room, positions) if positions > 1 else torch.tensor([room / 2])
         self.middles = first + spread.round().long()
 
-    @property
-    def middle_level(self) -> float:
-        """The mean of the colours."""
-        return float(self.levels.mean())
-
     def images(self, index: Tensor) -> Tensor:
         """Draw (B, 1, H, W) on the device of the grid index (B,)."""
         colour, size, *place = self.factors.to_factors(index).unbind(-1)
+        own = self.levels, self.sides, self.middles
+        self.levels, self.sides, self.middles = (values.to(index.device) for values in own)
         level, side = _at(self.levels, colour), _at(self.sides, size)
         x, y = (_at(self.middles, at) for at in place or [torch.zeros_like(colour)] * 2)
         grid = torch.arange(self.shape[-1], device=index.device)
@@ -131,8 +129,8 @@ class EvenColourSize(SquareToy):
 
     def paint(self, inside: Tensor, level: Tensor, side: Tensor) -> Tensor:
         """Fill large squares with colours nearer to the mean."""
-        return inside * (self.middle_level + (level - self.middle_level) * (self.sides.min().item() / side))
+        return inside * (self.middle_level + (level - self.middle_level) * (self.smallest / side))
 
 
 def _at(values: Tensor, index: Tensor) -> Tensor:
-    return values.to(index.device)[index].view(-1, 1, 1)
+    return values[index].view(-1, 1, 1)

@@ -53,6 +53,6 @@ class AnnealedVAE(VAE):
         """Return loss, nll, kl and the capacity (), means over the batch in nats."""
         # The distance of the mean is not the mean of the distances of every process.
         total = self.gather(kl.sum(1)).mean()
-        target = total.new_tensor(capacity(self.global_step, self.annealing_steps, self.max_capacity))
+        target = total.new_full((), capacity(self.global_step, self.annealing_steps, self.max_capacity))
         loss = nll.mean() + self.gamma * (total - target).abs()
         return {"loss": loss, "nll": nll.mean(), "kl": total, "capacity": target}

@@ -67,7 +67,7 @@ class BetaTCVAE(VAE):
         """Return loss, nll, kl, tc and tc_gaussian (), means over the batch in nats."""
         everywhere = DiagonalGaussian(self.gather(q.mean), self.gather(q.logvar))
         batch = len(everywhere.mean)
-        weights = self.log_weights(batch, self.dataset_size or batch).to(z.device)
+        weights = self.log_weights(batch, self.dataset_size or batch, z.device)
         tc = total_correlation(everywhere, self.gather(z), weights)
         total = kl.sum(1).mean()
         loss = nll.mean() + total + (self.beta - 1) * tc

@@ -162,3 +162,9 @@ def test_the_picture_has_a_panel_for_every_layer(nothing: bool) -> None:
     assert isinstance(figure, Figure)
     assert len(figure.axes) == 4 + 4 + 3 + 2
     assert ("100.0%" if nothing else "33.3%") in figure.axes[-1].get_title()
+
+
+def test_gates_that_differ_by_a_rounding_are_drawn() -> None:
+    graphs, gates = graphs_of(tiny()), torch.tensor([0.9]).repeat(5)
+    gates[0] = torch.nextafter(gates[0], torch.tensor(1.0))
+    assert isinstance(draw_connectivity(graphs.encoder, graphs.decoder, gates, gates), Figure)
