@@ -94,7 +94,8 @@ def gaussian_total_correlation(q: DiagonalGaussian) -> Tensor:
     share = of_means.diagonal() / variances
     chance = (share.sum().square() - share.square().sum()) / (4 * max(len(q.mean) - 1, 1))
     scale = variances.rsqrt()
-    return -0.5 * torch.linalg.slogdet(cov * scale * scale.unsqueeze(1)).logabsdet - chance
+    log_determinant: Tensor = torch.linalg.slogdet(cov * scale * scale.unsqueeze(1)).logabsdet
+    return -0.5 * log_determinant - chance
 
 
 def permute_dims(z: Tensor, generator: torch.Generator | None = None) -> Tensor:
