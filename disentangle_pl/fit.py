@@ -11,6 +11,7 @@ import tempfile
 import weakref
 import zipfile
 from argparse import SUPPRESS
+from enum import Enum
 from functools import partial
 from importlib import import_module
 from itertools import islice
@@ -87,7 +88,9 @@ of brain scans: scans, prepare, simulate, latents, counterfactual, predict-score
 
 
 PROBLEM = re.compile(r"Problem with given class_path '([^']+)':\s*([^\n]+)")
-register_type(torch.device)  # the default of a callback of Lightning, which config.yaml could not hold
+# What callbacks of Lightning have for defaults, and config.yaml could not hold.
+register_type(torch.device)
+yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
 MOVED = {"optimizer": "model.optimizer", "lr_scheduler": "model.scheduler"}  # of LightningCLI, and ours instead
 
 
@@ -183,7 +186,7 @@ class CLI(LightningCLI):
                 sys.argv[1:] = kept  # the processes that Lightning starts read it there
             print(f"resumed by the sweep; left out of its record: {' '.join(dropped) or 'nothing'}", flush=True)
             args = None if args is None else kept
-        for word in sys.argv[1:] if args is None else args:
+        for word in sys.argv[1:] if args is None else words:
             root = str(word).removeprefix("--").split("=")[0].split(".")[0]
             if root in MOVED and str(word).startswith("--"):
                 raise InputError(_moved(root))
