@@ -44,6 +44,7 @@ ALL_AT_ONCE = [
     "--model.aggregation=disentangle_pl.aggregation.AdaGVAE",
     "--model.mask=disentangle_pl.masks.gates.HardConcreteMask",
     "--model.mask.speed=3",
+    "--model.mask.strength=0",
     "--model.optimizer=torch.optim.Adam",
     "--model.optimizer.fused=true",
     "--trainer.gradient_clip_val=1",
@@ -56,7 +57,7 @@ def train(folder: Path, name: str, *extra: Callback, epochs: int = 3, checkpoint
     """Take 4 steps an epoch with everything that a model may have."""
     seed_everything(0, verbose=False)
     own: dict[str, Any] = {"width": 8, "depth": 2, "aggregation": AdaGVAE(), "optimizer": partial(Adam, lr=1e-2)}
-    model = FactorVAE((1, 16, 16), **(SETTINGS | own | {"mask": HardConcreteMask}))
+    model = FactorVAE((1, 16, 16), **(SETTINGS | own | {"mask": partial(HardConcreteMask, strength=0.0)}))
     callbacks = [AVERAGES[name](), ExactResume(), KeepLast(), *extra]
     fit = trainer(folder, max_epochs=epochs, callbacks=callbacks)
     fit.fit(model, sprites(8, UniformPairs(), steps=4), ckpt_path=checkpoint, weights_only=False)

@@ -30,7 +30,7 @@ def factor(schedule: WarmUpCosine) -> FactorVAE:
         "width": 8,
         "depth": 2,
         "discriminator_lr": 5e-3,
-        "mask": partial(HardConcreteMask, speed=3.0),
+        "mask": partial(HardConcreteMask, strength=0.0, speed=3.0),
     }
     return FactorVAE((1, 16, 16), **(SETTINGS | own | {"optimizer": optimizer, "scheduler": schedule}))
 
