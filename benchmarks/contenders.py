@@ -72,7 +72,8 @@ CONTENDERS: dict[str, Contender] = {
     ),
     "bare loop, near-empty net": Contender("tiny"),
     "fit, near-empty net": Contender("fit", [*FP32, *TINY], "bare loop, near-empty net", 0.70),
-    "GPU: fit, fp32": Contender("fit", [*FIT, *GPU, "--fast=false"], gpu=True),
+    "GPU: bare loop, fp32": Contender("conv", gpu=True),
+    "GPU: fit, fp32": Contender("fit", [*FIT, *GPU, "--fast=false"], "GPU: bare loop, fp32", gpu=True),
     "GPU: fit, default recipe": Contender("fit", [*FIT, *GPU], "GPU: fit, fp32", gpu=True),
     "GPU: fit, --compile=true": Contender("fit", [*FIT, *GPU, "--compile=true"], "GPU: fit, fp32", gpu=True),
 }

@@ -9,14 +9,15 @@ import torch
 
 
 def describe_machine() -> str:
-    """Return processor, cores, memory, Python and library versions in one line of Markdown."""
+    """Return processor, cores, memory, GPU, Python and library versions in one line of Markdown."""
     info = Path("/proc/cpuinfo")
     models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
     memory = Path("/proc/meminfo").read_text().split()[1]
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "lightning", "numpy", "scikit-learn"))
     capability = torch.backends.cpu.get_cpu_capability()
+    gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
     return (
-        f"{len(models)} cores {models[0]} ({capability}), {int(memory) / 2**20:.0f} GiB, "
+        f"{len(models)} cores {models[0]} ({capability}), {int(memory) / 2**20:.0f} GiB, {gpu}"
         f"Python {platform.python_version()}, {packages}"
     )
 

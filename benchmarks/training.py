@@ -47,17 +47,14 @@ class Clock(Callback):
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Start after the warm-up."""
         if batch_idx == WARM_UP:
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            self.started = time.perf_counter()
+            self.started = _now()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Report at the last batch."""
         if batch_idx + 1 == trainer.num_training_batches:
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
+            ended = _now()
             if trainer.is_global_zero:
-                report(batch_idx - WARM_UP + 1, time.perf_counter() - self.started)
+                report(batch_idx - WARM_UP + 1, ended - self.started)
 
 
 def report(steps: int, seconds: float) -> None:
@@ -66,26 +63,32 @@ def report(steps: int, seconds: float) -> None:
     print(SEED_LINE + json.dumps({"images": steps * BATCH / seconds, "mib": peak}), flush=True)
 
 
-def bare_loop(tiny: bool, steps: int) -> None:
+def bare_loop(tiny: bool, steps: int, device: str) -> None:
     """Train the same network by hand."""
     torch.manual_seed(0)
     sprites = Sprites(orientation_values=[0], x_values=POSITIONS, y_values=POSITIONS)
     images = torch.cat([(sprites.images(i) * 255).byte() for i in torch.split(torch.arange(len(sprites)), 512)])
-    net = _network(tiny)
+    images, net = images.to(device), _network(tiny).to(device)
     likelihood = Bernoulli()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
     started = 0.0
     for step in range(WARM_UP + steps):
         if step == WARM_UP:
-            started = time.perf_counter()
-        x = images[torch.randint(len(images), (BATCH,))].float() / 255
+            started = _now()
+        x = images[torch.randint(len(images), (BATCH,), device=device)].float() / 255
         q = net.encode(x)
         z = q.sample(torch.randn_like(q.mean))
         loss = likelihood(net.decode(z), x).mean() + 4 * q.kl().sum(1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    report(steps, time.perf_counter() - started)
+    report(steps, _now() - started)
+
+
+def _now() -> float:
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def _network(tiny: bool) -> Backbone:
@@ -107,6 +110,7 @@ def measure(contender: Contender, steps: int, threads: int) -> dict[str, float]:
             command = [sys.executable, "-m", "disentangle_pl", "fit", *contender.flags, *own, clock]
         else:
             command = [sys.executable, "-m", "benchmarks.training", "--contender", contender.kind, f"--steps={steps}"]
+            command += ["--device=cuda"] * contender.gpu
         env = {**os.environ, "OMP_NUM_THREADS": str(contender.threads or threads), "WANDB_MODE": "offline"}
         done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith(SEED_LINE)]
@@ -167,15 +171,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="threads of every contender (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "training.md")
     parser.add_argument("--contender", choices=("conv", "tiny"), help=argparse.SUPPRESS)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.contender:
-        bare_loop(args.contender == "tiny", args.steps)
+        bare_loop(args.contender == "tiny", args.steps, args.device)
         return
     here = {name: contender for name, contender in CONTENDERS.items() if contender.here}
     results: dict[str, list[dict[str, float]]] = {name: [] for name in here}
     for turn in range(args.rounds):
         for name, contender in here.items():
-            steps = args.steps * (10 if "near-empty" in name else 1)
+            steps = args.steps * (10 if "near-empty" in name or contender.gpu else 1)  # short ones
             results[name].append(measure(contender, steps, args.threads))
             print(f"round {turn + 1}/{args.rounds}  {name}: {results[name][-1]['images']:.0f} images/s", flush=True)
     text = table(results, args.rounds, args.steps, args.threads)

@@ -6,7 +6,7 @@ To torch they are on `meta`, for which its builds for the CPU have all that auto
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -47,10 +47,10 @@ class GpuTensor(Tensor):
     """A tensor on the rehearsed GPU.
 
     Attributes:
-        values: What it holds, on the CPU.
+        host: What it holds, on the CPU.
     """
 
-    values: Tensor
+    host: Tensor
     device = GPU
     is_cuda = True
     is_meta = False
@@ -59,7 +59,7 @@ class GpuTensor(Tensor):
     def __new__(cls: Any, values: Tensor) -> "GpuTensor":
         """Put values on the rehearsed GPU."""
         with torch.inference_mode(False):  # autograd has no views of other tensors that are made in it
-            made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+            made = Tensor._make_wrapper_subclass(
                 cls,
                 values.size(),
                 strides=values.stride(),
@@ -67,7 +67,7 @@ class GpuTensor(Tensor):
                 dtype=values.dtype,
                 device=META,
             )
-            made.values = values.detach()
+            made.host = values.detach()
         return cast("GpuTensor", made)
 
     @property
@@ -79,21 +79,21 @@ class GpuTensor(Tensor):
     def data(self, other: Tensor) -> None:
         if not isinstance(other, GpuTensor):
             raise RuntimeError("incompatible tensor type: the data of a tensor on cuda cannot be on the CPU")
-        self.values = other.values
+        self.host = other.host
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         """Follow the rules outside the rehearsal too."""
         return compute(func, args, kwargs or {})
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Be saved as what a checkpoint that is read on the CPU holds."""
-        return self.values.__reduce_ex__(protocol)
+        return self.host.__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
-        return f"GpuTensor({self.values})"
+    def __repr__(self) -> str:  # type: ignore[override]
+        return f"GpuTensor({self.host})"
 
     def __format__(self, form: str) -> str:
         return format(self.cpu(), form)
@@ -112,8 +112,13 @@ class Generator(torch.Generator):
         """Make one, and remember it if it is to be on the rehearsed GPU."""
         made = super().__new__(cls)
         if torch.device(device).type == "cuda":
-            cls.on_gpu[made._cdata] = made
+            cls.on_gpu[made._cdata] = made  # type: ignore[attr-defined]
         return made
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        """The device it was asked for."""
+        return GPU if self._cdata in self.on_gpu else torch.device("cpu")  # type: ignore[attr-defined]
 
 
 WAITS: Counter[str] = Counter()
@@ -147,13 +152,13 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     tensors = [value for value in flat if isinstance(value, Tensor)]
     assert not any(tensor.is_meta for tensor in tensors), f"{func} got a tensor whose values torch has made away with"
     on_gpu = _on_gpu(func.overloadpacket, args, kwargs, tensors)
-    if any(isinstance(value, torch._C.Generator) and (value._cdata in Generator.on_gpu) != on_gpu for value in flat):
+    if any(isinstance(value, torch._C.Generator) and (value._cdata in Generator.on_gpu) != on_gpu for value in flat):  # type: ignore[attr-defined]
         raise RuntimeError(f"{func} expected a generator on {'cuda' if on_gpu else 'cpu'}")
     args, kwargs = _pytree.tree_unflatten([_on_cpu(value) for value in flat], form)
     result = func(*args, **kwargs)
     if not on_gpu:
         return result
-    own = {id(value.values): value for value in tensors if isinstance(value, GpuTensor)}
+    own = {id(value.host): value for value in tensors if isinstance(value, GpuTensor)}
     return _pytree.tree_map_only(
         Tensor, lambda values: own[id(values)] if id(values) in own else GpuTensor(values), result
     )
@@ -162,7 +167,7 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 def _on_cpu(value: Any) -> Any:
     if isinstance(value, torch.device):
         return torch.device("cpu")
-    return value.values if isinstance(value, GpuTensor) else value
+    return value.host if isinstance(value, GpuTensor) else value
 
 
 def _on_gpu(packet: Any, args: Any, kwargs: dict[str, Any], tensors: list[Tensor]) -> bool:
@@ -211,7 +216,7 @@ def _indexed(packet: Any, source: Tensor, indices: Any, values: Tensor | None = 
     return True
 
 
-class _Operations(TorchDispatchMode):
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False
@@ -257,7 +262,7 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 @contextmanager
 def rehearsal() -> Iterator[None]:
     """Have one GPU until the end of the block."""
-    has: dict[str, Callable[..., Any]] = {
+    has: dict[str, Any] = {
         "is_available": lambda: True,
         "device_count": lambda: 1,
         "current_device": lambda: 0,
@@ -265,7 +270,10 @@ def rehearsal() -> Iterator[None]:
         "is_bf16_supported": lambda *args: True,
         "get_device_capability": lambda *args: (9, 0),
         "get_device_name": lambda *args: "rehearsed",
-        "get_rng_state_all": lambda: [],
+        "get_rng_state": lambda *args: torch.get_rng_state(),
+        "get_rng_state_all": lambda: [torch.get_rng_state()],
+        "set_rng_state": lambda state, *args: torch.set_rng_state(state),
+        "set_rng_state_all": lambda states: torch.set_rng_state(states[0]),
         "memory_stats": lambda *args: {},
     } | dict.fromkeys(("set_device", "empty_cache", "manual_seed", "manual_seed_all", "synchronize"), _nothing)
     types = [*_foreach_utils._foreach_supported_types, GpuTensor]
@@ -274,7 +282,7 @@ def rehearsal() -> Iterator[None]:
         patch.multiple(torch.cuda, **has),
         patch.object(torch, "Generator", Generator),
         patch.object(_foreach_utils, "_foreach_supported_types", types),
-        _Operations(),
+        _Operations(),  # type: ignore[no-untyped-call]
         _Functions(),
     ):
         torch.__future__.set_overwrite_module_params_on_conversion(True)  # or parameters stay of their own class

@@ -122,7 +122,7 @@ def test_layers_learn_on_it_as_on_the_cpu() -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        values.append(layers[0].weight.detach().cpu().clone())
+        values.append(layers.state_dict()["0.weight"].cpu().clone())
     torch.testing.assert_close(*values)
 
 
@@ -177,13 +177,13 @@ MASKS = [
 
 @pytest.mark.parametrize("settings", MASKS, ids=lambda settings: settings["mask"]["class_path"].split(".")[-1])
 def test_no_step_of_any_mask_waits(settings: dict[str, Any], tmp_path: Path) -> None:
-    model = make("vae", **(CONV | settings))
+    model = make("vae", (1, 16, 16), **(CONV | settings))
     assert waited_for(model, sprites(4, steps=5), tmp_path, LogSparsity(draw=False), gradient_clip_val=1.0) == {}
 
 
 @pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian(), Gaussian(scale=0.5, learned=True)])
 def test_no_step_of_any_likelihood_waits(likelihood: Likelihood, tmp_path: Path) -> None:
-    model = make("vae", **CONV, likelihood=likelihood)
+    model = make("vae", (1, 16, 16), **CONV, likelihood=likelihood)
     assert waited_for(model, sprites(4, steps=5), tmp_path, accumulate_grad_batches=2) == {}
 
 
@@ -256,7 +256,7 @@ def test_augmented_scans_are_those_of_the_cpu() -> None:
     image, normals, seeds = torch.rand(2, 2, 1, 4, 5, 6), torch.randn(2, 2, 21), torch.arange(2)
     expected = change(image, normals, seeds)
     torch.testing.assert_close(change(image.to(GPU), normals.to(GPU), seeds).cpu(), expected)
-    rows = np.random.default_rng(0).random((4, 3, 3, 3)).astype(np.float16)
+    rows: Any = np.random.default_rng(0).random((4, 3, 3, 3)).astype(np.float16)
     for mib in (1, 0):
         images = ResidentVolumes(rows, mib).images(torch.tensor([[2, 0]], device=GPU))
         assert torch.equal(images[0, :, 0].cpu(), torch.from_numpy(rows[[2, 0]]).float())

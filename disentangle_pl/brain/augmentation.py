@@ -99,7 +99,8 @@ def log_bias(strengths: Tensor, shape: torch.Size) -> Tensor:
         (..., D, H, W).
     """
     cube = strengths.new_zeros(*strengths.shape[:-1], *(ORDER + 1,) * 3)
-    cube[..., *_degrees(strengths.device)] = strengths / len(TERMS) ** 0.5
+    i, j, k = _degrees(strengths.device)
+    cube[..., i, j, k] = strengths / len(TERMS) ** 0.5
     along = [_polynomials(side, strengths.device, strengths.dtype) for side in shape]
     return torch.einsum("...ijk,id,jh,kw->...dhw", cube, *along)
 

@@ -39,13 +39,14 @@ class ExactResume(Callback):
         self._validating = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the generators of torch (CPU, GPUs), NumPy and Python, as tensors and plain numbers."""
+        """Return the state of the generators of torch (CPU and GPU), NumPy and Python, as tensors and plain numbers."""
         numpy = np.random.get_state(legacy=False)  # noqa: NPY002 - libraries may draw from the global generator
         mersenne = {**numpy["state"], "key": torch.from_numpy(numpy["state"]["key"].astype(np.int64))}
         version, internal, gauss = random.getstate()
         return {
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all(),
+            # of the GPU of this process alone: all draw the same, and no process draws on the GPU of another
+            "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
             "numpy": {**numpy, "state": mersenne},
             "python": [version, list(internal), gauss],
         }
@@ -61,8 +62,8 @@ class ExactResume(Callback):
             return
         state, self._restored = self._restored, None
         torch.set_rng_state(state["torch"].cpu())
-        if len(state["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda"]])
+        if state["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["cuda"][0].cpu())
         mersenne = state["numpy"]["state"]
         keys = mersenne["key"].cpu().numpy().astype(np.uint32)
         np.random.set_state({**state["numpy"], "state": {**mersenne, "key": keys}})  # noqa: NPY002

@@ -50,6 +50,20 @@ def test_the_generators_go_on_where_the_checkpoint_was_taken() -> None:
     assert [draw(), draw()] == expected
 
 
+def test_every_process_goes_on_with_the_generator_of_the_gpu_that_drew(monkeypatch: pytest.MonkeyPatch) -> None:
+    states, own = [torch.tensor([7], dtype=torch.uint8), torch.tensor([0], dtype=torch.uint8)], 0
+    for name in ("is_available", "is_initialized"):
+        monkeypatch.setattr(torch.cuda, name, lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(states))
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: states[own])
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state: states.__setitem__(own, state))
+    state = through_a_file(ExactResume().state_dict())
+    own, resumed = 1, ExactResume()
+    resumed.load_state_dict(state)
+    resumed.on_train_start(NOBODY, NOBODY)
+    assert [value.item() for value in states] == [7, 7]
+
+
 def test_a_fresh_run_draws_by_its_seed_alone() -> None:
     draws = []
     for seed, drawn_before in ((0, 0), (0, 5), (1, 0)):
