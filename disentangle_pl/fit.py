@@ -6,6 +6,7 @@ import os
 import sys
 import zipfile
 from argparse import SUPPRESS
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -72,7 +73,9 @@ meta-transfer; of variance and what can be known: variance, impossibility, study
 of brain scans: scans, prepare, simulate, latents, counterfactual, predict-scores, gwas."""
 
 
-register_type(torch.device)  # the default of a callback of Lightning, which config.yaml could not hold
+# What callbacks of Lightning have for defaults, and config.yaml could not hold.
+register_type(torch.device)
+yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
 MOVED = {"optimizer": "model.optimizer", "lr_scheduler": "model.scheduler"}  # of LightningCLI, and ours instead
 
 

@@ -11,16 +11,22 @@ import torch
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch.optim import SGD
 
+from disentangle_pl.aggregation import AdaGVAE
+from disentangle_pl.callbacks.codes import WriteCodes
+from disentangle_pl.callbacks.layers import LogLayers
+from disentangle_pl.callbacks.sharing import LogSharing
+from disentangle_pl.data.pairs import UniformPairs
 from disentangle_pl.errors import InputError
 from disentangle_pl.machine import PRECISION
+from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.checkpoint import load_model
+from disentangle_pl.studies.codes import posteriors
 from tests.command_line import PAIRS, TINY, refused, run
 from tests.models.tiny import sprites, tiny, trainer
 
 ADA = [*TINY, *PAIRS, "--model.aggregation=disentangle_pl.aggregation.AdaGVAE"]
-LAYERS = ["--layers.enabled=true", "--layers.rows=40"]
-# Written at the end of a fit from the codes, the decoder or the layers of the model.
-WRITTEN = ["scores.tsv", "information.tsv", "latents.tsv", "traversals", "reconstructions", "layers"]
+# Written at the end of a fit from the codes or the decoder of the model.
+WRITTEN = ["scores.tsv", "information.tsv", "latents.tsv", "traversals", "reconstructions"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -33,30 +39,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was trained in bf16-mixed."""
     runs = tmp_path_factory.mktemp("runs")
-    run("fit", *ADA, *LAYERS, "--trainer.precision=bf16-mixed", f"--runs_dir={runs}", "--run_id=a")
+    run("fit", *ADA, "--report=false", "--trainer.precision=bf16-mixed", f"--runs_dir={runs}", "--run_id=a")
     return runs / "a"
 
 
-def test_scores_pictures_and_layers_do_not_know_the_precision_of_the_training(fitted: Path) -> None:
+def test_scores_and_pictures_do_not_know_the_precision_of_the_training(fitted: Path) -> None:
     written = contents(fitted)
     assert written.keys() == set(WRITTEN)
-    where = [f"--runs_dir={fitted.parent}", "--run_id=a"]
-    for precision in ("32-true", "bf16-mixed"):
-        run("validate", *where, f"--trainer.precision={precision}")
-        again = contents(fitted)
-        assert [name for name in WRITTEN if again[name] != written[name]] == []
-
-
-def test_predictions_are_the_codes_of_the_model_in_float32(fitted: Path) -> None:
-    where = [f"--runs_dir={fitted.parent}", "--run_id=a"]
-    codes = []
-    for precision in ("32-true", "bf16-mixed"):
-        run("predict", *where, f"--trainer.precision={precision}")
-        with np.load(fitted / "codes.npz") as arrays:
-            codes.append(dict(arrays))
-    for name, values in codes[0].items():
-        assert values.dtype == np.float32
-        np.testing.assert_array_equal(values, codes[1][name])
+    run("validate", f"--runs_dir={fitted.parent}", "--run_id=a", "--trainer.precision=32-true")
+    again = contents(fitted)
+    assert [name for name in WRITTEN if again[name] != written[name]] == []
 
 
 def test_evaluate_finds_the_scores_of_the_fit(fitted: Path, tmp_path: Path) -> None:
@@ -70,28 +62,44 @@ def test_evaluate_finds_the_scores_of_the_fit(fitted: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("verb", ["validate", "test", "predict"])
-def test_no_step_of_an_evaluation_is_cast(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_in_an_evaluation_is_cast(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.dtype] = []
-    model, data = tiny(), sprites(8)
+    model, data = tiny(aggregation=AdaGVAE()), sprites(8, UniformPairs())
     for part in (model.backbone.encoder, model.backbone.decoder):
         part[-1].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))  # type: ignore[operator]
-    run = trainer(tmp_path, precision="bf16-mixed")
+    monkeypatch.setattr(LogLayers, "_score", lambda self, trainer: {})
+    callbacks = [LogLayers(enabled=True), LogSharing(groups=20), WriteCodes()]
+    run = trainer(tmp_path, precision="bf16-mixed", callbacks=callbacks)
     getattr(run, verb)(model, data)
-    assert seen
+    assert len(seen) > 1
     assert set(seen) == {torch.float32}
     seen.clear()
     run.fit(model, data)
     assert set(seen) == {torch.bfloat16, torch.float32}  # of training and of validation
 
 
+def test_predictions_are_those_of_evaluate(tmp_path: Path) -> None:
+    model, data = tiny(), sprites(8)
+    trainer(tmp_path, precision="bf16-mixed", callbacks=[WriteCodes()]).predict(model, data)
+    loader = data.predict_dataloader()
+    q, _, _ = posteriors(model, data, loader)
+    with np.load(tmp_path / "codes.npz") as codes:
+        np.testing.assert_array_equal(codes["mean"], q.mean)
+        np.testing.assert_array_equal(codes["logvar"], q.logvar)
+
+
+def flat(model: BetaVAE) -> torch.Tensor:
+    return torch.cat([weight.detach().reshape(-1) for weight in model.parameters()])
+
+
 def move(folder: Path, precision: str | None, clip: str, fused: bool, **more: Any) -> torch.Tensor:
     """Return how far one step of size 1 with gradients clipped to .1 moves every weight, flat."""
     torch.manual_seed(0)
     model = tiny(optimizer=partial(SGD, lr=1.0, fused=fused))
-    before = torch.nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+    before = flat(model)
     settings: dict[str, Any] = {"gradient_clip_val": 0.1, "gradient_clip_algorithm": clip, "limit_val_batches": 0}
     trainer(folder, max_steps=1, precision=precision, **settings, **more).fit(model, sprites(8))
-    return torch.nn.utils.parameters_to_vector(model.parameters()).detach() - before
+    return flat(model) - before
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -132,13 +140,17 @@ def test_what_no_run_can_be_is_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_training_ends_when_its_time_is_over(tmp_path: Path) -> None:
-    where = [*TINY, f"--runs_dir={tmp_path}", "--run_id=a", "--report=false"]
-    run("fit", *where, "--trainer.max_epochs=-1", "--trainer.max_time=00:00:00:01")
-    first = torch.load(tmp_path / "a" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
-    assert first > 0
-    run("fit", *where, f"--trainer.max_steps={first + 6}", "--trainer.max_epochs=-1", "--trainer.max_time=00:01:00:00")
-    assert torch.load(tmp_path / "a" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == first + 6
+@pytest.mark.parametrize(
+    "timer",
+    [
+        ["--trainer.max_time=00:00:00:01"],
+        ["--trainer.callbacks+=Timer", "--trainer.callbacks.duration=00:00:00:01"],
+    ],
+)
+def test_a_training_ends_when_its_time_is_over(timer: list[str], tmp_path: Path) -> None:
+    where = [*TINY, f"--runs_dir={tmp_path}", "--run_id=a", "--report=false", "--disentanglement.only=[active]"]
+    run("fit", *where, "--trainer.max_epochs=-1", *timer)
+    assert load_model(tmp_path / "a" / "checkpoints" / "last.ckpt")
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

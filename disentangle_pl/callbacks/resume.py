@@ -129,7 +129,8 @@ class KeepLast(Callback):
 def _holds(checkpoint: Path, model: LightningModule) -> bool:
     if not checkpoint.is_file():
         return False
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+    # This run has written it, or trusts it; settings that were no plain values may be in it.
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)["state_dict"]
     own = model.state_dict()
     return own.keys() == saved.keys() and all(torch.equal(own[name].cpu(), saved[name]) for name in own)
 

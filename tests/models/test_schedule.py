@@ -14,7 +14,7 @@ from torch.optim import Adam
 
 from disentangle_pl.callbacks.resume import ExactResume
 from disentangle_pl.errors import InputError
-from disentangle_pl.masks.l1 import L1Mask
+from disentangle_pl.masks.gates import HardConcreteMask
 from disentangle_pl.models.factor_vae import FactorVAE
 from disentangle_pl.models.schedule import WarmUpCosine, warm_up_cosine
 from tests.callbacks.test_resume import Terminate
@@ -26,7 +26,12 @@ RATES = (1e-2, 5e-3, 3e-2)  # of the weights, the discriminator and masks of spe
 
 def factor(schedule: WarmUpCosine) -> FactorVAE:
     optimizer = partial(Adam, lr=1e-2)
-    own: dict[str, Any] = {"width": 8, "depth": 2, "discriminator_lr": 5e-3, "mask": partial(L1Mask, speed=3.0)}
+    own: dict[str, Any] = {
+        "width": 8,
+        "depth": 2,
+        "discriminator_lr": 5e-3,
+        "mask": partial(HardConcreteMask, speed=3.0),
+    }
     return FactorVAE((1, 16, 16), **(SETTINGS | own | {"optimizer": optimizer, "scheduler": schedule}))
 
 
@@ -83,7 +88,7 @@ def train(folder: Path, *extra: Callback, checkpoint: Path | None = None) -> tup
     seed_everything(0, verbose=False)
     model, rates = factor(WarmUpCosine(warm_up=3, final=0.1)), Rates()
     run = trainer(folder, max_epochs=2, limit_val_batches=0, callbacks=[ExactResume(), rates, *extra])
-    run.fit(model, sprites(8, steps=4), ckpt_path=checkpoint, weights_only=True)
+    run.fit(model, sprites(8, steps=4), ckpt_path=checkpoint, weights_only=False)
     return model, rates.seen
 
 
