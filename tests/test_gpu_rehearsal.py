@@ -27,6 +27,7 @@ from disentangle_pl.data.factors import FactorDataset, FactorSpace
 from disentangle_pl.data.linear_toys import CosineFactors, TurningDirections
 from disentangle_pl.data.mpi3d import MPI3D
 from disentangle_pl.data.perturbed import Noised, Perturbed
+from disentangle_pl.data.random_appearance import NoiseBackground, RandomColour
 from disentangle_pl.data.separate_squares import SeparateSquares
 from disentangle_pl.data.smallnorb import SmallNORB
 from disentangle_pl.data.sprites import Sprites
@@ -170,7 +171,7 @@ MASKS = [
     mask("l1", "L1Mask"),
     mask("l1", "ProximalL1Mask"),
     mask("l1", "WeightL1"),
-    mask("magnitude", "MagnitudeMask", density=0.5, rounds=1, interval=5),
+    mask("magnitude", "MagnitudeMask", density=0.5, rounds=1, interval=1),
     mask("random_mask", "RandomMask", density=0.5),
 ]
 
@@ -207,7 +208,9 @@ SETS: dict[str, Callable[[], FactorDataset]] = {
     "dsprites": lambda: published(DSprites, (3, 4), shape=(1, 64, 64), _packed=BYTES[:, 0, :8].flatten(1)),
     "noised": lambda: Noised(Sprites(16)),
     "perturbed": lambda: Perturbed(Sprites(16), pair=["x", "y"]),
-    "resident": lambda: ResidentImages(SeparateSquares(1)),
+    "random colour": lambda: RandomColour(Sprites(16)),
+    "random noise": lambda: NoiseBackground(Sprites(16)),
+    "resident": lambda: ResidentImages(SeparateSquares(1), SeparateSquares(1).images(torch.arange(16))),
     "smallnorb": lambda: published(SmallNORB, (3, 4), shape=(1, 64, 64), _pixels=BYTES[:, :1]),
     "sprites": lambda: Sprites(16, supersample=2),
     "sprites in colour": lambda: Sprites(16, colors=4),
