@@ -50,7 +50,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
     "ada_ml_vae": ("uniform_distinct", []),
     "labelled_vae": ("uniform_distinct", [*COLUMNS, "--model.supervision.sizes=[3,6,16,16]"]),
     "match_vae": ("uniform_distinct", COLUMNS),
-    "rank_vae": ("uniform_distinct", COLUMNS),
+    "rank_vae": ("uniform_distinct", ["--model.supervision.columns=[1,2,3]"]),  # shapes have no order
 }
 SHOWN = {
     "mig": "MIG",
