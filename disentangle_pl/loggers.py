@@ -6,16 +6,17 @@ import os
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import wandb
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from disentangle_pl.errors import InputError
 
+CLIENT = "wandb"  # takes a second to load, which only runs that log there spend
 TABLES = ("scores", "latents")  # TSV files of a run folder that W&B shows
 LOSSES, SCORES = ("val/loss", "val/nll", "val/mse"), "disentanglement/"
 ENDS = ("_floor", "_rotated", "_ceiling")  # of a score, which stay as they are
@@ -83,7 +84,7 @@ class WandbRun(WandbLogger):
             if path.is_file():
                 with path.open(newline="") as file:
                     header, *rows = csv.reader(file, delimiter="\t")
-                table = wandb.Table(columns=list[str | int](header))
+                table = import_module(CLIENT).Table(columns=header)
                 for first, *cells in rows:
                     table.add_data(first, *map(_number, cells))  # W&B takes no text among numbers
                 self.log_metrics({f"tables/{name}": table}, step)
@@ -97,7 +98,7 @@ class WandbRun(WandbLogger):
             config: The configuration, which goes with each.
         """
         for alias, path in files.items():
-            artifact = wandb.Artifact(f"model-{self.experiment.id}", type="model")
+            artifact = import_module(CLIENT).Artifact(f"model-{self.experiment.id}", type="model")
             artifact.add_file(str(path), name=path.name)
             artifact.add_file(str(config), name=config.name)
             self.experiment.log_artifact(artifact, aliases=[alias])
