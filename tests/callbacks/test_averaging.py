@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from tests.callbacks.test_resume import Terminate
 from tests.command_line import PAIRS, TINY, run
 from tests.models.tiny import SETTINGS, sprites, trainer
 
-AVERAGES = {
+AVERAGES: dict[str, Callable[[], Callback]] = {
     "EMAWeightAveraging": partial(EMAWeightAveraging, decay=0.5),
     "StochasticWeightAveraging": partial(StochasticWeightAveraging, swa_lrs=1e-2, swa_epoch_start=2),
 }
