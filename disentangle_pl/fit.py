@@ -185,9 +185,9 @@ class CLI(LightningCLI):
                 sys.argv[1:] = kept  # the processes that Lightning starts read it there
             print(f"resumed by the sweep; left out of its record: {' '.join(dropped) or 'nothing'}", flush=True)
             args = None if args is None else kept
-        for word in sys.argv[1:] if args is None else words:
-            root = str(word).removeprefix("--").split("=")[0].split(".")[0]
-            if root in MOVED and str(word).startswith("--"):
+        for word in words:
+            root = word.split("=")[0].split(".")[0].removeprefix("--")
+            if root in MOVED and word.startswith("--") and not word.endswith("=None"):
                 raise InputError(_moved(root))
         super().parse_arguments(parser, args)
         seed = self.config.get(str(self.config.get("subcommand")), {}).get("seed_everything")

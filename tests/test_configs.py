@@ -63,7 +63,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Train:
 
     def fit(folder: Path, *flags: str) -> None:
         monkeypatch.setenv(PRECISION, "32-true")
-        run("fit", *flags, "--trainer.fast_dev_run=2", f"--runs_dir={folder}")
+        run("fit", *flags, "--trainer.fast_dev_run=2", "--trainer.limit_val_batches=0", f"--runs_dir={folder}")
         assert not folder.exists()
         monkeypatch.setenv(RUN_ID, "")
         monkeypatch.setenv(PRECISION, "bf16-mixed")

@@ -66,7 +66,8 @@ def test_nothing_in_an_evaluation_is_cast(verb: str, tmp_path: Path, monkeypatch
     seen: list[torch.dtype] = []
     model, data = tiny(aggregation=AdaGVAE()), sprites(8, UniformPairs())
     for part in (model.backbone.encoder, model.backbone.decoder):
-        list(part.children())[-1].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+        *_, layer = part.children()  # what is cast is the work of every layer, so one tells
+        layer.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
     monkeypatch.setattr(LogLayers, "_score", lambda self, trainer: {})
     callbacks = [LogLayers(enabled=True), LogSharing(groups=20), WriteCodes()]
     run = trainer(tmp_path, precision="bf16-mixed", callbacks=callbacks)

@@ -25,17 +25,7 @@ class Schedule(ABC):
 
 
 def warm_up_cosine(step: int, warm_up: int, total: float, final: float) -> float:
-    r"""Return the factor of a learning rate: a straight rise, then half a cosine down to `final`, where it stays.
-
-    .. math::
-
-        f(t) = \begin{cases}
-        (t + 1) / (w + 1) & t < w \\
-        f_T + (1 - f_T) \, \tfrac{1}{2} \big(1 + \cos(\pi \min(1, (t - w) / (T - w)))\big) & t \ge w
-        \end{cases}
-
-    Source: Loshchilov & Hutter 2017 (arXiv:1608.03983, eq. 5) without restarts; the rise is that of Goyal et al. 2017
-    (arXiv:1706.02677, section 2.2).
+    """Return the factor of a learning rate; see `WarmUpCosine`.
 
     Args:
         step: t, steps made so far.
@@ -51,9 +41,19 @@ def warm_up_cosine(step: int, warm_up: int, total: float, final: float) -> float
 
 @dataclass(frozen=True)
 class WarmUpCosine(Schedule):
-    """Let the learning rate rise in `warm_up` steps and fall along half a cosine until the training ends.
+    r"""Let the learning rate rise in `warm_up` steps and fall along half a cosine until the training ends.
 
-    See `warm_up_cosine`.
+    .. math::
+
+        f(t) = \begin{cases}
+        (t + 1) / (w + 1) & t < w \\
+        f_T + (1 - f_T) \, \frac{1}{2} \big(1 + \cos(\pi \min(1, (t - w) / (T - w)))\big) & t \ge w
+        \end{cases}
+
+    after t of T steps, with `warm_up` w and `final` f_T.
+
+    Source: Loshchilov & Hutter 2017 (arXiv:1608.03983, eq. 5) without restarts; the rise is that of Goyal et al. 2017
+    (arXiv:1706.02677, section 2.2).
 
     Args:
         warm_up: Steps of the rise; 0 starts with the full learning rate.

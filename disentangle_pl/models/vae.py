@@ -178,7 +178,9 @@ class VAE(LightningModule, ABC):
         self._finite.see(loss)
         # Lightning spends a millisecond on every logged step, and keeps only those it writes.
         if self._trainer is None or (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            logged = self._learning_rate() | {f"train/{name}": value.detach() for name, value in terms.items()}
+            logged: dict[str, Any] = {f"train/{name}": value.detach() for name, value in terms.items()}
+            if self.scheduler is not None and self._trainer is not None:
+                logged["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
             self.log_dict(logged, batch_size=len(batch.image), prog_bar=True)
             self._finite.check(self._trainer, self.global_step)
         return loss
@@ -287,11 +289,6 @@ class VAE(LightningModule, ABC):
     def _single_precision(self) -> torch.autocast:
         # What is scored, drawn or written must not depend on the precision of the training.
         return torch.autocast(self.device.type, enabled=False)
-
-    def _learning_rate(self) -> dict[str, Any]:
-        if self.scheduler is None or self._trainer is None:
-            return {}
-        return {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
 
     def _evaluate(self, batch: Batch, batch_idx: int, stage: str) -> dict[str, Tensor]:
         if batch_idx == 0:

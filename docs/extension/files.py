@@ -51,6 +51,12 @@ KINDS = {
         "How the images of a pair or group belong together: what weak supervision knows.",
         f"{FIT}configs/data/sprites.yaml --config FILE --config configs/model/ada_gvae.yaml",
     ),
+    "schedules": Kind(
+        "scheduler",
+        "Schedules",
+        "How the learning rate moves from step to step; every group of parameters keeps its ratio to the others.",
+        f"{FIT}configs/sprites_beta_vae.yaml --config FILE",
+    ),
     "data": Kind(
         "data",
         "Data",
