@@ -23,7 +23,8 @@ fast_precision = machine.fast_precision
 
 
 def _noted_precision(accelerator: str) -> str:
-    running[-1].user_properties.append((TRAINS, True))
+    if running[-1].get_closest_marker("both_precisions") is None:
+        running[-1].user_properties.append((TRAINS, True))
     return fast_precision(accelerator)
 
 

@@ -21,6 +21,7 @@ from disentangle_pl.sweeps.search import make_search
 from disentangle_pl.sweeps.sweep_file import read_sweep
 from tests.command_line import ROOT, refused, run
 
+pytestmark = pytest.mark.both_precisions
 Train = Callable[..., None]
 RECIPES = sorted(path.name for path in (ROOT / "configs").glob("*.yaml"))
 MODELS = sorted((ROOT / "configs" / "model").glob("*.yaml"))
