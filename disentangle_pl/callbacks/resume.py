@@ -129,10 +129,10 @@ class KeepLast(Callback):
 
 
 def _holds(checkpoint: Path, model: LightningModule) -> bool:
-    if not checkpoint.is_file():
+    try:
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+    except (OSError, UnpicklingError):  # there is none, or its settings are no plain values: code in it is not run
         return False
-    # This run has written it, or trusts it; settings that were no plain values may be in it.
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)["state_dict"]
     own = model.state_dict()
     return own.keys() == saved.keys() and all(torch.equal(own[name].cpu(), saved[name]) for name in own)
 
