@@ -24,6 +24,7 @@ def test_bfloat16_only_where_the_processor_is_fast_at_it(
     info = tmp_path / "cpuinfo"
     info.write_text(f"flags : {flags}\n")
     monkeypatch.setattr(machine, "CPU_INFO", info)
+    monkeypatch.delenv(machine.PRECISION, raising=False)
     assert machine.fast_precision("cpu") == precision
 
 
@@ -31,6 +32,7 @@ def test_bfloat16_only_where_the_processor_is_fast_at_it(
 def test_bfloat16_on_a_gpu(supported: bool, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda emulated: supported)
+    monkeypatch.delenv(machine.PRECISION, raising=False)
     assert machine.fast_precision("auto") == precision
     assert machine.fast_precision("gpu") == precision
 

@@ -155,6 +155,7 @@ def test_settings_of_wandb_and_an_artifact_with_aliases(
     flags = ["--wandb.entity=local", "--wandb.group=g", "--wandb.tags=[x,y]", "--wandb.job_type=trial"]
     flags += ["--wandb.name=mine", "--wandb.log_model=true", "--project=p"]
     watch = ["--checkpoint.monitor=val/nll", "--checkpoint.save_top_k=1", "--trainer.max_epochs=2"]
+    wandb.teardown()  # or the settings of an earlier test stay
     run("fit", *TINY, *flags, *watch, f"--runs_dir={tmp_path / 'runs'}", "--run_id=a")
     wandb.teardown()
     made = server.runs["a"]

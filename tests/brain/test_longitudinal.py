@@ -17,6 +17,7 @@ from disentangle_pl.data.factors import Batch
 from disentangle_pl.errors import InputError
 from tests.brain.scans import REAL, bids
 
+ALL = {"limit_train_batches": 1.0, "overfit_batches": 0.0}  # of a trainer that takes every batch
 COHORT = {f"{i:03d}": 1 + i % 3 for i in range(30)}
 
 
@@ -43,7 +44,7 @@ def whole(module: LongitudinalData, batch: tuple[Tensor, ...]) -> Batch:
 
 
 def place(module: LongitudinalData, rank: int, world_size: int) -> LongitudinalData:
-    module.trainer = cast(Trainer, SimpleNamespace(global_rank=rank, world_size=world_size))
+    module.trainer = cast(Trainer, SimpleNamespace(global_rank=rank, world_size=world_size, **ALL))
     return module
 
 

@@ -112,6 +112,7 @@ def _model(folder: Path, name: str, seed: int, aggregation: str | None, reads: s
     ]
     flags += ["--data.steps_per_epoch=1", "--data.batch_size=2", "--model=BetaVAE", f"--model.latent_dim={KNOWS}"]
     flags += ["--model.backbone=disentangle_pl.backbones.MLPBackbone", "--model.backbone.encoder_widths=[]"]
+    flags += ["--model.likelihood=disentangle_pl.likelihoods.Gaussian"]
     flags += ["--model.backbone.decoder_widths=[]", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
     flags += [
         "--trainer.enable_progress_bar=false",
