@@ -178,13 +178,14 @@ class CLI(LightningCLI):
         words = sys.argv[1:] if args is None else list(args)
         if words and words[0] in self._subcommand_parsers and is_resumed_sweep_run(words):
             words = joined(words)
-            roots = {action.dest.split(".")[0] for action in self._parser(words[0])._actions}
+            # the record has an `optimizer` too: the short name of the class of model.optimizer
+            roots = {action.dest.split(".")[0] for action in self._parser(words[0])._actions} - MOVED.keys()
             kept = classes_first([word for word in words if is_known(word, roots)])
             dropped = [word.split("=")[0] for word in words if word not in kept]
             if args is None:
                 sys.argv[1:] = kept  # the processes that Lightning starts read it there
             print(f"resumed by the sweep; left out of its record: {' '.join(dropped) or 'nothing'}", flush=True)
-            args = None if args is None else kept
+            args, words = None if args is None else kept, kept
         for word in words:
             root = word.split("=")[0].split(".")[0].removeprefix("--")
             if root in MOVED and word.startswith("--") and not word.endswith("=None"):

@@ -235,9 +235,10 @@ def test_a_resumed_sweep_run_takes_its_whole_record(
     monkeypatch.setenv("WANDB_SWEEP_ID", "s")
     monkeypatch.setenv("WANDB_RUN_ID", "r")
     monkeypatch.setattr(sys, "argv", ["disentangle-pl"])
-    record = ["--model.beta=4.0", "--model=disentangle_pl.models.beta_vae.BetaVAE", "--model.mask=None", "--_wandb={}"]
+    record = ["--model.beta=4.0", "--model=disentangle_pl.models.beta_vae.BetaVAE", "--model.mask=None"]
+    record += ["--_wandb={}", "--optimizer=torch.optim.Adam"]  # the short name of a setting
     run("fit", *TINY, where, *record, "--gone=1")
-    assert "left out of its record: --model.mask --_wandb --gone" in capsys.readouterr().out
+    assert "left out of its record: --model.mask --_wandb --optimizer --gone" in capsys.readouterr().out
     assert read_state(tmp_path / "r").name == FINISHED
     assert max(rows(tmp_path / "r")) == 4 * 6 - 1
 
