@@ -109,7 +109,7 @@ def test_the_end_of_a_training_is_written_once(tmp_path: Path) -> None:
         def on_save_checkpoint(self, *args: Any) -> None:
             written.append(True)
 
-    trusted = [partial, Adam, AdaGVAE, HardConcreteMask, kl_divergence, Placement, ConvBackbone]
+    trusted: list[Any] = [partial, Adam, AdaGVAE, HardConcreteMask, kl_divergence, Placement, ConvBackbone]
     with torch.serialization.safe_globals(trusted):
         train(tmp_path, "EMAWeightAveraging", Count(), epochs=2)
         assert len(written) == 2
