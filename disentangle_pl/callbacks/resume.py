@@ -1,5 +1,6 @@
 """What a run needs to survive being killed: the random state, and a checkpoint when it is told to stop."""
 
+import hashlib
 import io
 import os
 import random
@@ -114,6 +115,13 @@ class KeepLast(Callback):
     training goes on from.
     """
 
+    def __init__(self) -> None:
+        self._weights = ""  # digest of those in the checkpoint that is written last
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Remember which weights are written: those of an average, if a callback before this one put it there."""
+        self._weights = _digest(checkpoint["state_dict"])
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the checkpoint that a killed run goes on from."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -121,20 +129,17 @@ class KeepLast(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the weights that will be scored if they are others, as after StochasticWeightAveraging."""
-        last = Path(trainer.default_root_dir) / LAST
-        if trainer.fast_dev_run or trainer.global_step == 0:  # type: ignore[attr-defined]
+        if not self._weights or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        if not trainer.strategy.broadcast(trainer.is_global_zero and _holds(last, pl_module)):
-            trainer.save_checkpoint(last, weights_only=False)
+        if trainer.strategy.broadcast(self._weights != _digest(pl_module.state_dict())):
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST, weights_only=False)
 
 
-def _holds(checkpoint: Path, model: LightningModule) -> bool:
-    try:
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
-    except (OSError, UnpicklingError):  # there is none, or its settings are no plain values: code in it is not run
-        return False
-    own = model.state_dict()
-    return own.keys() == saved.keys() and all(torch.equal(own[name].cpu(), saved[name]) for name in own)
+def _digest(weights: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for weight in weights.values():
+        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -16,14 +16,12 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAver
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.optim import Adam
 
-from disentangle_pl.aggregation import AdaGVAE, kl_divergence
-from disentangle_pl.backbones import ConvBackbone
+from disentangle_pl.aggregation import AdaGVAE
 from disentangle_pl.callbacks.resume import ExactResume, KeepLast
 from disentangle_pl.data.pairs import UniformPairs
 from disentangle_pl.fit import plain_factory
 from disentangle_pl.masks.channel_mask import MaskFactory
 from disentangle_pl.masks.gates import HardConcreteMask
-from disentangle_pl.masks.placement import Placement
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.models.factor_vae import FactorVAE
 from disentangle_pl.models.vae import OptimizerFactory
@@ -109,14 +107,10 @@ def test_the_end_of_a_training_is_written_once(tmp_path: Path) -> None:
         def on_save_checkpoint(self, *args: Any) -> None:
             written.append(True)
 
-    trusted: list[Any] = [partial, Adam, AdaGVAE, HardConcreteMask, kl_divergence, Placement, ConvBackbone]
-    with torch.serialization.safe_globals(trusted):
-        train(tmp_path, "EMAWeightAveraging", Count(), epochs=2)
-        assert len(written) == 2
-        train(tmp_path, "StochasticWeightAveraging", Count(), epochs=2)
-        assert len(written) == 5  # the average comes after the last epoch
     train(tmp_path, "EMAWeightAveraging", Count(), epochs=2)
-    assert len(written) == 8  # what cannot be read without running code is written again
+    assert len(written) == 2
+    train(tmp_path, "StochasticWeightAveraging", Count(), epochs=2)
+    assert len(written) == 5  # the average comes after the last epoch
 
 
 def test_what_the_parser_gives_becomes_a_partial_of_the_class() -> None:
