@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from jsonargparse import Namespace
 
@@ -12,8 +12,9 @@ from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
 from disentangle_pl.errors import InputError
 from disentangle_pl.fit import check_arguments
+from disentangle_pl.metrics.sheet import ALL
 from disentangle_pl.studies.compact import compact
-from disentangle_pl.studies.evaluate import evaluate_file, evaluate_models
+from disentangle_pl.studies.evaluate import Choice, evaluate_files, evaluate_models
 from disentangle_pl.studies.meta_transfer import meta_transfer
 from disentangle_pl.studies.run_report import report_runs
 from disentangle_pl.studies.run_table import Goal
@@ -37,30 +38,60 @@ def evaluate(args: Sequence[str]) -> None:
         disentangle-pl evaluate runs/mine/checkpoints/last.ckpt
         disentangle-pl evaluate runs/*/checkpoints/last.ckpt --data.eval_size=5000
         disentangle-pl evaluate --codes codes.npz
+        disentangle-pl evaluate --codes a.csv b.parquet --factors age sex --kinds sex=classes --scores mig dci
+        disentangle-pl evaluate --codes codes.npz --test held_out.npz --intervals=true
     """
     does = "Score checkpoints, or codes from any other program, on all scores at once."
     parser = verb_parser("evaluate", does, evaluate.__doc__)
     parser.add_argument("checkpoints", nargs="*", type=Path, help="checkpoints; several are compared and ranked")
-    parser.add_argument("--codes", type=Path | None, help="an .npz with codes (N, d) and factors (N, k) instead")
+    parser.add_argument(
+        "--codes",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="files with codes and factors instead: .npz, .pt, .csv, .tsv or .parquet; several are compared",
+    )
+    parser.add_argument("--test", type=Path | None, help="such a file, whose rows the probes are tested on")
+    parser.add_argument("--factors", nargs="+", type=str, default=[], help="factors of --codes to score (default: all)")
+    parser.add_argument(
+        "--kinds", nargs="+", type=str, default=[], metavar="NAME=classes|quantity", help="kinds of factors of --codes"
+    )
     parser.add_argument("--out", type=Path, default=Path("evaluation"), help="where the results go")
     parser.add_argument("--quick", type=bool, default=False, help="only the scores that take a second")
+    parser.add_argument("--scores", nargs="+", type=str, default=[], help=f"only these: {', '.join(ALL)}")
     parser.add_argument("--references", type=bool, default=True, help="floor, rotation and ceiling of every score")
+    parser.add_argument(
+        "--standardise", type=bool, default=False, help="divide codes by the standard deviation of the widest latent"
+    )
+    parser.add_argument(
+        "--bins",
+        type=Literal["width", "quantile"],
+        default="width",
+        help="bins of equal width, or of equally many rows",
+    )
+    parser.add_argument(
+        "--intervals", type=bool, default=False, help="add intervals over rows, or people: ten times as long"
+    )
     parser.add_argument("--config", action="config", help="a YAML file with `data`")
     parser.add_subclass_arguments(ImageData, "data", required=False, help="data to encode (default: those of the run)")
     given = parser.parse_args([*data_of_run(args), *args])
-    if bool(given.checkpoints) == (given.codes is not None):
+    if bool(given.checkpoints) == bool(given.codes):
         raise InputError("give evaluate either checkpoints or --codes FILE, not both")
-    how: dict[str, Any] = {"quick": given.quick, "references": given.references}
-    if given.codes is not None:
-        evaluate_file(given.codes, given.out, **how)
+    choice = Choice(
+        given.quick, given.scores, given.references, given.standardise, given.bins == "quantile", given.intervals
+    )
+    if given.codes:
+        evaluate_files(given.codes, given.out, factors=given.factors, kinds=given.kinds, test=given.test, choice=choice)
         return
+    if given.test or given.factors or given.kinds:
+        raise InputError("--test, --factors and --kinds belong to --codes: the data of a run know their factors")
     missing = [path for path in given.checkpoints if not path.is_file()]
     if missing:
         raise InputError(f"there is no checkpoint at {missing[0]}: give the path of a .ckpt file of a run")
     if given.data is None:
         raise InputError("the run of the first checkpoint has no config.yaml beside it: give --data or --config")
     made: Namespace = parser.instantiate_classes(given)
-    evaluate_models(given.checkpoints, made.data, given.out, **how)
+    evaluate_models(given.checkpoints, made.data, given.out, choice=choice)
 
 
 def study_meta_transfer(args: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -212,6 +212,11 @@ class LongitudinalData(ImageData):
     def predict_dataloader(self) -> Shard:
         """All scans in the order of `visits`."""
         return self._in_order(self.visits)
+
+    def groups(self, part: Literal["val", "test"]) -> npt.NDArray[np.int64]:
+        """Number the participants of the validation or test scans, (N,)."""
+        visits = self.parts.val if part == "val" else self.parts.test
+        return visits["participant_id"].factorize()[0].astype(np.int64)
 
     def transfer_batch_to_device(self, batch: tuple[Tensor, ...], device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch, but for the seeds of the noise: the CPU reads them, and would wait for a GPU."""

@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.callbacks import score_table
 from disentangle_pl.data.module import ImageData
-from disentangle_pl.metrics.collection import CodesAndFactors
+from disentangle_pl.metrics.collection import CodesAndFactors, Collected
 from disentangle_pl.metrics.mig import mig_per_factor
 from disentangle_pl.metrics.null import information_shares
 from disentangle_pl.metrics.references import ENDS, full_sheet
-from disentangle_pl.metrics.score import FEWEST, Codes, GroundTruth, Score, ground_truth
+from disentangle_pl.metrics.score import FEWEST, Score, ground_truth, train_test
 from disentangle_pl.metrics.sheet import ALL, QUICK, Entry, Line, alone, chosen, score_codes
 
 INFORMATION = "information.tsv"
@@ -54,14 +55,14 @@ class LogDisentanglement(Callback):
         self.final: dict[str, Entry] = (chosen(only) if only else ALL if sheet else QUICK) | own
         self.references = references
         self._metric = CodesAndFactors()
-        self._known = False
+        self._known, self._rows = False, 0
         self._lines: list[Line] = []
         self._refused: dict[str, str] = {}
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the codes of the last validation."""
         self._metric.to(pl_module.device).reset()
-        self._known = False
+        self._known, self._rows = False, 0
 
     def on_validation_batch_end(
         self,
@@ -77,15 +78,18 @@ class LogDisentanglement(Callback):
         asked = isinstance(data, ImageData) and data.scores_quantities
         if asked or not batch.factors.is_floating_point():
             self._known = True
-            self._metric.update(outputs["mean"], batch.factors)
+            # process r of W has the rows r, r + W, ...: so `Shard` deals them, and the DistributedSampler of torch
+            local = torch.arange(self._rows, self._rows + len(batch.factors), device=pl_module.device)
+            self._rows += len(batch.factors)
+            self._metric.update(outputs["mean"], batch.factors, trainer.global_rank + trainer.world_size * local)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather the codes of all processes, score them on the first, and log the same numbers on all."""
         if not self._known or trainer.sanity_checking:
             return
-        codes, factors = self._metric.compute()
+        collected = self._metric.compute()
         final = trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.TESTING)
-        logged = self._score(trainer, codes, ground_truth(factors), final) if trainer.is_global_zero else {}
+        logged = self._score(trainer, collected, final) if trainer.is_global_zero else {}
         prefix = "test/" if trainer.state.fn == TrainerFn.TESTING else ""
         for name, value in trainer.strategy.broadcast(logged).items():
             pl_module.log(f"{prefix}disentanglement/{name}", value, sync_dist=False, rank_zero_only=False)
@@ -116,18 +120,23 @@ class LogDisentanglement(Callback):
             score_table.show(self._lines, self._refused)
         self._lines = []
 
-    def _score(self, trainer: Trainer, codes: Codes, factors: GroundTruth, final: bool) -> dict[str, float]:
+    def _score(self, trainer: Trainer, collected: Collected, final: bool) -> dict[str, float]:
         module = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.fit
         data = module if isinstance(module, ImageData) else None
+        groups = data.groups("test" if trainer.state.fn == TrainerFn.TESTING else "val") if data else None
+        codes, groups = collected.codes, None if groups is None else groups[collected.rows]
+        factors = ground_truth(collected.factors, groups)
         names = np.array(data.factor_names if data else range(factors.shape[1]))
         scored_factors = factors.varying & ~np.isin(names, data.nuisance if data else ())
         names, factors = names[scored_factors], factors.columns(scored_factors)
-        if len(codes) < FEWEST or not len(names):
+        few = "" if groups is None or len(np.unique(groups)) > 1 else ", all of one group"
+        if len(codes) < FEWEST or not len(names) or few:
             if final:
-                rank_zero_info(f"no scores: {len(codes)} images of validation, {len(names)} factors vary among them")
+                images = f"{len(codes)} images of validation{few}"
+                rank_zero_info(f"no scores: {images}, {len(names)} factors vary among them")
             return {}
-        rows = len(codes) - len(codes) // 3
-        gaps = zip(names, mig_per_factor(codes[:rows], factors[:rows]), strict=True)
+        train, _ = train_test(codes, factors, None)
+        gaps = zip(names, mig_per_factor(*train), strict=True)
         logged = {f"mig_{name}": float(gap) for name, gap in gaps if np.isfinite(gap)}
         if not final:
             return logged | score_codes(codes, factors, self.quick.items()).values
@@ -140,11 +149,13 @@ class LogDisentanglement(Callback):
             watch=score_table.bar,
         )
         folder = Path(trainer.default_root_dir) / ("test" if trainer.state.fn == TrainerFn.TESTING else "")
-        score_table.write(folder, lines, seconds=scored.seconds, left_out=scored.refused, rows=len(codes))
-        shares = information_shares(codes[:rows], factors[:rows]).T
+        kinds = dict(zip(names.tolist(), factors.kinds(), strict=True))
+        score_table.write(folder, lines, kinds=kinds, seconds=scored.seconds, left_out=scored.refused, rows=len(codes))
+        shares = information_shares(*train).T
         score_table.write_latents(folder / INFORMATION, dict(zip(names.tolist(), shares, strict=True)))
         self._lines, self._refused = lines, scored.refused
-        for name, value, *ends in lines:
-            named = {f"{name}_{end}": number for end, number in zip(ENDS, ends, strict=True) if np.isfinite(number)}
-            logged |= {name: value} | named
+        for line in lines:
+            ends = zip(ENDS, (line.floor, line.rotated, line.ceiling), strict=True)
+            logged |= {line.name: line.value}
+            logged |= {f"{line.name}_{end}": number for end, number in ends if np.isfinite(number)}
         return logged

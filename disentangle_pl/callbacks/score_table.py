@@ -15,8 +15,10 @@ from rich.progress import track
 from rich.table import Table
 
 from disentangle_pl.folders import user_cache
+from disentangle_pl.metrics.intervals import Interval
 from disentangle_pl.metrics.sheet import Entry, Line
 
+HIGH = "*"
 VERSIONS = ("disentangle_pl", "numpy", "scikit-learn", "torch")
 
 
@@ -44,6 +46,7 @@ def write(folder: Path, lines: Sequence[Line], **more: Any) -> None:
         csv.writer(file, delimiter="\t").writerows([Line._fields, *lines])
     keys = Line._fields[1:]
     scores = {name: dict(zip(keys, map(_known, numbers), strict=True)) for name, *numbers in lines}
+    more = {"high_chance": [line.name for line in lines if line.high_chance]} | more
     software = {name: version(name) for name in VERSIONS} | {"python": platform.python_version()}
     text = json.dumps({"scores": scores, **more, "versions": software}, indent=1)
     (folder / "scores.json").write_text(text + "\n")
@@ -64,18 +67,49 @@ def write_latents(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
         writer.writerows([f"z{i}", *(f"{value:.6g}" for value in row)] for i, row in enumerate(rows))
 
 
-def show(lines: Sequence[Line], refused: Mapping[str, str], title: str = "Disentanglement") -> None:
-    """Print the sheet, and under it what could not be scored and why."""
-    table = Table(title=title, caption="floor: noise codes; rotated, ceiling: perfect codes, with and without rotation")
+def show(
+    lines: Sequence[Line],
+    refused: Mapping[str, str],
+    title: str = "Disentanglement",
+    intervals: Mapping[str, Interval] | None = None,
+) -> None:
+    """Print the sheet, and under it what could not be scored and why.
+
+    Args:
+        lines: The sheet.
+        refused: Why entries were left out, by name.
+        title: Above the table.
+        intervals: Of values over rows, by name.
+    """
+    caption = "floor: noise codes; rotated, ceiling: perfect codes, with and without rotation; range of 5 draws"
+    if intervals:
+        caption += "\nvalue: 95 % interval over rows, or over groups, by the jackknife of ten blocks"
+    if any(line.high_chance for line in lines):
+        caption += f"\n{HIGH} chance is high: read the value against its floor"
+    table = Table(title=title, caption=caption)
     table.add_column("score", no_wrap=True)
     for header in ("value", "floor", "rotated", "ceiling"):
         table.add_column(header, justify="right")
-    for name, *values in lines:
-        table.add_row(name, *("-" if np.isnan(value) else f"{value:.3f}" for value in values))
+    for line in lines:
+        floor = _with_range(line.floor, line.floor_low, line.floor_high)
+        rotated = _with_range(line.rotated, line.rotated_low, line.rotated_high)
+        name = f"{line.name} {HIGH}" if line.high_chance else line.name
+        sure = (intervals or {}).get(line.name, Interval(line.value, line.value, line.value))
+        table.add_row(name, _with_range(*sure), floor, rotated, _number(line.ceiling))
     console = Console()
     console.print(table)
     for name, reason in refused.items():
         console.print(f"{name} was left out: {reason}", soft_wrap=True, markup=False)
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"
+
+
+def _with_range(mean: float, low: float, high: float) -> str:
+    """Write a mean, and the range of the draws where they differ in what is shown."""
+    ends = _number(low), _number(high)
+    return _number(mean) if ends[0] == ends[1] else f"{_number(mean)} [{ends[0]}, {ends[1]}]"
 
 
 def _known(value: float) -> float | None:

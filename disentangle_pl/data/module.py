@@ -1,9 +1,11 @@
 """What a model, a callback and the command line may expect of any data module."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
 
 from disentangle_pl.data.draws import Draws
 from disentangle_pl.errors import InputError
@@ -64,6 +66,14 @@ class ImageData(LightningDataModule, ABC):
     def scores_quantities(self) -> bool:
         """Whether the end of a fit scores factors that are quantities; classes are scored always."""
         return False
+
+    def groups(self, part: Literal["val", "test"]) -> NDArray[np.int64] | None:
+        """Say whose image every row of the validation or test sample is, from `setup` on, (N,).
+
+        Scores hold out and permute groups, such as the scans of one person, as a whole. None, as here, if every image
+        stands for itself.
+        """
+        return None
 
     @property
     def place(self) -> tuple[int, int]:

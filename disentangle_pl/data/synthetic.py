@@ -80,7 +80,7 @@ class SyntheticData(ImageData):
         batch_size: Examples (images, or pairs) a process and step.
         steps_per_epoch: Steps between two validations.
         eval_size: Points of the validation sample, and of the independent test sample; probes of the scores are tested
-            on the last third.
+            on a third of them.
         eval_batch_size: Images a validation batch.
         seed: Seed of the training draws; the command line links it to `seed_everything`.
         resident_mib: Keep the images on the device when they take at most so many MiB: a byte a pixel and channel if

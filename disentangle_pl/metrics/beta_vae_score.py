@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.interventions import Table, draw_known, draw_partners, shared_tables, turns
 from disentangle_pl.metrics.logistic import fit_logistic
-from disentangle_pl.metrics.score import Codes, Factors, Labels, Split, Values, train_test
+from disentangle_pl.metrics.score import CodesLike, Factors, Labels, Split, Values, train_test
 
 
 def beta_vae_score(
-    codes: Codes,
+    codes: CodesLike,
     factors: Factors,
     *,
     test: Split | None = None,
@@ -35,7 +35,7 @@ def beta_vae_score(
         codes: (N, d) posterior means.
         factors: (N, k), of which 2 vary; a quantity is shared by rows of one bin, rows in which a factor is missing or
             has a value of their own are not drawn for it, and a factor with one value has no part.
-        test: Codes (M, d) and factors (M, k) to draw the test points from, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) to draw the test points from, or None for a random third of the rows.
         points: How many points to fit on; each factor has its turn.
         test_points: How many points to score on.
         pairs: How many pairs make a point.

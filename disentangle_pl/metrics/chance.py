@@ -7,22 +7,55 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.score import Codes, Factors, Score, Values, check, ground_truth
+from disentangle_pl.metrics.score import Codes, CodesLike, Factors, Score, Values, check, ground_truth
 
 # a float, or a NamedTuple of floats
 Result = TypeVar("Result", bound=float | tuple[Any, ...])
 
 
-def permuted(codes: Codes, *, seed: int = 0) -> Codes:
-    """Shuffle the rows of codes (N, d), which then know nothing of the factors but keep their joint distribution."""
-    return np.random.default_rng(seed).permutation(codes)
+def permuted_rows(groups: NDArray[np.integer[Any]], *, seed: int = 0) -> NDArray[np.intp]:
+    """Return rows (N,) of others: each group gets the rows of another one, in their order, over again if too few.
+
+    What the rows of a group, such as the scans of a person, have in common stays together, so a permuted table is a
+    fair picture of chance.
+
+    Args:
+        groups: (N,) whose row it is.
+        seed: Of the permutation.
+    """
+    _, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    rows = np.argsort(group, kind="stable")
+    start = np.cumsum(counts) - counts
+    turn = np.empty(len(group), dtype=np.intp)
+    turn[rows] = np.arange(len(group)) - np.repeat(start, counts)
+    other = np.random.default_rng(seed).permutation(len(counts))[group]
+    chosen: NDArray[np.intp] = rows[start[other] + turn % counts[other]]
+    return chosen
 
 
-def noise_codes(rows: int, latent_dim: int, *, seed: int = 0) -> Values:
-    """Draw standard normal codes (rows, latent_dim)."""
-    return np.random.default_rng(seed).normal(size=(rows, latent_dim))
+def permuted(codes: Codes, groups: NDArray[np.integer[Any]] | None = None, *, seed: int = 0) -> Codes:
+    """Shuffle the rows of codes (N, d), which then know nothing of the factors but keep their joint distribution.
+
+    Where rows come in groups (N,), groups are shuffled: see `permuted_rows`.
+    """
+    if groups is None:
+        return np.random.default_rng(seed).permutation(codes)
+    return codes[permuted_rows(groups, seed=seed)]
+
+
+def noise_codes(rows: int, latent_dim: int, *, groups: NDArray[np.integer[Any]] | None = None, seed: int = 0) -> Values:
+    """Draw standard normal codes (rows, latent_dim).
+
+    Where rows come in groups (N,), the rows of a group share one draw: such codes know whose row it is, and no more.
+    """
+    random = np.random.default_rng(seed)
+    if groups is None:
+        return random.normal(size=(rows, latent_dim))
+    number, group = np.unique(groups, return_inverse=True)
+    return random.normal(size=(len(number), latent_dim))[group]
 
 
 def perfect_codes(factors: Factors, latent_dim: int, *, noise: float = 0.01, seed: int = 0) -> Values:
@@ -71,7 +104,7 @@ def rotated_codes(factors: Factors, latent_dim: int, *, noise: float = 0.01, see
 
 
 def permuted_floor(
-    score: Callable[[Codes, Factors], Result], codes: Codes, factors: Factors, *, permutations: int = 5, seed: int = 0
+    score: Callable[[Any, Any], Result], codes: CodesLike, factors: Factors, *, permutations: int = 5, seed: int = 0
 ) -> Result:
     """Return the mean score after the rows of the codes were shuffled against the factors.
 
@@ -90,13 +123,13 @@ def permuted_floor(
     Raises:
         InputError: If the input fails `check`, or permutations is below 1.
     """
-    check(codes, factors)
+    codes, truth = check(codes, factors)
     seeds = _seeds(seed, permutations)
-    return _mean([score(permuted(codes, seed=each), factors) for each in seeds])
+    return _mean([score(permuted(codes, truth.groups, seed=each), truth) for each in seeds])
 
 
 def noise_floor(
-    score: Callable[[Codes, Factors], Result], factors: Factors, latent_dim: int, *, draws: int = 5, seed: int = 0
+    score: Callable[[Any, Any], Result], factors: Factors, latent_dim: int, *, draws: int = 5, seed: int = 0
 ) -> Result:
     """Return the mean score of standard normal codes (N, latent_dim) for factors (N, k).
 
@@ -105,8 +138,9 @@ def noise_floor(
     Raises:
         InputError: If draws is below 1, or the score refuses the factors.
     """
-    seeds = _seeds(seed, draws)
-    return _mean([score(noise_codes(len(factors), latent_dim, seed=each), factors) for each in seeds])
+    truth, seeds = ground_truth(factors), _seeds(seed, draws)
+    tables = (noise_codes(len(truth), latent_dim, groups=truth.groups, seed=each) for each in seeds)
+    return _mean([score(codes, truth) for codes in tables])
 
 
 def ceiling(score: Callable[[Codes, Factors], Result], factors: Factors, latent_dim: int) -> Result:
@@ -119,7 +153,7 @@ def ceiling(score: Callable[[Codes, Factors], Result], factors: Factors, latent_
 
 
 def rotated(
-    score: Callable[[Codes, Factors], Result], factors: Factors, latent_dim: int, *, rotations: int = 5, seed: int = 0
+    score: Callable[[Any, Any], Result], factors: Factors, latent_dim: int, *, rotations: int = 5, seed: int = 0
 ) -> Result:
     """Return the mean score of `rotated_codes` for factors (N, k): a score that sees rotation is far from its ceiling.
 
@@ -131,7 +165,7 @@ def rotated(
 
 
 def permutation_p_value(
-    score: Score, codes: Codes, factors: Factors, *, permutations: int = 99, seed: int = 0
+    score: Score, codes: CodesLike, factors: Factors, *, permutations: int = 99, seed: int = 0
 ) -> float:
     """Return how probable so high a score is by chance: (1 + permuted scores as high) / (1 + permutations).
 
@@ -148,9 +182,10 @@ def permutation_p_value(
     Raises:
         InputError: If the input fails `check`, or permutations is below 1.
     """
-    reached = score(codes, factors)
+    codes, truth = check(codes, factors)
+    reached = score(codes, truth)
     seeds = _seeds(seed, permutations)
-    higher = sum(score(permuted(codes, seed=each), factors) >= reached for each in seeds)
+    higher = sum(score(permuted(codes, truth.groups, seed=each), truth) >= reached for each in seeds)
     return (1 + higher) / (1 + permutations)
 
 

@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.reliability import People
-from disentangle_pl.metrics.score import Codes, Factors, GroundTruth, Values, check
+from disentangle_pl.metrics.score import Codes, CodesLike, Factors, GroundTruth, Values, check
 
 ROUNDING = 1e-12
 FEWEST = 3
@@ -28,7 +28,7 @@ class Follows(NamedTuple):
     gap: Values
 
 
-def correlations(codes: Codes, factors: Factors) -> Values:
+def correlations(codes: CodesLike, factors: Factors) -> Values:
     """Return Pearson's correlation of every latent with every factor.
 
     Args:
@@ -41,14 +41,14 @@ def correlations(codes: Codes, factors: Factors) -> Values:
     Raises:
         InputError: If the input fails `check`.
     """
-    truth = check(codes, factors)
+    codes, truth = check(codes, factors)
     found: Values = weighted_correlations(codes, truth, np.ones((1, len(codes))))[0]
     return found
 
 
-def ranked(codes: Codes, factors: Factors) -> tuple[Values, GroundTruth]:
+def ranked(codes: CodesLike, factors: Factors) -> tuple[Values, GroundTruth]:
     """Replace codes and factors by their ranks, which makes `correlations` those of Spearman; NaN stays."""
-    truth = check(codes, factors)
+    codes, truth = check(codes, factors)
     ranks = [rankdata(column, nan_policy="omit") for column in truth.values.T]
     return rankdata(codes, axis=0), GroundTruth(np.stack(ranks, axis=1), truth.discrete)
 
@@ -73,7 +73,7 @@ def weighted_correlations(codes: Codes, factors: GroundTruth, weights: Values) -
 
 
 def bootstrap_correlations(
-    codes: Codes, factors: Factors, people: People, *, resamples: int = 1000, seed: int = 0
+    codes: CodesLike, factors: Factors, people: People, *, resamples: int = 1000, seed: int = 0
 ) -> Values:
     """Return the correlations (B, d, k) of samples of people drawn with replacement, all scans of each.
 
@@ -91,31 +91,13 @@ def bootstrap_correlations(
     Raises:
         InputError: If the input fails `check`, or there is one person only.
     """
-    truth = check(codes, factors)
+    codes, truth = check(codes, factors)
     _, person = np.unique(people, return_inverse=True)
     groups = int(person.max()) + 1
     if groups < 2:
         raise InputError("an interval over people needs two of them, got one")
     drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples)
     return weighted_correlations(codes, truth, drawn[:, person].astype(np.float64))
-
-
-def permuted_people(people: People, *, seed: int = 0) -> NDArray[np.intp]:
-    """Return rows (N,) of others: each person gets the scans of another one, in their order, over again if too few.
-
-    What the scans of a person have in common stays together, so a permuted table is a fair picture of chance.
-
-    Args:
-        people: (N,) a number of the person of every scan.
-        seed: Of the permutation.
-    """
-    _, person, counts = np.unique(people, return_inverse=True, return_counts=True)
-    rows = np.argsort(person, kind="stable")
-    start = np.cumsum(counts) - counts
-    turn = np.empty(len(person), dtype=np.intp)
-    turn[rows] = np.arange(len(person)) - np.repeat(start, counts)
-    other = np.random.default_rng(seed).permutation(len(counts))[person]
-    return rows[start[other] + turn % counts[other]]
 
 
 def follows(strength: Values) -> Follows:

@@ -8,7 +8,7 @@ import numpy as np
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.boosting import BoostedTrees, Task, boost, thread_count
-from disentangle_pl.metrics.score import Codes, Factors, Split, Values, check, train_test, varying
+from disentangle_pl.metrics.score import Codes, CodesLike, Factors, Split, Values, check, train_test, varying
 
 Probe: TypeAlias = BoostedTrees | None
 
@@ -29,7 +29,7 @@ class DCI(NamedTuple):
     informativeness_test: float
 
 
-def fit_probes(codes: Codes, factors: Factors, *, seed: int = 0, jobs: int = -1) -> list[Probe]:
+def fit_probes(codes: CodesLike, factors: Factors, *, seed: int = 0, jobs: int = -1) -> list[Probe]:
     """Fit gradient-boosted trees (scikit-learn's defaults) from all the latents to each factor.
 
     Args:
@@ -44,7 +44,7 @@ def fit_probes(codes: Codes, factors: Factors, *, seed: int = 0, jobs: int = -1)
     Raises:
         InputError: If the input fails `check`, no factor varies, or jobs is neither positive nor -1.
     """
-    truth = check(codes, factors)
+    codes, truth = check(codes, factors)
     chosen, there = np.flatnonzero(varying(truth)), truth.present
     tasks = [Task(codes[there[:, j]], truth.values[there[:, j], j], bool(truth.discrete[j])) for j in chosen]
     probes: list[Probe] = [None] * truth.shape[1]
@@ -104,7 +104,9 @@ def completeness(importance: Values) -> float:
     return disentanglement(importance.T)
 
 
-def informativeness_per_factor(probes: Sequence[Probe], codes: Codes, factors: Factors, *, jobs: int = -1) -> Values:
+def informativeness_per_factor(
+    probes: Sequence[Probe], codes: CodesLike, factors: Factors, *, jobs: int = -1
+) -> Values:
     """Return how well each probe predicts its factor.
 
     Args:
@@ -120,14 +122,14 @@ def informativeness_per_factor(probes: Sequence[Probe], codes: Codes, factors: F
     Raises:
         InputError: If the input fails `check`, or jobs is neither positive nor -1.
     """
-    truth = check(codes, factors)
+    codes, truth = check(codes, factors)
     with ThreadPoolExecutor(thread_count(jobs)) as pool:
         columns = zip(probes, truth.values.T, truth.discrete, strict=True)
         parts = [pool.submit(_informativeness, probe, codes, column, kind) for probe, column, kind in columns]
         return np.array([part.result() for part in parts])
 
 
-def dci_scores(codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1) -> DCI:
+def dci_scores(codes: CodesLike, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1) -> DCI:
     r"""Return the DCI scores with gradient-boosted trees, as set by Locatello et al. 2019 (arXiv:1811.12359).
 
     .. math::
@@ -145,7 +147,7 @@ def dci_scores(codes: Codes, factors: Factors, *, test: Split | None = None, see
         codes: (N, d) posterior means, d >= 2.
         factors: (N, k), at least 2 of which vary; one with one value among the rows fitted on is left out, and rows in
             which a factor is missing are left out for this factor.
-        test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the trees. 0 gives the numbers of the reference implementation.
         jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
@@ -156,8 +158,8 @@ def dci_scores(codes: Codes, factors: Factors, *, test: Split | None = None, see
         InputError: If an input fails `check`, d < 2, test has other columns, fewer than 2 factors vary, none of these
             can be scored on the held-out rows, or jobs is neither positive nor -1.
     """
-    check(codes, factors, latents=2, values=2)
-    train, held_out = train_test(codes, factors, test)
+    codes, truth = check(codes, factors, latents=2, values=2)
+    train, held_out = train_test(codes, truth, test)
     varies = varying(train[1], least=2)
     probes = fit_probes(*train, seed=seed, jobs=jobs)
     matrix = importance_matrix(probes, codes.shape[1])[:, varies]
@@ -168,21 +170,21 @@ def dci_scores(codes: Codes, factors: Factors, *, test: Split | None = None, see
 
 
 def dci_disentanglement(
-    codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1
+    codes: CodesLike, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1
 ) -> float:
     """Return the disentanglement of `dci_scores` alone; each such call fits all the trees."""
     return dci_scores(codes, factors, test=test, seed=seed, jobs=jobs).disentanglement
 
 
 def dci_completeness(
-    codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1
+    codes: CodesLike, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1
 ) -> float:
     """Return the completeness of `dci_scores` alone; each such call fits all the trees."""
     return dci_scores(codes, factors, test=test, seed=seed, jobs=jobs).completeness
 
 
 def dci_informativeness(
-    codes: Codes, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1
+    codes: CodesLike, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1
 ) -> float:
     """Return the test informativeness of `dci_scores` alone; each such call fits all the trees."""
     return dci_scores(codes, factors, test=test, seed=seed, jobs=jobs).informativeness_test

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.score import Checked, Codes, Factors, Split, Values, check, train_test, varying
+from disentangle_pl.metrics.score import Checked, Codes, CodesLike, Factors, Split, Values, check, train_test, varying
 
 Forest: TypeAlias = RandomForestClassifier | RandomForestRegressor
 
@@ -42,7 +42,7 @@ class DCIES(NamedTuple):
 
 
 def dci_es(
-    codes: Codes,
+    codes: CodesLike,
     factors: Factors,
     *,
     depth: int = 32,
@@ -69,7 +69,7 @@ def dci_es(
         depth: The largest capacity.
         trees: The number of trees of each forest.
         rows: How many rows, the first ones, to fit on and to score on at most.
-        test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the forests.
 
     Returns:
@@ -78,17 +78,18 @@ def dci_es(
     Raises:
         InputError: If an input fails `loss_capacity`.
     """
-    curves = loss_capacity(codes, factors, depth=depth, trees=trees, rows=rows, test=test, seed=seed)
+    codes, truth = check(codes, factors)
+    curves = loss_capacity(codes, truth, depth=depth, trees=trees, rows=rows, test=test, seed=seed)
     kept = np.flatnonzero(curves.baselines > 0)
     losses, baselines = curves.losses[:, kept], curves.baselines[kept]
     areas = [area_score(curves.capacities, *curve) for curve in zip(losses.T, baselines, strict=True)]
     saved = np.maximum(1 - losses.min(axis=0) / baselines, 0)
-    size = int(check(codes, factors).varying.sum()) / codes.shape[1]
+    size = int(truth.varying.sum()) / codes.shape[1]
     return DCIES(float(np.mean(areas)), size, float(saved.mean()))
 
 
 def loss_capacity(
-    codes: Codes,
+    codes: CodesLike,
     factors: Factors,
     *,
     depth: int = 32,
@@ -109,7 +110,7 @@ def loss_capacity(
         depth: The largest depth, at least 2.
         trees: The number of trees of each forest.
         rows: How many rows, the first ones, to fit on and to score on at most.
-        test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the forests.
 
     Returns:
@@ -122,11 +123,11 @@ def loss_capacity(
     """
     if depth < 2 or trees < 1 or rows < 1:
         raise InputError(f"curves need depth >= 2, trees >= 1 and rows >= 1, got {depth}, {trees} and {rows}")
-    (codes, truth), (new, held_out) = train_test(codes, factors, test)
-    codes, truth, new, held_out = codes[:rows], truth[:rows], new[:rows], held_out[:rows]
+    (fit_codes, truth), (new, held_out) = train_test(codes, factors, test)
+    fit_codes, truth, new, held_out = fit_codes[:rows], truth[:rows], new[:rows], held_out[:rows]
     losses, baselines = np.full((depth, truth.shape[1]), np.nan), np.full(truth.shape[1], np.nan)
     for factor in np.flatnonzero(varying(truth)).tolist():
-        fitted, scored = _known((codes, truth), factor), _known((new, held_out), factor)
+        fitted, scored = _known((fit_codes, truth), factor), _known((new, held_out), factor)
         baseline = _baseline(fitted[1], scored[1], truth.discrete[factor]) if len(scored[1]) else 0.0
         if baseline > 0:
             baselines[factor] = baseline

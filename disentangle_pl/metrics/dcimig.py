@@ -3,7 +3,7 @@
 import numpy as np
 
 from disentangle_pl.metrics.information import discretise, entropy, mutual_information
-from disentangle_pl.metrics.score import Codes, Factors, Values, check, varying
+from disentangle_pl.metrics.score import CodesLike, Factors, Values, check, varying
 
 
 def exclusive_information(information: Values) -> Values:
@@ -24,7 +24,7 @@ def exclusive_information(information: Values) -> Values:
     return best
 
 
-def dcimig(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
+def dcimig(codes: CodesLike, factors: Factors, *, bins: int = 20) -> float:
     r"""Return sum_k G_k / sum_k H(v_k), G_k the `exclusive_information` about factor k.
 
     .. math::
@@ -46,7 +46,7 @@ def dcimig(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
     Raises:
         InputError: If the input fails `check`, bins < 2, or fewer than 2 factors vary.
     """
-    truth = check(codes, factors, values=2)
+    codes, truth = check(codes, factors, values=2)
     labels = truth.columns(varying(truth, least=2)).labels(bins)
     exclusive = exclusive_information(mutual_information(discretise(codes, bins), labels))
     return float(exclusive.sum() / entropy(labels).sum())

@@ -11,6 +11,7 @@ from disentangle_pl.metrics.logistic import fit_logistic
 from disentangle_pl.metrics.score import (
     MISSING,
     Codes,
+    CodesLike,
     Factors,
     GroundTruth,
     Labels,
@@ -22,13 +23,13 @@ from disentangle_pl.metrics.score import (
 )
 
 
-def explicitness_per_factor(codes: Codes, factors: Factors, *, test: Split | None = None, bins: int = 20) -> Values:
+def explicitness_per_factor(codes: CodesLike, factors: Factors, *, test: Split | None = None, bins: int = 20) -> Values:
     """Return how well logistic regression from all the latents ranks the classes of every factor.
 
     Args:
         codes: (N, d) posterior means.
         factors: (N, k); a quantity is cut into as many classes, rows in which a factor is missing are left out for it.
-        test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         bins: The number of bins of a quantity, at least 2.
 
     Returns:
@@ -47,7 +48,7 @@ def explicitness_per_factor(codes: Codes, factors: Factors, *, test: Split | Non
     return np.array([_explicitness(inputs[0], column, inputs[1], other) for column, other in columns])
 
 
-def explicitness(codes: Codes, factors: Factors, *, test: Split | None = None, bins: int = 20) -> float:
+def explicitness(codes: CodesLike, factors: Factors, *, test: Split | None = None, bins: int = 20) -> float:
     r"""Return the explicitness: the area under the curve of a linear probe, mean over classes, then over factors.
 
     .. math::
@@ -62,7 +63,7 @@ def explicitness(codes: Codes, factors: Factors, *, test: Split | None = None, b
         codes: (N, d) posterior means; a dead latent has no part.
         factors: (N, k); a quantity is cut into as many classes, rows in which a factor is missing are left out for
             it, and so is a factor that `explicitness_per_factor` has no number for.
-        test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         bins: The number of bins of a quantity, at least 2.
 
     Returns:

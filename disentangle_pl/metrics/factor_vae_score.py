@@ -5,11 +5,11 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.interventions import Table, draw_groups, draw_known, shared_tables, turns
-from disentangle_pl.metrics.score import Codes, Factors, Labels, Split, Values, moving, train_test
+from disentangle_pl.metrics.score import CodesLike, Factors, Labels, Split, Values, moving, train_test
 
 
 def factor_vae_score(
-    codes: Codes,
+    codes: CodesLike,
     factors: Factors,
     *,
     test: Split | None = None,
@@ -35,7 +35,7 @@ def factor_vae_score(
         codes: (N, d) posterior means.
         factors: (N, k), of which 2 vary; a quantity is held by rows of one bin, rows in which a factor is missing or
             has a value of their own are not drawn for it, and a factor with one value has no part.
-        test: Codes (M, d) and factors (M, k) to draw the test votes from, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) to draw the test votes from, or None for a random third of the rows.
         votes: How many votes to fit on; each factor has its turn.
         test_votes: How many votes to score on.
         batch: How many rows a vote takes its variances from.

@@ -73,7 +73,7 @@ def whitened(codes: Codes) -> Values:
     Raises:
         InputError: If the codes cannot be scored.
     """
-    check_codes(codes)
+    codes = check_codes(codes)
     alive = codes[:, moving(codes)].astype(np.float64)
     spread = alive.std(axis=0)
     units: Values = (alive - alive.mean(axis=0))[:, spread > 0] / spread[spread > 0]

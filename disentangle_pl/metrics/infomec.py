@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.information import entropy
 from disentangle_pl.metrics.nearest import class_information, quantity_information
-from disentangle_pl.metrics.score import Codes, Factors, Labels, Values, check, moving, varying
+from disentangle_pl.metrics.score import Codes, CodesLike, Factors, Labels, Values, check, moving, varying
 
 
 class InfoMEC(NamedTuple):
@@ -31,7 +31,7 @@ class InfoMEC(NamedTuple):
     active: int
 
 
-def infomec(codes: Codes, factors: Factors, *, neighbours: int = 10, seed: int = 0) -> InfoMEC:
+def infomec(codes: CodesLike, factors: Factors, *, neighbours: int = 10, seed: int = 0) -> InfoMEC:
     r"""Return the InfoMEC scores of continuous codes, over the factors that vary.
 
     .. math::
@@ -63,7 +63,7 @@ def infomec(codes: Codes, factors: Factors, *, neighbours: int = 10, seed: int =
     Raises:
         InputError: If the input fails `check`, fewer than 2 factors vary, or neighbours is below 1.
     """
-    truth = check(codes, factors, values=2)
+    codes, truth = check(codes, factors, values=2)
     truth = truth.columns(varying(truth, least=2))
     known = normalised_information(codes, truth, neighbours=neighbours, seed=seed)[active_latents(codes)]
     explained = explained_per_factor(codes, truth)
@@ -77,7 +77,7 @@ def active_latents(codes: Codes) -> NDArray[np.bool_]:
     return active
 
 
-def normalised_information(codes: Codes, factors: Factors, *, neighbours: int = 10, seed: int = 0) -> Values:
+def normalised_information(codes: CodesLike, factors: Factors, *, neighbours: int = 10, seed: int = 0) -> Values:
     """Return I(c_j; v_k) over what v_k tells about itself, from nearest neighbours.
 
     Args:
@@ -93,7 +93,7 @@ def normalised_information(codes: Codes, factors: Factors, *, neighbours: int = 
     Raises:
         InputError: If the input fails `check`, or neighbours is below 1.
     """
-    truth = check(codes, factors)
+    codes, truth = check(codes, factors)
     if neighbours < 1:
         raise InputError(f"neighbours must be at least 1, got {neighbours}")
     known = np.zeros((codes.shape[1], truth.shape[1]))
@@ -111,7 +111,7 @@ def normalised_information(codes: Codes, factors: Factors, *, neighbours: int = 
     return known
 
 
-def explained_per_factor(codes: Codes, factors: Factors) -> Values:
+def explained_per_factor(codes: CodesLike, factors: Factors) -> Values:
     """Return the share of the loss of a constant prediction that a linear one saves, on the rows it is fitted on.
 
     Args:
@@ -126,7 +126,7 @@ def explained_per_factor(codes: Codes, factors: Factors) -> Values:
     Raises:
         InputError: If the input fails `check`.
     """
-    truth = check(codes, factors)
+    codes, truth = check(codes, factors)
     scores = np.full(truth.shape[1], np.nan)
     for factor in np.flatnonzero(truth.varying):
         there = truth.present[:, factor]

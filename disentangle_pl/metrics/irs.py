@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.information import discretise
-from disentangle_pl.metrics.score import MISSING, Codes, Factors, Labels, Values, check, moving, varying
+from disentangle_pl.metrics.score import MISSING, CodesLike, Factors, Labels, Values, check, moving, varying
 
 
 class Robustness(NamedTuple):
@@ -25,7 +25,7 @@ class Robustness(NamedTuple):
     deviations: Values
 
 
-def irs(codes: Codes, factors: Factors, *, bins: int = 20, quantile: float = 0.99) -> float:
+def irs(codes: CodesLike, factors: Factors, *, bins: int = 20, quantile: float = 0.99) -> float:
     r"""Return the mean over latents of how still the best factor holds them, weighted by how far they go.
 
     .. math::
@@ -57,13 +57,13 @@ def irs(codes: Codes, factors: Factors, *, bins: int = 20, quantile: float = 0.9
     return float(best @ weights / weights.sum()) if weights.any() else 0.0
 
 
-def robustness(codes: Codes, factors: Factors, *, bins: int = 20, quantile: float = 0.99) -> Robustness:
+def robustness(codes: CodesLike, factors: Factors, *, bins: int = 20, quantile: float = 0.99) -> Robustness:
     """Return the parts of the score for every latent and factor; see `irs` for the arguments.
 
     D_jk is the mean over the values u of factor k of the quantile of |c_j - E[c_j | v_k = u]|; the matrix holds
     1 - D_jk / max |c_j - E[c_j]|.
     """
-    truth = check(codes, factors)
+    codes, truth = check(codes, factors)
     varies = np.flatnonzero(varying(truth))
     if not 0 <= quantile <= 1:
         raise InputError(f"quantile must be in [0, 1], got {quantile}")

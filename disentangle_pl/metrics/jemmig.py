@@ -3,10 +3,10 @@
 import numpy as np
 
 from disentangle_pl.metrics.information import discretise, entropy, mutual_information
-from disentangle_pl.metrics.score import MISSING, Codes, Factors, Values, check, varying
+from disentangle_pl.metrics.score import MISSING, CodesLike, Factors, Values, check, varying
 
 
-def jemmig_per_factor(codes: Codes, factors: Factors, *, bins: int = 20) -> Values:
+def jemmig_per_factor(codes: CodesLike, factors: Factors, *, bins: int = 20) -> Values:
     """Return 1 - JEMMIG / (H(v) + log bins) for every factor v, see `jemmig`.
 
     Args:
@@ -20,7 +20,8 @@ def jemmig_per_factor(codes: Codes, factors: Factors, *, bins: int = 20) -> Valu
     Raises:
         InputError: If the input fails `check`, d < 2, or bins < 2.
     """
-    labels = check(codes, factors, latents=2).labels(bins)
+    codes, truth = check(codes, factors, latents=2)
+    labels = truth.labels(bins)
     binned = discretise(codes, bins)
     information, nats = mutual_information(binned, labels), entropy(labels)
     ranked = np.sort(information, axis=0)
@@ -31,7 +32,7 @@ def jemmig_per_factor(codes: Codes, factors: Factors, *, bins: int = 20) -> Valu
     return np.where(nats > 0, np.where(ranked[-1] > 0, scores, 0.0), np.nan)
 
 
-def jemmig(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
+def jemmig(codes: CodesLike, factors: Factors, *, bins: int = 20) -> float:
     r"""Return the mean over factors of 1 - (H(v, c_1) - I(c_1; v) + I(c_2; v)) / (H(v) + log bins), in nats.
 
     .. math::
@@ -57,5 +58,5 @@ def jemmig(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
     Raises:
         InputError: If the input fails `check`, d < 2, bins < 2, or no factor varies.
     """
-    scores = jemmig_per_factor(codes, factors, bins=bins)
-    return float(scores[varying(check(codes, factors))].mean())
+    codes, truth = check(codes, factors)
+    return float(jemmig_per_factor(codes, truth, bins=bins)[varying(truth)].mean())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from disentangle_pl.metrics.chance import permuted, random_rotation
 from disentangle_pl.metrics.dci import disentanglement, fit_probes, importance_matrix
 from disentangle_pl.metrics.infomec import active_latents, concentration, normalised_information
-from disentangle_pl.metrics.score import Codes, Factors, GroundTruth, check, varying
+from disentangle_pl.metrics.score import Codes, CodesLike, Factors, GroundTruth, check, varying
 
 UNITS, CLASSES, DCI_ROWS = 64, 8, 300  # what keeps a network of 12 layers at half a minute on one core
 FEW, DRAWS = 16, 3  # controls of few axes scatter, and cost little
@@ -46,7 +46,7 @@ class LayerScores(NamedTuple):
     scores: dict[str, Axes]
 
 
-def layer_scores(units: Codes, factors: Factors, *, jobs: int = -1, seed: int = 0) -> LayerScores:
+def layer_scores(units: CodesLike, factors: Factors, *, jobs: int = -1, seed: int = 0) -> LayerScores:
     """Score the units of a layer as if they were latents.
 
     Both scores depend on the number of units, so layers of different widths compare by their distances from floor and
@@ -73,7 +73,8 @@ def layer_scores(units: Codes, factors: Factors, *, jobs: int = -1, seed: int = 
 
     Source: Eastwood & Williams 2018 (ICLR) and Hsu et al. 2023 (arXiv:2305.18378) for the scores.
     """
-    truth = coarse(check(units, factors))
+    units, truth = check(units, factors)
+    truth = coarse(truth)
     truth = truth.columns(varying(truth[:DCI_ROWS], least=2))
     living = units[:, alive(units)].astype(np.float64)
     if living.shape[1] < 2:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
-from disentangle_pl.metrics.score import Codes, Factors, Values, check, moving, varying
+from disentangle_pl.metrics.score import Codes, CodesLike, Factors, Values, check, moving, varying
 
 Correlation: TypeAlias = Callable[[Codes, Values], Values]
 
@@ -27,7 +27,7 @@ def spearman(codes: Codes, factor: Values) -> Values:
     return pearson(rankdata(codes, axis=0), rankdata(factor))
 
 
-def mcc_per_factor(codes: Codes, factors: Factors, *, correlation: Correlation = pearson) -> Values:
+def mcc_per_factor(codes: CodesLike, factors: Factors, *, correlation: Correlation = pearson) -> Values:
     """Return the absolute correlation of every factor with the latent matched to it, see `mcc`.
 
     Args:
@@ -41,7 +41,7 @@ def mcc_per_factor(codes: Codes, factors: Factors, *, correlation: Correlation =
     Raises:
         InputError: If the input fails `check`, or no factor varies.
     """
-    truth = check(codes, factors)
+    codes, truth = check(codes, factors)
     kept = np.flatnonzero(varying(truth))
     columns = ((truth.present[:, factor], truth.values[:, factor]) for factor in kept)
     strength = np.stack([np.abs(correlation(codes[there], column[there])) for there, column in columns], axis=1)
@@ -52,7 +52,7 @@ def mcc_per_factor(codes: Codes, factors: Factors, *, correlation: Correlation =
     return scores
 
 
-def mcc(codes: Codes, factors: Factors, *, correlation: Correlation = pearson) -> float:
+def mcc(codes: CodesLike, factors: Factors, *, correlation: Correlation = pearson) -> float:
     r"""Return the mean absolute correlation of factors and latents under the one-to-one matching that maximises it.
 
     .. math::

@@ -3,10 +3,10 @@
 import numpy as np
 
 from disentangle_pl.metrics.information import discretise, entropy, mutual_information
-from disentangle_pl.metrics.score import Codes, Factors, Values, check, varying
+from disentangle_pl.metrics.score import CodesLike, Factors, Values, check, varying
 
 
-def mig_per_factor(codes: Codes, factors: Factors, *, bins: int = 20) -> Values:
+def mig_per_factor(codes: CodesLike, factors: Factors, *, bins: int = 20) -> Values:
     """Return the gap of the two most informative latents about every factor, over the factor's entropy.
 
     Quote it beside the mean: noise hurts a factor of many values more than one of few.
@@ -22,14 +22,15 @@ def mig_per_factor(codes: Codes, factors: Factors, *, bins: int = 20) -> Values:
     Raises:
         InputError: If the input fails `check`, d < 2 or bins < 2.
     """
-    labels = check(codes, factors, latents=2).labels(bins)
+    codes, truth = check(codes, factors, latents=2)
+    labels = truth.labels(bins)
     ranked = np.sort(mutual_information(discretise(codes, bins), labels), axis=0)
     nats = entropy(labels)
     gaps: Values = np.divide(ranked[-1] - ranked[-2], nats, out=np.full(len(nats), np.nan), where=nats > 0)
     return gaps
 
 
-def mig(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
+def mig(codes: CodesLike, factors: Factors, *, bins: int = 20) -> float:
     r"""Return mean_k (I(c_1; v_k) - I(c_2; v_k)) / H(v_k), c_1 and c_2 the two best latents for v_k.
 
     .. math::
@@ -52,5 +53,6 @@ def mig(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
     Raises:
         InputError: If the input fails `check`, d < 2, bins < 2, or no factor varies.
     """
-    varies = varying(check(codes, factors, latents=2))
-    return float(mig_per_factor(codes, factors, bins=bins)[varies].mean())
+    codes, truth = check(codes, factors, latents=2)
+    varies = varying(truth)
+    return float(mig_per_factor(codes, truth, bins=bins)[varies].mean())

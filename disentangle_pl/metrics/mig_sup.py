@@ -3,10 +3,10 @@
 import numpy as np
 
 from disentangle_pl.metrics.information import discretise, entropy, mutual_information
-from disentangle_pl.metrics.score import Codes, Factors, Values, check, varying
+from disentangle_pl.metrics.score import CodesLike, Factors, Values, check, varying
 
 
-def mig_sup_per_latent(codes: Codes, factors: Factors, *, bins: int = 20) -> Values:
+def mig_sup_per_latent(codes: CodesLike, factors: Factors, *, bins: int = 20) -> Values:
     """Return, for every latent, the gap of the two factors it knows best, each over the entropy of the factor.
 
     Args:
@@ -21,7 +21,7 @@ def mig_sup_per_latent(codes: Codes, factors: Factors, *, bins: int = 20) -> Val
     Raises:
         InputError: If the input fails `check`, bins < 2, or fewer than 2 factors vary.
     """
-    truth = check(codes, factors, values=2)
+    codes, truth = check(codes, factors, values=2)
     labels = truth.columns(varying(truth, least=2)).labels(bins)
     information = mutual_information(discretise(codes, bins), labels)
     ranked = np.sort(information / entropy(labels), axis=1)
@@ -29,7 +29,7 @@ def mig_sup_per_latent(codes: Codes, factors: Factors, *, bins: int = 20) -> Val
     return gaps
 
 
-def mig_sup(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
+def mig_sup(codes: CodesLike, factors: Factors, *, bins: int = 20) -> float:
     r"""Return mean_j (I(c_j; v_1) / H(v_1) - I(c_j; v_2) / H(v_2)), v_1 and v_2 the two best factors for c_j.
 
     .. math::

@@ -3,7 +3,7 @@
 import numpy as np
 
 from disentangle_pl.metrics.information import discretise, mutual_information
-from disentangle_pl.metrics.score import Codes, Factors, Values, check, varying
+from disentangle_pl.metrics.score import CodesLike, Factors, Values, check, varying
 
 
 def modularity_per_latent(information: Values) -> Values:
@@ -22,7 +22,7 @@ def modularity_per_latent(information: Values) -> Values:
     return scores
 
 
-def modularity(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
+def modularity(codes: CodesLike, factors: Factors, *, bins: int = 20) -> float:
     r"""Return the modularity: the unweighted mean over latents of how far each keeps to one factor.
 
     .. math::
@@ -46,6 +46,6 @@ def modularity(codes: Codes, factors: Factors, *, bins: int = 20) -> float:
     Raises:
         InputError: If the input fails `check`, bins < 2, or fewer than 2 factors vary.
     """
-    truth = check(codes, factors, values=2)
+    codes, truth = check(codes, factors, values=2)
     labels = truth.columns(varying(truth, least=2)).labels(bins)
     return float(modularity_per_latent(mutual_information(discretise(codes, bins), labels)).mean())

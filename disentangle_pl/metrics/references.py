@@ -1,8 +1,12 @@
 """The ends of every scale on the factors at hand: noise, rotated and perfect codes, scored once and remembered."""
 
+import ast
+import functools
 import hashlib
+import inspect
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -10,13 +14,15 @@ from typing import TypeAlias
 import numpy as np
 
 from disentangle_pl.metrics.chance import noise_codes, perfect_codes, rotated_codes
-from disentangle_pl.metrics.score import Codes, Factors, Split, ground_truth
-from disentangle_pl.metrics.sheet import ALL, Entry, Line, Scored, score_codes
+from disentangle_pl.metrics.score import Codes, CodesLike, Factors, GroundTruth, Split, check, ground_truth
+from disentangle_pl.metrics.sheet import ALL, Ends, Entry, Line, Scored, score_codes
 
-References: TypeAlias = dict[str, dict[str, float]]
+References: TypeAlias = dict[str, dict[str, Ends]]
+Draws: TypeAlias = dict[str, dict[str, list[float]]]
 Watch: TypeAlias = Callable[[Sequence[tuple[str, Entry]], str], Iterable[tuple[str, Entry]]]
-WORDS = {"floor": "noise", "rotated": "rotated", "ceiling": "perfect"}
-ENDS = tuple(WORDS)
+ENDS = ("floor", "rotated", "ceiling")
+DRAWS = 5
+PACKAGE = __package__ or ""
 
 
 def silent(entries: Sequence[tuple[str, Entry]], words: str) -> Iterable[tuple[str, Entry]]:
@@ -24,12 +30,17 @@ def silent(entries: Sequence[tuple[str, Entry]], words: str) -> Iterable[tuple[s
     return entries
 
 
-def reference_codes(factors: Factors, latent_dim: int) -> dict[str, Codes]:
-    """Make codes (N, latent_dim) for factors (N, k): noise and, if there is a latent a factor, rotated and perfect."""
+def reference_codes(factors: Factors, latent_dim: int, draws: int = DRAWS) -> dict[str, list[Codes]]:
+    """Make codes (N, latent_dim) for factors (N, k): noise and, if there is a latent a factor, rotated and perfect.
+
+    Noise and rotations are drawn several times; where groups are known, the rows of a group share their noise.
+    """
     truth = ground_truth(factors)
-    codes: dict[str, Codes] = {"floor": noise_codes(len(truth), latent_dim)}
+    noise = [noise_codes(len(truth), latent_dim, groups=truth.groups, seed=seed) for seed in range(draws)]
+    codes: dict[str, list[Codes]] = {"floor": [*noise]}
     if latent_dim >= truth.shape[1]:
-        codes |= {"rotated": rotated_codes(truth, latent_dim), "ceiling": perfect_codes(truth, latent_dim)}
+        codes["rotated"] = [rotated_codes(truth, latent_dim, seed=seed) for seed in range(draws)]
+        codes["ceiling"] = [perfect_codes(truth, latent_dim)]
     return codes
 
 
@@ -50,30 +61,35 @@ def references(
         factors: (N, k) of the rows that are scored.
         latent_dim: The number of latents.
         entries: Entries of the sheet by name.
-        test: Factors (M, k) of the test rows, or None if the last third of `factors` is that.
-        folder: Where to remember them, as long as factors, entries and this package stay the same; None for nowhere.
+        test: Factors (M, k) of the test rows, or None if a random third of `factors` is that.
+        folder: Where to remember them, one file an entry, as long as the factors and the code of the score stay the
+            same; None for nowhere.
         watch: Passes the entries on and may show how far they are.
 
     Returns:
-        Every score by name, for `floor`, `rotated` and `ceiling`; with fewer latents than factors the last two are
-        empty.
+        The mean and range of every score by name, for `floor`, `rotated` and `ceiling`; with fewer latents than factors
+        the last two are empty.
     """
-    path = folder / f"{_key(factors, test, latent_dim, entries)}.json" if folder else None
-    known = _read(path)
-    if known is not None:
-        return known
-    codes = reference_codes(_stacked(factors, test), latent_dim)
-    found: dict[str, dict[str, float]] = {end: {} for end in ENDS}
-    for end, rows in codes.items():
-        held_out: Split | None = None if test is None else (rows[len(factors) :], test)
-        watched = watch(list(entries.items()), f"scoring {WORDS[end]} codes")
-        found[end] = score_codes(rows[: len(factors)], factors, watched, test=held_out).values
-    _write(path, found)
-    return found
+    truth = ground_truth(factors)
+    held_out = None if test is None else ground_truth(test)
+    stacked = truth if held_out is None else _stacked(truth, held_out)
+    key = _key(truth, held_out, latent_dim)
+    codes: dict[str, list[Codes]] = {}
+    ends: References = {end: {} for end in ENDS}
+    for name, entry in watch(list(entries.items()), "scoring noise, rotated and perfect codes"):
+        path = folder / f"{key}-{name}-{code_digest(entry)}.json" if folder else None
+        draws = _read(path)
+        if draws is None:
+            codes = codes or reference_codes(stacked, latent_dim)
+            draws = {end: _scores(tables, truth, held_out, (name, entry)) for end, tables in codes.items()}
+            _write(path, draws)
+        for end, scores in draws.items():
+            ends[end] |= {score: Ends(float(np.mean(each)), min(each), max(each)) for score, each in scores.items()}
+    return ends
 
 
 def full_sheet(
-    codes: Codes,
+    codes: CodesLike,
     factors: Factors,
     entries: Mapping[str, Entry],
     *,
@@ -88,7 +104,7 @@ def full_sheet(
         codes: (N, d) posterior means.
         factors: (N, k), see `score.ground_truth`.
         entries: Entries by name; only those of `sheet.ALL` are remembered.
-        test: Codes (M, d) and factors (M, k) for the probes, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) for the probes, or None for a random third of the rows.
         ends: Compute floor, rotation and ceiling; otherwise they are NaN.
         folder: Where to remember these; None for nowhere.
         watch: Passes the entries on and may show how far they are.
@@ -99,57 +115,97 @@ def full_sheet(
     Raises:
         InputError: If the codes or factors fail `score.check`.
     """
-    scored = score_codes(codes, factors, watch(list(entries.items()), "scoring"), test=test)
-    found: dict[str, dict[str, float]] = {end: {} for end in ENDS}
+    table, truth = check(codes, factors)
+    scored = score_codes(table, truth, watch(list(entries.items()), "scoring"), test=test)
+    scale: References = {end: {} for end in ENDS}
     lasting = {name: entry for name, entry in entries.items() if ALL.get(name) is entry}
     own = {name: entry for name, entry in entries.items() if name not in lasting}
     held_out = None if test is None else test[1]
     for some, place in ((lasting, folder), (own, None)):
         if ends and some:
-            known = references(factors, codes.shape[1], some, test=held_out, folder=place, watch=watch)
-            for end in ENDS:
-                found[end] |= known[end]
-    nan = float("nan")
-    lines = [Line(name, value, *(found[end].get(name, nan) for end in ENDS)) for name, value in scored.values.items()]
-    return lines, scored
+            scores = references(truth, table.shape[1], some, test=held_out, folder=place, watch=watch)
+            scale = {end: scale[end] | scores[end] for end in ENDS}
+    return [_line(name, value, scale) for name, value in scored.values.items()], scored
 
 
-def _stacked(factors: Factors, test: Factors | None) -> Factors:
-    truth = ground_truth(factors)
-    if test is None:
-        return truth
-    return type(truth)(np.concatenate((truth.values, ground_truth(test).values)), truth.discrete)
+def _line(name: str, value: float, scale: References) -> Line:
+    floor, rotated, ceiling = (scale[end].get(name, Ends()) for end in ENDS)
+    return Line(name, value, floor.mean, rotated.mean, ceiling.mean, floor.low, floor.high, rotated.low, rotated.high)
 
 
-def _key(factors: Factors, test: Factors | None, latent_dim: int, entries: Mapping[str, Entry]) -> str:
-    digest = hashlib.sha256()
-    for part in (factors, test):
+def _scores(
+    tables: Sequence[Codes], truth: GroundTruth, test: GroundTruth | None, entry: tuple[str, Entry]
+) -> dict[str, list[float]]:
+    """Return the values of every line of an entry for several tables of codes, those of the test rows below."""
+    rows = len(truth)
+    split: list[Split | None] = [None if test is None else (codes[rows:], test) for codes in tables]
+    sheets = [score_codes(codes[:rows], truth, [entry], test=each) for codes, each in zip(tables, split, strict=True)]
+    names = [name for name in sheets[0].values if all(name in sheet.values for sheet in sheets)]
+    return {name: [sheet.values[name] for sheet in sheets] for name in names}
+
+
+def _stacked(truth: GroundTruth, test: GroundTruth) -> GroundTruth:
+    """Put rows below others, whose groups are other groups."""
+    values = np.concatenate((truth.values, test.values))
+    if truth.groups is None or test.groups is None:
+        return GroundTruth(values, truth.discrete)
+    beyond = truth.groups.max() + 1 - test.groups.min()
+    return GroundTruth(values, truth.discrete, np.concatenate((truth.groups, test.groups + beyond)))
+
+
+def _key(truth: GroundTruth, test: GroundTruth | None, latent_dim: int) -> str:
+    digest = hashlib.sha256(repr((latent_dim, DRAWS)).encode())
+    for part in (truth, test):
+        digest.update(b"none" if part is None else repr(part.shape).encode() + part.discrete.tobytes())
         if part is not None:
-            truth = ground_truth(part)
-            digest.update(repr(truth.shape).encode() + truth.discrete.tobytes() + truth.values.tobytes())
-    digest.update(repr((latent_dim, test is None, sorted(entries))).encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:32]
+            digest.update(part.values.tobytes() + (b"" if part.groups is None else part.groups.tobytes()))
+    return digest.hexdigest()[:24]
 
 
-def _read(path: Path | None) -> References | None:
+@functools.cache
+def code_digest(entry: Entry) -> str:
+    """Return a digest of the code that an entry runs: its module, and those of this package that it imports."""
+    digest = hashlib.sha256(inspect.getsource(entry.compute).encode())
+    for name in sorted(_modules(entry.score.__module__) | _modules(f"{PACKAGE}.chance")):
+        digest.update(_source(name))
+    return digest.hexdigest()[:12]
+
+
+def _modules(first: str) -> set[str]:
+    """Return a module and all that it imports from this package, and these from it."""
+    modules: set[str] = set()
+    waiting = [first]
+    while waiting:
+        name = waiting.pop()
+        if name in modules or not name.startswith(PACKAGE):
+            continue
+        modules.add(name)
+        nodes = ast.walk(ast.parse(_source(name)))
+        waiting += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return modules
+
+
+def _source(name: str) -> bytes:
+    return inspect.getsource(sys.modules[name]).encode()
+
+
+def _read(path: Path | None) -> Draws | None:
     if path is None or not path.is_file():
         return None
     try:
-        known: References = json.loads(path.read_text())
+        draws: Draws = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return known if isinstance(known, dict) and set(known) == set(ENDS) else None
+    return draws if isinstance(draws, dict) and set(draws) <= set(ENDS) else None
 
 
-def _write(path: Path | None, found: References) -> None:
+def _write(path: Path | None, draws: Draws) -> None:
     if path is None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_suffix(f".{os.getpid()}.tmp")
-        half.write_text(json.dumps(found))
+        half.write_text(json.dumps(draws))
         half.replace(path)
     except OSError:  # a read-only home costs time, not the scores
         return

@@ -9,6 +9,7 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.score import (
     Checked,
     Codes,
+    CodesLike,
     Factors,
     Labels,
     Split,
@@ -21,13 +22,13 @@ from disentangle_pl.metrics.score import (
 from disentangle_pl.metrics.svm import fit_machines
 
 
-def sap_matrix(codes: Codes, factors: Factors, *, test: Split | None = None) -> Values:
+def sap_matrix(codes: CodesLike, factors: Factors, *, test: Split | None = None) -> Values:
     """Return how well each latent alone predicts each factor.
 
     Args:
         codes: (N, d) posterior means.
         factors: (N, k); rows in which a factor is missing are left out for this factor.
-        test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
 
     Returns:
         (d, k): for classes the test accuracy of a linear support vector machine, for quantities the squared
@@ -38,7 +39,7 @@ def sap_matrix(codes: Codes, factors: Factors, *, test: Split | None = None) -> 
     """
     train, held_out = train_test(codes, factors, test)
     truth = train[1]
-    scores = np.full((codes.shape[1], truth.shape[1]), np.nan)
+    scores = np.full((train[0].shape[1], truth.shape[1]), np.nan)
     for factor in np.flatnonzero(varying(truth)):
         fitted, scored = _known(train, factor), _known(held_out, factor)
         if not truth.discrete[factor]:
@@ -48,7 +49,7 @@ def sap_matrix(codes: Codes, factors: Factors, *, test: Split | None = None) -> 
     return scores
 
 
-def sap(codes: Codes, factors: Factors, *, test: Split | None = None) -> float:
+def sap(codes: CodesLike, factors: Factors, *, test: Split | None = None) -> float:
     r"""Return the SAP score: the gap in predictive power of the two most predictive latents, mean over factors.
 
     .. math::
@@ -64,7 +65,7 @@ def sap(codes: Codes, factors: Factors, *, test: Split | None = None) -> float:
     Args:
         codes: (N, d) posterior means, d >= 2.
         factors: (N, k); those with one value among the rows fitted on are left out of the mean, see `sap_matrix`.
-        test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
 
     Returns:
         The mean gap, in [0, 1].
@@ -72,8 +73,8 @@ def sap(codes: Codes, factors: Factors, *, test: Split | None = None) -> float:
     Raises:
         InputError: If an input fails `check`, d < 2, test has other columns, or no factor varies and is held out.
     """
-    check(codes, factors, latents=2)
-    ranked = np.sort(sap_matrix(codes, factors, test=test), axis=0)
+    codes, truth = check(codes, factors, latents=2)
+    ranked = np.sort(sap_matrix(codes, truth, test=test), axis=0)
     gaps = ranked[-1] - ranked[-2]
     if np.isnan(gaps).all():
         raise InputError("every factor is missing in the rows to score on: give more rows, or a test set")

@@ -1,14 +1,19 @@
 """The score sheet: every score of one table of codes, each beside what chance, a rotation and a perfect code score.
 
-The codes are encoded once; the first two thirds of the rows are scored and train the probes, the last third tests them.
-With 15,000 rows these are the 10,000 and 5,000 points of Locatello et al. 2019 (arXiv:1811.12359).
+The codes are encoded once; a random two thirds of the rows are scored and train the probes, the other third tests them;
+where groups such as people are known, these are split. With 15,000 rows these are the 10,000 and 5,000 points of
+Locatello et al. 2019 (arXiv:1811.12359).
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from time import perf_counter
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.beta_vae_score import beta_vae_score
@@ -18,19 +23,58 @@ from disentangle_pl.metrics.dcimig import dcimig
 from disentangle_pl.metrics.explicitness import explicitness
 from disentangle_pl.metrics.factor_vae_score import factor_vae_score
 from disentangle_pl.metrics.infomec import infomec
+from disentangle_pl.metrics.information import discretise, entropy, even_codes
 from disentangle_pl.metrics.irs import irs
 from disentangle_pl.metrics.jemmig import jemmig
 from disentangle_pl.metrics.mcc import mcc
 from disentangle_pl.metrics.mig import mig
 from disentangle_pl.metrics.mig_sup import mig_sup
 from disentangle_pl.metrics.modularity import modularity
-from disentangle_pl.metrics.null import mig_corrected, modularity_corrected
+from disentangle_pl.metrics.null import Corrected, corrected_information, gap_of, modularity_of
 from disentangle_pl.metrics.polarised import spread_latents
 from disentangle_pl.metrics.sap import sap
-from disentangle_pl.metrics.score import Checked, Codes, Factors, Score, Split, train_test
+from disentangle_pl.metrics.score import (
+    Checked,
+    Codes,
+    CodesLike,
+    Factors,
+    Score,
+    Split,
+    check_codes,
+    train_test,
+    varying,
+)
 from disentangle_pl.metrics.unsupervised import dependence
 
-Entry: TypeAlias = Callable[[Checked, Checked], Mapping[str, float]]
+Lines: TypeAlias = Mapping[str, float]
+CROWDED = 0.9  # share of rows in one of 20 bins from which equal bins say little of a latent
+BINNED = frozenset({"mig", "modularity", "corrected", "mig_sup", "jemmig", "dcimig"})
+UNITS = (0.2, 5.0)  # standard deviation of the widest latent of a VAE
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the sheet: what computes one line or several.
+
+    Attributes:
+        score: The function that is scored with, whose code decides how long floors and ceilings are remembered.
+        compute: Maps the rows to fit on and those to score on to the lines.
+    """
+
+    score: Callable[..., Any]
+    compute: Callable[[Checked, Checked], Lines]
+
+    def __call__(self, train: Checked, test: Checked) -> Lines:
+        """Compute the lines of the entry."""
+        return self.compute(train, test)
+
+
+class Ends(NamedTuple):
+    """The mean and the range of a score over draws of codes; NaN where it is not known."""
+
+    mean: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
 
 
 class Line(NamedTuple):
@@ -39,16 +83,30 @@ class Line(NamedTuple):
     Attributes:
         name: The score.
         value: Its value for the codes.
-        floor: Its value for codes of independent normal noise; NaN where it is not known.
-        rotated: Its value for perfect codes under a random rotation; NaN where it is not known.
+        floor: Its mean for draws of codes of independent normal noise, of one draw a group where groups are known; NaN
+            where it is not known.
+        rotated: Its mean for perfect codes under random rotations; NaN where it is not known.
         ceiling: Its value for perfect codes; NaN where it is not known, as with fewer latents than factors.
+        floor_low: The smallest of the floors.
+        floor_high: The largest of the floors.
+        rotated_low: The smallest of the rotated codes.
+        rotated_high: The largest of the rotated codes.
     """
 
     name: str
     value: float
-    floor: float
-    rotated: float
-    ceiling: float
+    floor: float = math.nan
+    rotated: float = math.nan
+    ceiling: float = math.nan
+    floor_low: float = math.nan
+    floor_high: float = math.nan
+    rotated_low: float = math.nan
+    rotated_high: float = math.nan
+
+    @property
+    def high_chance(self) -> bool:
+        """Whether noise reaches more than a quarter of what perfect codes do, so that the value alone says little."""
+        return self.floor > 0.25 * self.ceiling
 
 
 class Scored(NamedTuple):
@@ -67,14 +125,15 @@ class Scored(NamedTuple):
 
 def alone(name: str, score: Score) -> Entry:
     """Make an entry of a score that needs no test rows."""
-    return lambda train, test: {name: score(*train)}
+    return Entry(score, lambda train, test: {name: score(*train)})
 
 
-def _sap(train: Checked, test: Checked) -> Mapping[str, float]:
-    return {"sap": sap(*train, test=test)}
+def tested(name: str, score: Callable[..., float]) -> Entry:
+    """Make an entry of a score that is fitted on some rows and tested on others."""
+    return Entry(score, lambda train, test: {name: score(*train, test=test)})
 
 
-def _dci(train: Checked, test: Checked) -> Mapping[str, float]:
+def _dci(train: Checked, test: Checked) -> Lines:
     scores = dci_scores(*train, test=test)
     return {
         "dci_disentanglement": scores.disentanglement,
@@ -83,71 +142,125 @@ def _dci(train: Checked, test: Checked) -> Mapping[str, float]:
     }
 
 
-def _explicitness(train: Checked, test: Checked) -> Mapping[str, float]:
-    return {"explicitness": explicitness(*train, test=test)}
+def _spread(codes: Codes) -> NDArray[np.bool_]:
+    active: NDArray[np.bool_] = spread_latents(torch.from_numpy(codes.astype(np.float64))).numpy()
+    return active
 
 
-def _beta_vae(train: Checked, test: Checked) -> Mapping[str, float]:
-    return {"beta_vae_score": beta_vae_score(*train, test=test)}
-
-
-def _factor_vae(train: Checked, test: Checked) -> Mapping[str, float]:
-    return {"factor_vae_score": factor_vae_score(*train, test=test)}
-
-
-def _corrected(train: Checked, test: Checked) -> Mapping[str, float]:
-    modular = modularity_corrected(*train)
+def _modularity(train: Checked, test: Checked) -> Lines:
+    codes, truth = train
+    active = codes[:, _spread(codes)]
     return {
-        "modularity_corrected": modular.score,
-        "mig_corrected": mig_corrected(*train).score,
-        "informative_latents": modular.informative,
+        "modularity": modularity(codes, truth),
+        "modularity_active": modularity(active, truth) if active.shape[1] else 0.0,
     }
 
 
-def _infomec(train: Checked, test: Checked) -> Mapping[str, float]:
+def _corrected(train: Checked, test: Checked) -> Lines:
+    codes, truth = train
+    truth = truth.columns(varying(truth, least=2))
+    information = corrected_information(codes, truth)
+    active = _spread(codes)
+    modular = modularity_of(information)
+    modular_active = modularity_of(information[active]) if active.any() else Corrected(0.0, 0.0)
+    gaps = {"mig_corrected": gap_of(information, entropy(truth.labels())).score} if codes.shape[1] > 1 else {}
+    return {
+        "modularity_corrected": modular.score,
+        "modularity_corrected_active": modular_active.score,
+        **gaps,
+        "informative_latents": modular.informative,
+        "informative_latents_active": modular_active.informative,
+    }
+
+
+def _infomec(train: Checked, test: Checked) -> Lines:
     scores = infomec(*train)
     return {"infom": scores.infom, "infoc": scores.infoc, "infoe": scores.infoe}
 
 
-def _dci_es(train: Checked, test: Checked) -> Mapping[str, float]:
+def _dci_es(train: Checked, test: Checked) -> Lines:
     return {"dci_es_explicitness": dci_es(*train, test=test).explicitness}
 
 
-def _dependence(train: Checked, test: Checked) -> Mapping[str, float]:
-    found = dependence(train[0])
+def _dependence(train: Checked, test: Checked) -> Lines:
+    measured = dependence(train[0])
     return {
-        "total_correlation": found.total_correlation,
-        "wasserstein_correlation": found.wasserstein_correlation,
-        "wasserstein_correlation_normalised": found.wasserstein_correlation_normalised,
-        "code_information": found.mutual_information,
+        "total_correlation": measured.total_correlation,
+        "wasserstein_correlation": measured.wasserstein_correlation,
+        "wasserstein_correlation_normalised": measured.wasserstein_correlation_normalised,
+        "code_information": measured.mutual_information,
     }
 
 
-def _active(train: Checked, test: Checked) -> Mapping[str, float]:
-    return {"active_units": float(spread_latents(torch.from_numpy(train[0])).sum())}
+def _active(train: Checked, test: Checked) -> Lines:
+    return {"active_units": float(_spread(train[0]).sum())}
 
 
 QUICK: dict[str, Entry] = {
     "mig": alone("mig", mig),
-    "modularity": alone("modularity", modularity),
-    "sap": _sap,
-    "active": _active,
+    "modularity": Entry(modularity, _modularity),
+    "sap": tested("sap", sap),
+    "active": Entry(spread_latents, _active),
 }
 ALL: dict[str, Entry] = QUICK | {
-    "dci": _dci,
-    "corrected": _corrected,
+    "dci": Entry(dci_scores, _dci),
+    "corrected": Entry(corrected_information, _corrected),
     "mig_sup": alone("mig_sup", mig_sup),
     "jemmig": alone("jemmig", jemmig),
     "dcimig": alone("dcimig", dcimig),
     "mcc": alone("mcc", mcc),
     "irs": alone("irs", irs),
-    "beta_vae": _beta_vae,
-    "factor_vae": _factor_vae,
-    "explicitness": _explicitness,
-    "infomec": _infomec,
-    "dci_es": _dci_es,
-    "dependence": _dependence,
+    "beta_vae": tested("beta_vae_score", beta_vae_score),
+    "factor_vae": tested("factor_vae_score", factor_vae_score),
+    "explicitness": tested("explicitness", explicitness),
+    "infomec": Entry(infomec, _infomec),
+    "dci_es": Entry(dci_es, _dci_es),
+    "dependence": Entry(dependence, _dependence),
 }
+
+
+def with_even_bins(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Let the entries that cut latents into bins cut them into bins of equally many rows, not of equal width."""
+
+    def even(entry: Entry) -> Entry:
+        return Entry(entry.score, lambda train, test: entry((even_codes(train[0]), train[1]), test))
+
+    return {name: even(entry) if name in BINNED else entry for name, entry in entries.items()}
+
+
+def cautions(codes: CodesLike) -> list[str]:
+    """Say what in a table of codes makes its scores hard to read: other units than a VAE's, and rows far from the rest.
+
+    Args:
+        codes: (N, d).
+
+    Raises:
+        InputError: If the codes fail `check_codes`.
+    """
+    table = check_codes(codes).astype(np.float64)
+    lines, spread = [], float(table.std(axis=0).max())
+    if spread and not UNITS[0] <= spread <= UNITS[1]:
+        lines.append(
+            f"the widest latent has a standard deviation of {spread:.3g}: sap, beta_vae_score, factor_vae_score and "
+            "active_units depend on the units of the codes, and their floors and ceilings are those of unit variance; "
+            "--standardise=true divides all codes by it"
+        )
+    crowded = [j for j, column in enumerate(table.T) if _crowded(column)]
+    if crowded:
+        centre = np.median(table[:, crowded], axis=0)
+        far = np.argsort(-np.abs(table[:, crowded] - centre).max(axis=1))[:3]
+        lines.append(
+            f"latents {crowded} have over {CROWDED:.0%} of their rows in one of 20 equal bins, because a few rows lie "
+            f"far from the others (the farthest: rows {sorted(far.tolist())}), so that mig, modularity and the other "
+            "scores of mutual information see little: check these rows, or give --bins=quantile"
+        )
+    return lines
+
+
+def _crowded(column: NDArray[np.float64]) -> bool:
+    if len(np.unique(column)) <= 20:
+        return False
+    return bool(np.bincount(discretise(column[:, None])[:, 0]).max() > CROWDED * len(column))
 
 
 def chosen(names: Iterable[str]) -> dict[str, Entry]:
@@ -163,7 +276,7 @@ def chosen(names: Iterable[str]) -> dict[str, Entry]:
 
 
 def score_codes(
-    codes: Codes, factors: Factors, entries: Iterable[tuple[str, Entry]], *, test: Split | None = None
+    codes: CodesLike, factors: Factors, entries: Iterable[tuple[str, Entry]], *, test: Split | None = None
 ) -> Scored:
     """Compute the entries of a sheet.
 
@@ -173,7 +286,7 @@ def score_codes(
         codes: (N, d) posterior means.
         factors: (N, k), see `score.ground_truth`.
         entries: Names and entries, as `ALL.items()`.
-        test: Codes (M, d) and factors (M, k) for the probes, or None for the last third of the rows.
+        test: Codes (M, d) and factors (M, k) for the probes, or None for a random third of the rows.
 
     Returns:
         The scores.

@@ -121,7 +121,7 @@ def code_information(codes: Codes, *, bins: int = 20) -> float:
     Raises:
         InputError: If the codes fail `check_codes`, or bins < 2.
     """
-    check_codes(codes)
+    codes = check_codes(codes)
     binned = discretise(codes, bins)
     information = mutual_information(binned, binned)
     pairs = information.size - len(information)
@@ -129,7 +129,7 @@ def code_information(codes: Codes, *, bins: int = 20) -> float:
 
 
 def _centred(codes: Codes) -> Values:
-    check_codes(codes)
+    codes = check_codes(codes)
     alive = codes[:, moving(codes)].astype(np.float64)
     centred: Values = alive - alive.mean(axis=0)
     return centred

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.correlation import correlations, permuted_people
+from disentangle_pl.metrics.chance import permuted_rows
+from disentangle_pl.metrics.correlation import correlations
 from disentangle_pl.metrics.identity import identification
 from disentangle_pl.metrics.score import Codes, Values
 from disentangle_pl.metrics.sheet import chosen, score_codes
@@ -127,7 +128,7 @@ def _scored(
         values, refused = _scores(encoded.codes, known, cut, pair)
     except InputError as error:
         return [], [str(error)]
-    others = (permuted_people(known.people, seed=seed) for seed in range(controls))
+    others = (permuted_rows(known.people, seed=seed) for seed in range(controls))
     permuted = [known._replace(factors=known.factors[rows]) for rows in others]
     chance = _mean([_scores(encoded.codes, table, cut, pair)[0] for table in permuted])
     turned = [rotated(encoded.codes, active, seed) for seed in range(controls)] if active.sum() > 1 else []

@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.chance import permuted_rows
 from disentangle_pl.metrics.correlation import (
     bootstrap_correlations,
     correlations,
     follows,
-    permuted_people,
     ranked,
 )
 from disentangle_pl.metrics.reliability import People, agreement, variances, yearly_slopes
@@ -110,7 +110,7 @@ def strongest(codes: Codes, factors: Factors, names: Sequence[str], people: Peop
     """
     truth = ground_truth(factors)
     found = correlations(codes, truth)
-    permuted = (truth[permuted_people(people, seed=seed)] for seed in range(PERMUTATIONS))
+    permuted = (truth[permuted_rows(people, seed=seed)] for seed in range(PERMUTATIONS))
     largest = [np.abs(correlations(codes, table)).max(axis=1) for table in permuted]
     return [_named(row, chance, names) for row, chance in zip(found, np.quantile(largest, 0.95, axis=0), strict=True)]
 
@@ -154,7 +154,7 @@ def _repeats(known: Scans) -> NDArray[np.intp]:
 
 
 def _permuted(encoded: Encoded, known: Scans) -> Values:
-    tables = (known.factors[permuted_people(known.people, seed=seed)] for seed in range(PERMUTATIONS))
+    tables = (known.factors[permuted_rows(known.people, seed=seed)] for seed in range(PERMUTATIONS))
     return np.stack([np.abs(correlations(encoded.codes, table)) for table in tables])
 
 

@@ -3,11 +3,11 @@ import pytest
 from scipy import stats
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.chance import permuted_rows
 from disentangle_pl.metrics.correlation import (
     bootstrap_correlations,
     correlations,
     follows,
-    permuted_people,
     ranked,
     weighted_correlations,
 )
@@ -63,14 +63,14 @@ def test_intervals_over_people_are_wider_than_over_scans() -> None:
         bootstrap_correlations(codes, factors, np.zeros(200, int))
 
 
-def test_permuted_people_keep_scans_of_a_person_together() -> None:
+def test_permuted_rows_keep_scans_of_a_person_together() -> None:
     who = np.array([7, 7, 7, 2, 2, 5])
-    rows = permuted_people(who, seed=1)
+    rows = permuted_rows(who, seed=1)
     for name in set(who.tolist()):
         (other,) = set(who[rows[who == name]].tolist())
         wanted = np.flatnonzero(who == other)
         np.testing.assert_array_equal(rows[who == name], np.resize(wanted, (who == name).sum()))
-    taken = [frozenset(who[permuted_people(who, seed=seed)].tolist()) for seed in range(5)]
+    taken = [frozenset(who[permuted_rows(who, seed=seed)].tolist()) for seed in range(5)]
     assert all(others == {2, 5, 7} for others in taken)
 
 
