@@ -18,6 +18,7 @@ from disentangle_pl.studies.run_folder import Row, read_run
 from disentangle_pl.yaml_text import load_yaml
 
 ENDS = ("floor", "rotated", "ceiling")
+RANGES = ("floor_low", "floor_high", "rotated_low", "rotated_high")
 DRAWN = ("traversals", "reconstructions", "sparsity", "layers")
 
 
@@ -42,6 +43,7 @@ class Details(NamedTuple):
         history: What was logged.
         sheet: The final scores.
         left_out: Why an entry of the score sheet is missing, by its name.
+        kinds: What every factor is, such as "3 classes", by its name.
         versions: Of the software, by name.
         latents: KL in nats and spread of every latent, or None.
         information: Shares of factors that latents know, or None.
@@ -53,6 +55,7 @@ class Details(NamedTuple):
     history: History
     sheet: list[Line]
     left_out: dict[str, str]
+    kinds: dict[str, str]
     versions: dict[str, str]
     latents: LatentTable | None
     information: LatentTable | None
@@ -66,8 +69,9 @@ def read_details(folder: Path) -> Details:
         row=read_run(folder, {}),
         config=_config(folder / "config.yaml"),
         history=read_history(folder / "metrics.csv"),
-        sheet=_sheet(folder),
+        sheet=_sheet(folder, more.get("scores")),
         left_out=_texts(more.get("left_out")),
+        kinds=_texts(more.get("kinds")),
         versions=_versions(folder, _texts(more.get("versions"))),
         latents=read_latents(folder / LATENTS),
         information=read_latents(folder / INFORMATION),
@@ -87,14 +91,22 @@ def read_latents(path: Path) -> LatentTable | None:
     return LatentTable(head[1:], found) if found and finite else None
 
 
-def _sheet(folder: Path) -> list[Line]:
+def _sheet(folder: Path, scores: Any) -> list[Line]:
     try:
         flat = read_sheet(folder)
     except Broken:
         return []
     names = [name for name in flat if not name.endswith(tuple(f"_{end}" for end in ENDS))]
     ends = [[flat.get(f"{name}_{end}", math.nan) for end in ENDS] for name in names]
-    return [Line(name.removeprefix(SHEET), flat[name], *numbers) for name, numbers in zip(names, ends, strict=True)]
+    lines = [Line(name.removeprefix(SHEET), flat[name], *numbers) for name, numbers in zip(names, ends, strict=True)]
+    return [Line(*line[:5], *_ranges(scores, line.name)) for line in lines]
+
+
+def _ranges(scores: Any, name: str) -> list[float]:
+    """Return the ranges of the draws of a score; NaN where a run has not stored them."""
+    stored = scores.get(name) if isinstance(scores, dict) else None
+    ends = [stored.get(end) for end in RANGES] if isinstance(stored, dict) else [None] * len(RANGES)
+    return [float(end) if isinstance(end, int | float) else math.nan for end in ends]
 
 
 def _config(path: Path) -> dict[str, Any]:

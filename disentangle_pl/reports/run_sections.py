@@ -16,8 +16,9 @@ from disentangle_pl.studies.run_report import MAIN
 
 MOST = 8  # earlier traversals shown
 LEGEND = (
-    "The ticks are what noise (floor), perfect codes under a random rotation (orange) and perfect codes (ceiling) "
-    "score on the same factors. A score that a rotation costs little does not see rotations: do not quote it alone."
+    "The ticks are what noise (floor), perfect codes under random rotations (orange) and perfect codes (ceiling) score "
+    "on the same factors: means of five draws, with their range. A score that a rotation costs little does not see "
+    "rotations: do not quote it alone."
 )
 NO_ENDS = (
     "Floor, rotation and ceiling were not computed (disentanglement.references=false): disentangle-pl evaluate on the "
@@ -64,9 +65,15 @@ def scores_section(details: Details) -> Section:
     """Show every score beside the ends of its scale."""
     if not details.sheet:
         return Section("scores", "Scores", [NO_SCORES])
-    known = any(math.isfinite(end) for line in details.sheet for end in line[2:])
+    known = any(math.isfinite(end) for line in details.sheet for end in line[2:5])
     words = ["These are the scores of one run with one seed: how far another seed would fall from them is not known."]
     words.append(LEGEND if known else NO_ENDS)
+    if high := [line.name.replace("_", " ") for line in details.sheet if line.high_chance]:
+        words.append(
+            f"Noise reaches over a quarter of the ceiling in {', '.join(high)}: read these against their floor."
+        )
+    if details.kinds:
+        words.append("Factors: " + "; ".join(f"{name}: {kind}" for name, kind in details.kinds.items()) + ".")
     head = ["score", "value", *(("floor", "rotated", "ceiling", "a rotation costs") if known else ())]
     main = [line for line in details.sheet if line.name in MAIN]
     rest = [line for line in details.sheet if line.name not in MAIN]
@@ -86,9 +93,18 @@ def _score_row(line: Line, known: bool) -> list[Cell]:
     number = score_cell(line.value)._replace(mark=mark)
     cells = [Cell(line.name.replace("_", " "), css="name"), number]
     if known:
-        cells += [score_cell(end) for end in (line.floor, line.rotated, line.ceiling)]
+        cells.append(_with_range(line.floor, line.floor_low, line.floor_high))
+        cells.append(_with_range(line.rotated, line.rotated_low, line.rotated_high))
+        cells.append(score_cell(line.ceiling))
         cells.append(Cell(lost(line), css="n"))
     return cells
+
+
+def _with_range(mean: float, low: float, high: float) -> Cell:
+    cell, ends = score_cell(mean), (score_cell(low).text, score_cell(high).text)
+    if not math.isfinite(high - low) or ends[0] == ends[1]:
+        return cell
+    return cell._replace(text=f"{cell.text} [{ends[0]}, {ends[1]}]")
 
 
 def lost(line: Line) -> str:

@@ -17,6 +17,7 @@ SCORES = ("disentanglement/", "layers/", "sharing/", "sparsity/", "val/")
 BEST, UDR = "best/", "udr"
 LOSSES = ("train/loss", "val/loss")
 SHEET = "disentanglement/"
+COLUMNS = ("value", "floor", "rotated", "ceiling")
 
 
 class Broken(Exception):
@@ -127,7 +128,7 @@ def _fields(header: list[str], line: str) -> list[str]:
 
 
 def read_sheet(folder: Path) -> dict[str, float]:
-    """Return the final scores and their floors, rotations and ceilings: scores.json, or scores.tsv of older runs.
+    """Return the final scores and their mean floors, rotations and ceilings: scores.json, or scores.tsv of older runs.
 
     Raises:
         Broken: If the file is there and cannot be read.
@@ -139,22 +140,25 @@ def read_sheet(folder: Path) -> dict[str, float]:
         lines = _json_sheet(path) if path.suffix == ".json" else _tsv_sheet(path)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Broken(f"{path.name} cannot be read ({_first_line(error)})") from error
-    named = {f"{SHEET}{name}{end}": value for name, ends in lines.items() for end, value in ends.items()}
-    return {name: value for name, value in named.items() if math.isfinite(value)}
+    return {
+        f"{SHEET}{name}{_end(end)}": value
+        for name, ends in lines.items()
+        for end, value in ends.items()
+        if end in COLUMNS and math.isfinite(value)
+    }
 
 
 def _json_sheet(path: Path) -> dict[str, dict[str, float]]:
     scores: dict[str, dict[str, float | None]] = json.loads(path.read_text())["scores"]
     return {
-        name: {_end(end): float(value) for end, value in ends.items() if value is not None}
-        for name, ends in scores.items()
+        name: {end: float(value) for end, value in ends.items() if value is not None} for name, ends in scores.items()
     }
 
 
 def _tsv_sheet(path: Path) -> dict[str, dict[str, float]]:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    return {row.pop("name"): {_end(end): float(value) for end, value in row.items()} for row in rows}
+    return {row.pop("name"): {end: float(value) for end, value in row.items()} for row in rows}
 
 
 def _end(column: str) -> str:
