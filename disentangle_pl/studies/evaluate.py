@@ -12,7 +12,7 @@ from rich.table import Table
 from disentangle_pl.callbacks import score_table
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.intervals import bootstrap_interval
+from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.metrics.mig import mig_per_factor
 from disentangle_pl.metrics.references import full_sheet
 from disentangle_pl.metrics.score import train_test
@@ -124,13 +124,13 @@ def run_names(checkpoints: Sequence[Path]) -> list[str]:
 def _summarise(sheets: dict[str, dict[str, float]], out: Path) -> None:
     """Print and write means and intervals over the models, and the scores of each."""
     names = [name for name in next(iter(sheets.values())) if all(name in values for values in sheets.values())]
-    table = Table("score", title=f"{len(sheets)} models, mean and 95 % bootstrap interval")
+    table = Table("score", title=f"{len(sheets)} models, mean and 95 % interval")
     for header in ("mean", "low", "high"):
         table.add_column(header, justify="right")
     rows = []
     for name in names:
         values = [scores[name] for scores in sheets.values()]
-        interval = bootstrap_interval(values)
+        interval = mean_interval(values)
         table.add_row(name, *(f"{number:.3f}" for number in interval))
         rows.append([name, *interval, *values])
     with (out / "models.tsv").open("w", newline="") as file:
