@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from scipy.stats import t
-
 from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.training import show
+from disentangle_pl.metrics.intervals import mean_interval
 
 ROOT = Path(__file__).parents[1]
 METHODS = {"Ada-GVAE (pairs)": "sprites_ada_gvae", "VAE, beta = 1 (the same images)": "sprites_beta_vae"}
@@ -44,23 +43,21 @@ def train_flags(name: str, seed: int, runs: Path, flags: Sequence[str]) -> Score
         }
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and the half width of its 95 % t interval, infinite for a single value."""
-    if len(values) < 2:
-        return values[0], float("inf")
-    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
-    return statistics.fmean(values), half
+def with_interval(values: Sequence[float], digits: int) -> str:
+    """Write the mean and half its 95 % interval; the mean alone of a single value, which has none."""
+    mean, low, high = mean_interval(values)
+    return f"{mean:.{digits}f}" + (f" ± {(high - low) / 2:.{digits}f}" if len(values) > 1 else "")
 
 
 def table(results: dict[str, list[Scores]], seeds: Sequence[int]) -> str:
-    """Return the comparison of two methods as Markdown: means, 95 % t intervals over seeds, floors and ceilings."""
+    """Return the comparison of two methods as Markdown: means, 95 % intervals over seeds, floors and ceilings."""
     lines = [
         "# Weak supervision against none",
         "",
         f"`make compare`, {date.today()}, commit {describe_commit()}, seeds {', '.join(map(str, seeds))}.",
         f"Machine: {describe_machine()}.",
         "Recipes: `configs/sprites_ada_gvae.yaml` and `configs/sprites_beta_vae.yaml`, which differ in the aggregation "
-        "alone: same images in the same order, same network, same steps. Mean and 95 % t interval over seeds; single "
+        "alone: same images in the same order, same network, same steps. Mean and 95 % interval over seeds; single "
         "seeds in brackets. Difference: first minus second, paired by seed, because a seed fixes weights and images. "
         "Floor: codes of noise. Ceiling: a perfect code. Both train with "
         "beta = 1, so the baseline is the plain VAE; its beta and learning rate were not tuned. The recipe was chosen "
@@ -76,8 +73,7 @@ def table(results: dict[str, list[Scores]], seeds: Sequence[int]) -> str:
         columns.append([first - second for first, second in zip(*columns, strict=True)])
         cells = []
         for values in columns:
-            mean, half = interval(values)
-            cells.append(f"**{mean:.3f} ± {half:.3f}** [{', '.join(f'{value:.3f}' for value in values)}]")
+            cells.append(f"**{with_interval(values, 3)}** [{', '.join(f'{value:.3f}' for value in values)}]")
         ends = [statistics.fmean(run[score][end] for run in runs) for end in ("floor", "ceiling")]
         lines.append(f"| {score} | {' | '.join(cells)} | {ends[0]:.3f} | {ends[1]:.3f} |")
     return "\n".join(lines) + "\n"

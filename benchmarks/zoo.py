@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from benchmarks.compare import Scores, interval, train_flags
+from benchmarks.compare import Scores, train_flags, with_interval
 from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.training import show
 
@@ -87,16 +87,13 @@ def table(results: dict[str, list[Scores]], seeds: Sequence[int]) -> str:
         "beta = 1 with supervision, whose strength is 10): none was tuned, and all were meant for images of four times "
         "as many pixels. So the table shows what each variant does out of the box, not which is best. Known masks, "
         "labels, matches and ranks use the true factors.",
-        "Mean ± half a 95 % t interval over seeds, on 6,000 images (4,000 to fit probes, 2,000 to test).",
+        "Mean ± half a 95 % interval over seeds, on 6,000 images (4,000 to fit probes, 2,000 to test).",
         "",
         "| variant | " + " | ".join(SHOWN.values()) + " |",
         "|---|" + "---|" * len(SHOWN),
     ]
     for variant, group in results.items():
-        cells = []
-        for score in SHOWN:
-            mean, half = interval([run[score]["value"] for run in group])
-            cells.append(f"{mean:.2f} ± {half:.2f}")
+        cells = [with_interval([run[score]["value"] for run in group], 2) for score in SHOWN]
         lines.append(f"| {variant} | {' | '.join(cells)} |")
     for end, words in (("floor", "noise"), ("rotated", "perfect code, rotated"), ("ceiling", "perfect code")):
         ends = [statistics.fmean(run[score][end] for run in runs) for score in SHOWN]

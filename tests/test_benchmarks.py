@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.compare import interval, table
+from benchmarks.compare import table, with_interval
 from benchmarks.sparsity_report import Saving, saving_table, step_table
 from benchmarks.sparsity_setups import KINDS, SETUPS, Setup, cut_channels, train_step
 from disentangle_pl.backbones import ConvBackbone
@@ -14,10 +14,8 @@ from disentangle_pl.studies.compact import Cost
 
 
 def test_interval_is_that_of_student() -> None:
-    mean, half = interval([1.0, 2.0, 3.0])
-    assert mean == 2
-    assert half == pytest.approx(4.302653 / 3**0.5, rel=1e-5)  # t(0.975, 2) * sd / sqrt(3)
-    assert interval([5.0]) == (5.0, float("inf"))
+    assert with_interval([1.0, 2.0, 3.0], 3) == "2.000 ± 2.484"  # t(0.975, 2) * sd / sqrt(3) = 4.302653 / sqrt(3)
+    assert with_interval([5.0], 2) == "5.00", "one seed has no interval"
 
 
 def test_differences_are_paired_by_seed() -> None:

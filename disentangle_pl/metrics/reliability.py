@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import f as f_distribution
+from scipy.stats import t as t_distribution
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.score import Codes, Values, check_codes
@@ -43,10 +44,14 @@ class Slopes(NamedTuple):
 
     Attributes:
         slope: In units of the codes.
+        low: Lower end of its confidence interval.
+        high: Upper end.
         error: Its standard error, from the spread over people.
     """
 
     slope: Values
+    low: Values
+    high: Values
     error: Values
 
 
@@ -117,19 +122,21 @@ def variances(codes: Codes, people: People) -> Variances:
     return Variances(within, np.maximum((mean_square - within) / size, 0.0))
 
 
-def yearly_slopes(codes: Codes, people: People, years: Values) -> Slopes:
+def yearly_slopes(codes: Codes, people: People, years: Values, *, level: float = 0.95) -> Slopes:
     """Regress codes on time within people, with one slope for all: what people differ in cancels.
 
     Source: the within estimator with standard errors clustered by person, Cameron and Miller 2015, Journal of Human
-        Resources 50:317, equations 10 and 12.
+        Resources 50:317, equations 10 and 12, and section VI.A.1 for Student's t with one degree of freedom less than
+        there are people. Who was scanned at one time alone says nothing of change and does not count among them.
 
     Args:
         codes: (N, d).
         people: (N,) a number of the person of every scan.
         years: (N,) time, NaN where unknown: these scans are left out.
+        level: Coverage of the interval, in (0, 1).
 
     Returns:
-        Slopes a year; the error of one person alone is 0.
+        Slopes a year; error and interval of one person alone are NaN.
 
     Raises:
         InputError: If the codes cannot be scored, or nobody has two scans at different known times.
@@ -145,9 +152,12 @@ def yearly_slopes(codes: Codes, people: People, years: Values) -> Slopes:
         raise InputError("a slope needs somebody with two scans at different known times: there is nobody")
     slope = (past * moved).sum(axis=0) / spread
     scores = _sums(past * (moved - past * slope), person, len(counts))
-    groups = len(counts)
-    error = np.sqrt((scores**2).sum(axis=0) * groups / max(groups - 1, 1)) / spread
-    return Slopes(slope, error if groups > 1 else np.zeros_like(error))
+    groups = int((_sums(past**2, person, len(counts)) > 0).sum())
+    if groups < 2:
+        return Slopes(slope, *np.full((3, len(slope)), np.nan))
+    error = np.sqrt((scores**2).sum(axis=0) * groups / (groups - 1)) / spread
+    half = t_distribution.ppf((1 + level) / 2, groups - 1) * error
+    return Slopes(slope, slope - half, slope + half, error)
 
 
 def _mean_squares(repeats: Values) -> tuple[Values, Values, Values]:

@@ -83,11 +83,15 @@ class Dots(NamedTuple):
 
 
 def dot_chart(title: str, rows: Sequence[Dots], floor: float, ceiling: float) -> Markup:
-    """Draw the runs of groups as dots, the mean as a ring, its interval as a bar, floor and ceiling as lines."""
+    """Draw the runs of groups as dots, the mean as a ring, its interval as a bar, floor and ceiling as lines.
+
+    The scale is that of the dots: an interval that is wider ends at the edge, and its numbers stand in the table.
+    """
     height = TOP + ROW * len(rows) + BOTTOM
     shown = [value for row in rows for value in row.values] + [end for end in (floor, ceiling) if math.isfinite(end)]
     low, high = min(0.0, *shown), max(0.1, *shown)
-    place = Scale(low, high + (high - low) * 0.03, NAMES, WIDTH - RIGHT)
+    edge = high + (high - low) * 0.03
+    place = Scale(low, edge, NAMES, WIDTH - RIGHT)
     parts = []
     for tick in ticks(low, high, 5):
         x = pixel_text(place(tick))
@@ -99,7 +103,8 @@ def dot_chart(title: str, rows: Sequence[Dots], floor: float, ceiling: float) ->
             line = Markup('<line class="end" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>')
             parts.append(line.format(pixel_text(place(end)), TOP, height - BOTTOM))
     for number, row in enumerate(rows):
-        parts.append(_dots(row, TOP + ROW * (number + 0.5), place))
+        inside = row._replace(low=max(row.low, low), high=min(row.high, edge))  # NaN stays: it is compared first
+        parts.append(_dots(inside, TOP + ROW * (number + 0.5), place))
     said = ", ".join(f"{row.name} {figure_of(row.mean)}" for row in rows[:8])
     return svg(WIDTH, height, f"{title}: {said}", Markup().join(parts))
 

@@ -95,7 +95,7 @@ def scores_section(runs: Runs) -> Section:
     lines = group_scores(runs.table, meaningful(runs.table), known)
     single = [group.name for group in runs.groups if len(group.runs) == 1]
     words = [
-        "Means over seeds, [95 % bootstrap intervals of the mean], which are too narrow below about ten seeds, and "
+        "Means over seeds, [95 % intervals of the mean: Student's t, bootstraps from 20 seeds on], and "
         "(the number of seeds); only runs that came to their end count. Dots are runs, rings means, bars intervals."
     ]
     if single:

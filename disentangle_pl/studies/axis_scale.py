@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from disentangle_pl.metrics.score import Values
@@ -54,6 +55,19 @@ def spans_decades(values: Sequence[float]) -> bool:
     """Tell whether numbers, none negative, span more than 1.5 decades above zero."""
     above = [value for value in values if value > 0]
     return bool(above) and min(values) >= 0 and math.log10(max(above) / min(above)) > DECADES
+
+
+def near_runs(axes: Axes, values: Values) -> None:
+    """Cut the y axis at one span of the runs beyond them: intervals of two or three seeds may be many times as wide.
+
+    Args:
+        axes: With everything drawn.
+        values: What must be seen; NaN is left out.
+    """
+    shown = values[np.isfinite(values)]
+    if len(shown) and (span := float(np.ptp(shown))) > 0:
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, float(shown.min()) - span), min(top, float(shown.max()) + span))
 
 
 def ruler(values: Sequence[float]) -> Scale:

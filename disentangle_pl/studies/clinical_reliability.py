@@ -10,7 +10,7 @@ from disentangle_pl.brain.fields import without_run
 from disentangle_pl.brain.rescans import visit_rows
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.identity import identification
-from disentangle_pl.metrics.intervals import Interval
+from disentangle_pl.metrics.intervals import Interval, mean_interval
 from disentangle_pl.metrics.prediction_folds import Rows
 from disentangle_pl.metrics.reliability import agreement, variances
 from disentangle_pl.metrics.score import Values
@@ -118,8 +118,7 @@ def _trials(names: list[str], values: Values, visits: pd.DataFrame, people: Rows
     lines, count = [], len(patients.people)
     for i, name in enumerate(names):
         mine = patients.slopes[:, i]
-        error = 1.96 * mine.std(ddof=1) / np.sqrt(count)
-        lines.append(Line(name, "slope", Interval(mine.mean(), mine.mean() - error, mine.mean() + error), count))
+        lines.append(Line(name, "slope", mean_interval(mine), count))
         lines.append(Line(name, "n80", trial_size_interval(mine)[0], count))
         if controls is not None and len(controls.people) >= FEW:
             size = trial_size_interval(mine, controls.slopes[:, i])[0]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from disentangle_pl.metrics.intervals import Interval, bootstrap_interval
+from disentangle_pl.metrics.intervals import Interval, mean_interval
 from disentangle_pl.metrics.prediction_scores import Scored, difference, not_below_chance
 from disentangle_pl.studies.clinical_probe import Question
 from disentangle_pl.studies.clinical_reliability import Line
@@ -160,7 +160,7 @@ def _seed_rows(counts: Mapping[str, object], rows: pd.DataFrame) -> list[dict[st
     found = []
     for key, mine in models.groupby(keys, sort=False):
         if len(mine) > 1:
-            value = bootstrap_interval(mine["value"].tolist(), resamples=2000)
+            value = mean_interval(mine["value"].tolist())
             named = dict(zip(keys, key, strict=True)) | {"model": f"mean of {len(mine)}", "seed": "", "interval": SEEDS}
             found.append({**counts, **named, **_ends(value)})
     return found

@@ -91,6 +91,6 @@ def _summary(table: pd.DataFrame, pairs: int, people: int) -> Table:
     for name in ("way", "measure", "mean", "less no change", "95 % interval"):
         shown.add_column(name)
     for row in table.itertuples(index=False):
-        interval = f"[{row.low:+.5f}, {row.high:+.5f}]"
+        interval = f"[{row.low:+.5f}, {row.high:+.5f}]" if people > 1 else "of one person none"
         shown.add_row(str(row.way), str(row.measure), f"{row.mean:.5f}", f"{row.difference:+.5f}", interval)
     return shown

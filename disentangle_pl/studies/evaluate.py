@@ -15,7 +15,7 @@ from rich.table import Table
 from disentangle_pl.callbacks import score_table
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.intervals import Interval, bootstrap_interval
+from disentangle_pl.metrics.intervals import Interval, mean_interval
 from disentangle_pl.metrics.jackknife import blocks_left_out, jackknife_intervals
 from disentangle_pl.metrics.mig import mig_per_factor
 from disentangle_pl.metrics.references import full_sheet
@@ -183,19 +183,35 @@ def run_names(checkpoints: Sequence[Path]) -> list[str]:
 def _summarise(sheets: dict[str, dict[str, float]], out: Path) -> None:
     """Print and write means and intervals over the models, and the scores of each."""
     names = [name for name in next(iter(sheets.values())) if all(name in values for values in sheets.values())]
-    table = Table("score", title=f"{len(sheets)} models, mean and 95 % bootstrap interval")
+    table = Table("score", title=f"{len(sheets)} models, mean and 95 % interval")
     for header in ("mean", "low", "high"):
         table.add_column(header, justify="right")
     rows = []
     for name in names:
         values = [scores[name] for scores in sheets.values()]
-        interval = bootstrap_interval(values)
+        interval = mean_interval(values)
         table.add_row(name, *(f"{number:.3f}" for number in interval))
         rows.append([name, *interval, *values])
     with (out / "models.tsv").open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows([["score", "mean", "low", "high", *sheets], *rows])
     Console().print(table)
     Console().print(f"the scores of every model are in {out / 'models.tsv'}", soft_wrap=True)
+
+
+def _compare(sheets: dict[str, dict[str, float]], out: Path) -> None:
+    """Print and write the scores of files side by side."""
+    names = dict.fromkeys(name for values in sheets.values() for name in values)
+    scores = {name: [values.get(name, float("nan")) for values in sheets.values()] for name in names}
+    table = Table("score", title=f"{len(sheets)} files")
+    for header in sheets:
+        table.add_column(header, justify="right")
+    for name, values in scores.items():
+        table.add_row(name, *("-" if np.isnan(value) else f"{value:.3f}" for value in values))
+    rows = [[name, *values] for name, values in scores.items()]
+    with (out / "files.tsv").open("w", newline="") as file:
+        csv.writer(file, delimiter="\t").writerows([["score", *sheets], *rows])
+    Console().print(table)
+    Console().print(f"the scores of every file are in {out / 'files.tsv'}", soft_wrap=True)
 
 
 def evaluate_files(
@@ -229,4 +245,4 @@ def evaluate_files(
     for name, table in zip(names, tables, strict=True):
         sheets[name] = {line.name: line.value for line in evaluate_codes(table, out / name, choice=choice)}
     if len(sheets) > 1:
-        _summarise(sheets, out)
+        _compare(sheets, out)

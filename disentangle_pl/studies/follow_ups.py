@@ -11,6 +11,7 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from disentangle_pl.metrics.ageing import MixedSlopes
+from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.interventions import aged, transport
 
@@ -167,24 +168,19 @@ def distances(predicted: Tensor, truth: Tensor, before: Tensor) -> tuple[Tensor,
     return error, (everywhere.flatten(1) * brain).sum(1) / voxels
 
 
-def against_no_change(
-    found: pd.DataFrame, person: NDArray[np.int64], *, resamples: int = 2000, seed: int = 0
-) -> pd.DataFrame:
+def against_no_change(found: pd.DataFrame, person: NDArray[np.int64], *, seed: int = 0) -> pd.DataFrame:
     """Average over people, and compare every way with no change.
 
     Args:
         found: Of `predict`.
         person: (P,) a number a pair, in the order of the pairs.
-        resamples: Bootstrap samples, of people.
-        seed: Of the resampling.
+        seed: Of the bootstrap over people, from 20 on.
 
     Returns:
-        A row a way and measure: columns way, measure, mean, difference, low, high; difference and its 95 % interval are
-        those to no change.
+        A row a way and measure: columns way, measure, mean, difference, low, high; difference and its 95 % interval,
+        that of a mean over people (`mean_interval`), are those to no change.
     """
-    drawn = np.random.default_rng(seed)
     _, who = np.unique(person, return_inverse=True)
-    counts = drawn.multinomial(who.max() + 1, np.full(who.max() + 1, 1 / (who.max() + 1)), size=resamples)
     rows = []
     for measure in ("mae", "ssim", *(name for name in found if str(name).startswith(CHANGE))):
         wide = found.pivot(index=["first", "later"], columns="way", values=measure)
@@ -193,9 +189,7 @@ def against_no_change(
         for way in (NO_CHANGE, MEAN_CHANGE, LATENTS):
             value = _by_person(wide[way].to_numpy(), who)
             difference = _by_person((wide[way] - wide[NO_CHANGE]).to_numpy(), who)
-            again = counts @ difference / counts.sum(1)
-            low, high = np.quantile(again, [0.025, 0.975])
-            rows.append((way, measure, value.mean(), difference.mean(), low, high))
+            rows.append((way, measure, value.mean(), *mean_interval(difference, seed=seed)))
     return pd.DataFrame(rows, columns=["way", "measure", "mean", "difference", "low", "high"])
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 import pandas as pd
 
-from disentangle_pl.metrics.intervals import bootstrap_interval
+from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.studies.labels import short_names, short_value
 from disentangle_pl.studies.run_files import Broken, read_config
 from disentangle_pl.studies.run_groups import SEED, meaningful, telling
@@ -69,8 +69,8 @@ def summarised(models: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
     Returns:
         Columns group, number, n, mean, low, high, difference, difference_low, difference_high, pairs. Intervals are
-        bootstraps over seeds, NaN below two. Differences are of models of the same seed; NaN where there is none, and
-        for the baseline.
+        those of `mean_interval` over seeds, NaN below two. Differences are of models of the same seed; NaN where there
+        is none, and for the baseline.
     """
     there = models[models["value"].notna()]
     values = there.groupby(["group", "number", "seed"], sort=False)["value"].mean()
@@ -88,10 +88,7 @@ def summarised(models: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float, float]:
-    if not values:
-        return NO_INTERVAL
-    mean, low, high = bootstrap_interval(values, resamples=2000)
-    return (mean, low, high) if len(values) > 1 else (mean, math.nan, math.nan)
+    return mean_interval(values) if values else NO_INTERVAL
 
 
 def _config(checkpoint: Path) -> dict[str, object]:

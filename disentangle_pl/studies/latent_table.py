@@ -127,13 +127,13 @@ def _over_time(encoded: Encoded, known: Scans) -> dict[str, Values]:
     nothing = np.full(len(unit), np.nan)
     codes, first = encoded.codes / unit, known.first
     parts = _where_possible(lambda: variances(codes[first], known.people[first]), 2, nothing)
-    change, error = _where_possible(lambda: yearly_slopes(codes, known.people, known.years), 2, nothing)
+    slopes = _where_possible(lambda: yearly_slopes(codes, known.people, known.years)[:3], 3, nothing)
     repeats = _repeats(known)
     agreed = _where_possible(lambda: agreement(codes[repeats]), 3, nothing)
     return {
         **dict(zip(("within", "between"), parts, strict=True)),
         **dict(zip(("icc", "icc_low", "icc_high"), agreed, strict=True)),
-        **{"slope": change, "slope_low": change - 1.96 * error, "slope_high": change + 1.96 * error},
+        **dict(zip(("slope", "slope_low", "slope_high"), slopes, strict=True)),
     }
 
 

@@ -107,7 +107,8 @@ def _latent(latent: dict[Hashable, Any]) -> str:
     if latent["icc"] == latent["icc"]:
         said += f"; ICC on rescans {latent['icc']:.2f} [{latent['icc_low']:.2f}, {latent['icc_high']:.2f}]"
     if latent["slope"] == latent["slope"]:
-        said += f"; {latent['slope']:+.2f} sd a year [{latent['slope_low']:+.2f}, {latent['slope_high']:+.2f}]"
+        low, high = latent["slope_low"], latent["slope_high"]
+        said += f"; {latent['slope']:+.2f} sd a year" + ("" if low != low else f" [{low:+.2f}, {high:+.2f}]")
     return said
 
 

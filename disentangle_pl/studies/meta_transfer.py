@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest
 from torch import Tensor
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.studies.causal_direction import (
     CAUSE_CHANGES,
     EFFECT_CHANGES,
@@ -54,13 +55,13 @@ class Measure(NamedTuple):
 
 
 def interval(measure: Measure) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over seeds: Wilson's for a share, else Student's t, cut at the range."""
+    """Return the 95 % interval of the mean over seeds: Wilson's for a share, else `mean_interval`, cut at the range."""
     values = measure.values
     if measure.share:
         wilson = binomtest(int(values.sum()), len(values)).proportion_ci(method="wilson")
         return float(wilson.low), float(wilson.high)
-    half = float(t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / len(values) ** 0.5
-    return max(float(values.mean()) - half, 0.0), min(float(values.mean()) + half, measure.top)
+    _, low, high = mean_interval(values)
+    return max(low, 0.0), min(high, measure.top)
 
 
 def measures(beliefs: dict[str, Tensor], encoders: dict[str, Trajectories]) -> list[Measure]:

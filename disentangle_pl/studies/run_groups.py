@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from disentangle_pl.metrics.intervals import bootstrap_interval
+from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.run_state import FINISHED
 from disentangle_pl.studies.run_table import scores, settings
@@ -22,7 +22,6 @@ NEUTRAL = (  # settings that say where a run lies, how it is watched and what is
     *("trainer.log_every_n_steps", "trainer.enable_autolog_hparams", "trainer.model_registry"),
 )
 ENDS = ("floor", "ceiling")
-RESAMPLES = 2000
 
 
 def same(value: Any) -> Hashable:
@@ -84,7 +83,7 @@ def group_numbers(table: pd.DataFrame, keys: Sequence[str]) -> list[int]:
 
 
 def group_scores(table: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return mean and 95 % bootstrap interval of every score of every group, one row each; copies of a run count once.
+    """Return mean and 95 % interval of every score of every group, one row each; copies of a run count once.
 
     Args:
         table: A tidy table of runs.
@@ -117,8 +116,7 @@ def group_scores(table: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str
 
 
 def _summary(values: list[float]) -> dict[str, float]:
-    interval = bootstrap_interval(values, resamples=RESAMPLES) if values else (math.nan,) * 3
-    mean, low, high = interval if len(values) != 1 else (values[0], math.nan, math.nan)
+    mean, low, high = mean_interval(values) if values else (math.nan,) * 3
     return {"n": len(values), "mean": mean, "low": low, "high": high}
 
 

@@ -119,7 +119,7 @@ def _show_groups(
     if len(groups) < 2 and groups["runs"].max() < 2:
         return
     shown = _first(keys, SHOWN_KEYS, everything)
-    sheet = Table(title=f"{short_score(metric)}: mean and 95 % bootstrap interval over the runs of a group")
+    sheet = Table(title=f"{short_score(metric)}: mean and 95 % interval over the runs of a group")
     for header in short_names(shown).values():
         sheet.add_column(wrapped(header, 12), overflow="fold")
     for header in ("n", "mean", "low", "high", *ENDS):

@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from disentangle_pl.metrics.intervals import bootstrap_interval
+from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.sparsity_table import DENSE, MASK, MATCHED, RANDOM, is_learned, layer_densities, listed
 
-LEVEL = 0.95
-RESAMPLES = 2000
 SAME = 1e-9  # differences that vary less are rounding
 
 
@@ -29,16 +27,16 @@ def compare(runs: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         One row for each data set, kind, setting and score: `rank`, `density`, `n`, `mean`, `low`, `high` (95 %
-        bootstrap interval over seeds); `gain`, `gain_low`, `gain_high` over the dense network (95 % t interval) and
-        its `gain_p`; `over`, `over_low`, `over_high` and `over_p` likewise over random masks, `control` (how these
-        were matched). The p-values are corrected after Holm (1979) over all settings of a data set and score.
+        interval over seeds); `gain`, `gain_low`, `gain_high` over the dense network (likewise) and its `gain_p` (of a
+        t-test); `over`, `over_low`, `over_high` and `over_p` likewise over random masks, `control` (how these were
+        matched). The p-values are corrected after Holm (1979) over all settings of a data set and score.
     """
     rows = []
     for (data_set, score), mine in _pieces(runs, scores):
         dense = _by_seed(mine[mine["kind"] == DENSE], score)
         for (kind, rank), found in mine.groupby(["kind", "rank"], sort=True):
             values = _by_seed(found, score)
-            mean, low, high = bootstrap_interval(list(values.values()), resamples=RESAMPLES)
+            mean, low, high = mean_interval(list(values.values()))
             first = found.iloc[0]
             row = {"data_set": data_set, "score": score, "kind": kind, "rank": rank, "setting": first["setting"]}
             row |= {"density": found["density"].mean(), "n": len(values), "mean": mean, "low": low, "high": high}
@@ -162,12 +160,11 @@ def _means(differences: Sequence[dict[Any, float]]) -> dict[Any, float]:
 
 
 def _summed(name: str, differences: dict[Any, float]) -> dict[str, float]:
-    """Return the mean difference over seeds, with its t interval and p-value."""
+    """Return the mean difference over seeds, with its interval and the p-value of a t-test."""
     gains = np.array(list(differences.values()))
     mean, low, high, p = float(gains.mean()) if len(gains) else math.nan, math.nan, math.nan, math.nan
     error = float(gains.std(ddof=1)) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
     if error > SAME:
-        students = stats.t(len(gains) - 1)
-        half = float(students.ppf((1 + LEVEL) / 2)) * error
-        low, high, p = mean - half, mean + half, 2 * float(students.sf(abs(mean) / error))
+        _, low, high = mean_interval(gains)
+        p = 2 * float(stats.t.sf(abs(mean) / error, len(gains) - 1))
     return {name: mean, f"{name}_low": low, f"{name}_high": high, f"{name}_p": p}

@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from disentangle_pl.metrics.intervals import bootstrap_interval
+from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.metrics.layerwise import TITLES
 from disentangle_pl.studies.sparsity_table import DENSE, RANDOM
 
 LAYER = re.compile(r"layers/(?P<score>.+?)_(?P<layer>(?:encoder|decoder)_\d+|latents)(?P<end>_floor|_rotated)?")
 PARTS = ("encoder", "latents", "decoder")
-RESAMPLES = 2000
 
 
 def over_rotation(runs: pd.DataFrame) -> pd.DataFrame:
@@ -24,7 +23,7 @@ def over_rotation(runs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row for each data set, kind, setting, score and layer: `place` (from the image to the latents and back),
-        `density`, `n`, `mean`, `low`, `high` (95 % bootstrap interval over runs). Empty if there are no such scores.
+        `density`, `n`, `mean`, `low`, `high` (95 % interval over runs). Empty if there are no such scores.
     """
     found = [match for match in map(LAYER.fullmatch, map(str, runs.columns)) if match and not match["end"]]
     order = sorted({match["layer"] for match in found}, key=_place)
@@ -35,7 +34,7 @@ def over_rotation(runs: pd.DataFrame) -> pd.DataFrame:
             above = (mine[column] - mine.get(f"{column}_rotated", np.nan)).dropna()
             if above.empty:
                 continue
-            mean, low, high = bootstrap_interval(above.tolist(), resamples=RESAMPLES)
+            mean, low, high = mean_interval(above.tolist())
             row = {"data_set": data_set, "kind": kind, "rank": rank, "setting": mine["setting"].iloc[0]}
             row |= {"score": match["score"], "layer": match["layer"], "place": order.index(match["layer"])}
             rows.append(

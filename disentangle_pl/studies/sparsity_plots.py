@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from disentangle_pl.metrics.intervals import Interval, bootstrap_interval
+from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.metrics.score import Values
+from disentangle_pl.studies.axis_scale import near_runs
 from disentangle_pl.studies.labels import short_score
 from disentangle_pl.studies.sparsity_table import DENSE, RANDOM
 
-RESAMPLES = 2000
 MARKERS = "osD^v<>Pp*"
 Panel = Callable[[Axes, pd.DataFrame, str, dict[str, str]], None]
 COLOURS = [f"C{i}" for i in range(10) if i != 7]  # C7 is the grey of random masks, or nearly
@@ -55,6 +55,7 @@ def _grid(runs: pd.DataFrame, scores: Sequence[str], panel: Panel, xlabel: str) 
         for axes, score in zip(row, scores, strict=True):
             mine = runs[(runs["data_set"] == name) & np.isfinite(runs[score].to_numpy(float))]
             panel(axes, mine, score, colours)
+            near_runs(axes, mine[[name for name in (score, f"{score}_floor") if name in mine]].to_numpy(float).ravel())
             axes.spines[["top", "right"]].set_visible(False)
             axes.tick_params(labelsize=7)
             if axes in panels[0]:
@@ -75,7 +76,7 @@ def _strength_panel(axes: Axes, mine: pd.DataFrame, score: str, colours: dict[st
         ranks = sorted(set(runs["rank"]))
         if not ranks:
             continue
-        ends = np.array([_interval(runs[runs["rank"] == rank][score]) for rank in ranks])
+        ends = np.array([mean_interval(runs[runs["rank"] == rank][score].tolist()) for rank in ranks])
         xs = np.array(ranks) + 0.06 * (shift - (len(colours) - 1) / 2)
         axes.errorbar(
             xs,
@@ -108,7 +109,7 @@ def _scatter(axes: Axes, mine: pd.DataFrame, x: str, score: str, colours: dict[s
         marker = _marker(kind, colours)
         axes.plot(runs[x], runs[score], marker, color=colour, markersize=3, alpha=0.35, markeredgewidth=0)
         settings = [found for _, found in runs.groupby("rank")]
-        ends = np.array([_interval(found[score]) for found in settings])
+        ends = np.array([mean_interval(found[score].tolist()) for found in settings])
         xs = [found[x].mean() for found in settings]
         line = "none" if kind == DENSE or x != "density" else "-"
         axes.errorbar(
@@ -127,7 +128,7 @@ def _scatter(axes: Axes, mine: pd.DataFrame, x: str, score: str, colours: dict[s
 def _baseline(axes: Axes, mine: pd.DataFrame, score: str) -> None:
     dense = mine[mine["kind"] == DENSE][score]
     if len(dense):
-        mean, low, high = _interval(dense)
+        mean, low, high = mean_interval(dense.tolist())
         axes.axhline(mean, color="k", linestyle="--", linewidth=1, label=f"{DENSE}, mean and interval")
         axes.axhspan(low, high, color="k", alpha=0.08, linewidth=0)
     floor = mine.get(f"{score}_floor", pd.Series(dtype=float)).dropna()
@@ -137,10 +138,6 @@ def _baseline(axes: Axes, mine: pd.DataFrame, score: str) -> None:
 
 def _marker(kind: str, colours: dict[str, str]) -> str:
     return "X" if kind == DENSE else MARKERS[list(colours).index(kind) % len(MARKERS)]
-
-
-def _interval(values: pd.Series) -> Interval:
-    return bootstrap_interval(values.tolist(), resamples=RESAMPLES)
 
 
 def _arms(ends: Values) -> Values:

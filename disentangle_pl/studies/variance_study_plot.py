@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from disentangle_pl.metrics.intervals import bootstrap_interval
+from disentangle_pl.metrics.intervals import mean_interval
+from disentangle_pl.studies.axis_scale import near_runs
 from disentangle_pl.studies.labels import short_score
 
-RESAMPLES = 1000
 MARKERS = "osD^v<>Pp*"
 NAMED = 16  # factors; the names of more cover each other
 
@@ -32,6 +32,7 @@ def draw_means(runs: pd.DataFrame, scores: Sequence[str], measures: Sequence[str
                 _points(axes, mine, measure, score, ["data_set"], *_style(i), model)
             axes.set(xlabel=measure.replace("_", " "))
         line[0].set_ylabel(short_score(score))
+        near_runs(line[0], runs[score].to_numpy(float))
     _legend(figure, panels[0][0])
     return figure
 
@@ -54,6 +55,7 @@ def draw_factors(factors: pd.DataFrame, measures: Sequence[str]) -> Figure:
                 axes.annotate(str(factor), place, fontsize=6, xytext=(3, 3), textcoords="offset points")
         axes.set(xlabel=measure.replace("_", " "))
     panels[0][0].set_ylabel("MIG of the factor")
+    near_runs(panels[0][0], factors["mig"].to_numpy(float))
     _legend(figure, panels[0][0])
     return figure
 
@@ -96,11 +98,11 @@ def _panels(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
 def _points(
     axes: Axes, rows: pd.DataFrame, x: str, y: str, by: list[str], colour: str, marker: str, label: str
 ) -> None:
-    """Draw mean and 95 % bootstrap interval of y for every group of rows."""
+    """Draw mean and 95 % interval of y for every group of rows."""
     if rows.empty:
         return
     groups = [mine for _, mine in rows.groupby(by, sort=False)]
-    ends = np.array([bootstrap_interval(mine[y].tolist(), resamples=RESAMPLES) for mine in groups])
+    ends = np.array([mean_interval(mine[y].tolist()) for mine in groups])
     places = [float(mine[x].mean()) for mine in groups]
     arms = np.stack([ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]])
     axes.errorbar(places, ends[:, 0], arms, fmt=marker, color=colour, markersize=4, linewidth=1, label=label)

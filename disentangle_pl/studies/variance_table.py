@@ -9,7 +9,7 @@ from torch import Tensor
 
 from disentangle_pl.data.factors import FactorSpace
 from disentangle_pl.metrics.decoder_directions import DecoderDirections
-from disentangle_pl.metrics.intervals import Interval, bootstrap_interval
+from disentangle_pl.metrics.intervals import Interval, mean_interval
 from disentangle_pl.metrics.variance import gaps, heterogeneity, shares
 from disentangle_pl.studies.variance_factors import FactorVariance
 from disentangle_pl.studies.variance_model import Encoding
@@ -93,8 +93,8 @@ def decoder_lines(found: DecoderDirections, latents: Sequence[int]) -> list[Line
     """Return the lines of a decoder, whose active latents are given."""
     seen = f"{len(found.orthogonality)} points"
     lines = [
-        Line(DECODER, "", "distance to orthogonality", *bootstrap_interval(found.orthogonality.tolist()), seen),
-        Line(DECODER, "", "alignment of directions with axes", *bootstrap_interval(found.alignment.tolist()), seen),
+        Line(DECODER, "", "distance to orthogonality", *mean_interval(found.orthogonality.tolist()), seen),
+        Line(DECODER, "", "alignment of directions with axes", *mean_interval(found.alignment.tolist()), seen),
     ]
     for latent, consistency, variance in zip(
         latents, found.consistency.tolist(), found.variances.tolist(), strict=True
@@ -146,5 +146,5 @@ def means_line(signal: str, measure: str, values: Tensor, seen: str, seed: int =
     """Return the mean of one number a point with its interval; exact if `all` were seen, 0 if there is no number."""
     mean = float(values.mean()) if len(values) else 0.0
     exact = seen == ALL or not len(values)
-    found = Interval(mean, mean, mean) if exact else bootstrap_interval(values.tolist(), seed=seed)
+    found = Interval(mean, mean, mean) if exact else mean_interval(values.tolist(), seed=seed)
     return Line(signal, "", measure, *found, seen)

@@ -8,21 +8,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from disentangle_pl.metrics.intervals import bootstrap_interval
-from disentangle_pl.studies.axis_scale import is_numeric, spans_decades
+from disentangle_pl.metrics.intervals import mean_interval
+from disentangle_pl.studies.axis_scale import is_numeric, near_runs, spans_decades
 from disentangle_pl.studies.labels import short_names, short_score, short_value
 from disentangle_pl.studies.parallel_plot import empty_figure
 from disentangle_pl.studies.run_groups import ENDS, same
 from disentangle_pl.studies.run_table import check_column, finished
 
-RESAMPLES = 2000
 DASHES = {"floor": ":", "ceiling": "--"}
 COLOURS = 10
 MOST_MEANS = 10
 
 
 def metric_versus(table: pd.DataFrame, key: str, metrics: Sequence[str], group: str | None = None) -> Figure:
-    """Draw every run as a point, and mean and 95 % bootstrap interval of the runs that share a strength as a line.
+    """Draw every run as a point, and mean and 95 % interval of the runs that share a strength as a line.
 
     Where more than 10 strengths have one run each, as after a random search, the points stand alone.
 
@@ -63,11 +62,14 @@ def _panel(axes: Axes, runs: pd.DataFrame, key: str, metric: str, group: str | N
         mine = np.array([other == kind for other in kinds])
         label = short_value(_written(runs[group], kind)) if group and group in runs else "mean, 95 % interval"
         _line(axes, strengths[mine], numbers[mine], label, f"C{i % COLOURS}", "os^Dv"[i // COLOURS % 5])
+    shown = [numbers]
     for end in ENDS:
         column = f"{metric}_{end}"
         bounds = runs[column].to_numpy(float) if column in runs else np.array([])
         if np.isfinite(bounds).any():
             axes.axhline(float(np.nanmean(bounds)), color="0.5", linestyle=DASHES[end], linewidth=1, label=end)
+            shown.append(bounds)
+    near_runs(axes, np.concatenate(shown))
     if len(strengths) and spans_decades(strengths.tolist()):
         _log_axis(axes, strengths)
     axes.spines[["top", "right"]].set_visible(False)
@@ -79,7 +81,7 @@ def _line(axes: Axes, strengths: Any, numbers: Any, label: str, colour: str, mar
         axes.plot(strengths, numbers, marker, color=colour, markersize=5, alpha=0.7, markeredgewidth=0, label=label)
         return
     axes.plot(strengths, numbers, marker, color=colour, markersize=4, alpha=0.35, markeredgewidth=0)
-    ends = np.array([bootstrap_interval(numbers[strengths == x].tolist(), resamples=RESAMPLES) for x in xs])
+    ends = np.array([mean_interval(numbers[strengths == x].tolist()) for x in xs])
     axes.plot(xs, ends[:, 0], f"{marker}-", color=colour, markersize=5, label=label)
     if len(xs) > 1:
         axes.fill_between(xs, ends[:, 1], ends[:, 2], color=colour, alpha=0.15, linewidth=0)

@@ -5,6 +5,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.identity import identification, shrinkage, whitened
+from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.metrics.reliability import agreement, variances, yearly_slopes
 
 SHROUT_FLEISS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7.0]])
@@ -111,13 +112,36 @@ def test_errors_of_slopes_cover_their_spread() -> None:
     assert found.error.mean() == pytest.approx(found.slope.std(), rel=0.1)
 
 
+def test_intervals_of_slopes_are_those_of_student_over_people_with_two_scans() -> None:
+    """In a balanced design the slope is the mean of the people's own slopes, and its interval that of this mean."""
+    own = np.array([0.1, 0.4, -0.2, 0.6])
+    who, years = np.repeat(np.arange(4), 3), np.tile([0.0, 1.0, 2.0], 4)
+    found = yearly_slopes((own[who] * years)[:, None], who, years)
+    mean, low, high = mean_interval(own)
+    np.testing.assert_allclose([found.slope[0], found.low[0], found.high[0]], [mean, low, high])
+    once = yearly_slopes(
+        np.append(own[who] * years, [5.0, 7.0])[:, None], np.append(who, [8, 9]), np.append(years, [0, 1])
+    )
+    np.testing.assert_allclose(once, found, err_msg="who was seen once says nothing of change")
+
+
+@pytest.mark.parametrize("people", [3, 6])
+def test_intervals_of_slopes_cover_with_few_people(people: int) -> None:
+    rng = np.random.default_rng(people)
+    who, years = np.repeat(np.arange(people), 3), np.tile([0.0, 1.0, 2.0], people)
+    own = rng.normal(0.3, 0.2, (people, 2000))[who]
+    found = yearly_slopes(own * years[:, None] + 0.1 * rng.normal(size=own.shape), who, years)
+    assert ((found.low < 0.3) & (found.high > 0.3)).mean() == pytest.approx(0.95, abs=0.015)
+
+
 def test_slopes_need_time_to_pass() -> None:
     with pytest.raises(InputError, match="known times"):
         yearly_slopes(np.ones((3, 1)), np.zeros(3, int), np.full(3, np.nan))
     with pytest.raises(InputError, match="different known times"):
         yearly_slopes(np.ones((3, 1)), np.zeros(3, int), np.zeros(3))
     one = yearly_slopes(np.array([[1.0], [3.0]]), np.zeros(2, int), np.array([0.0, 1.0]))
-    assert (one.slope[0], one.error[0]) == (2.0, 0.0)
+    assert one.slope[0] == 2.0
+    assert np.isnan([*one.error, *one.low, *one.high]).all(), "one person has no interval"
 
 
 def test_people_far_apart_are_recognised_in_any_mixture_of_latents() -> None:

@@ -57,6 +57,14 @@ def test_dots_without_interval_floor_or_ceiling() -> None:
     assert "nan" not in str(chart.elements)
 
 
+def test_an_interval_wider_than_the_picture_ends_at_its_edge() -> None:
+    chart = Parsed(str(dot_chart("mig", [Dots("a", [0.4, 0.6], 0.5, -0.77, 1.77, 0)], math.nan, math.nan)))
+    (bar,) = [line for line in chart.all("line") if line.get("class") == "bar"]
+    grid = [float(line["x1"]) for line in chart.all("line") if line.get("class") == "grid"]
+    assert float(bar["x1"]) == pytest.approx(grid[0])
+    assert grid[-1] <= float(bar["x2"]) <= 420
+
+
 def test_the_mark_of_a_score_has_a_tick_for_every_known_end() -> None:
     places = [float(line["x1"]) for line in Parsed(str(scale_mark(0.5, 0.0, math.nan, 1.0))).all("line")]
     assert places == [1.0, 129.0]

@@ -4,8 +4,18 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from disentangle_pl.studies.axis_scale import NEAREST, SLOT, is_numeric, place, ruler, thin
+from disentangle_pl.studies.axis_scale import NEAREST, SLOT, is_numeric, near_runs, place, ruler, thin
+
+
+def test_an_axis_is_cut_where_intervals_leave_the_runs_far_behind() -> None:
+    axes = Figure().subplots()
+    axes.plot([0, 0, 0], [-90, 0.5, 2])
+    near_runs(axes, np.array([0.2, 0.6, math.nan]))
+    assert axes.get_ylim() == pytest.approx((-0.2, 1.0))
+    near_runs(axes, np.array([0.4]))
+    assert axes.get_ylim() == pytest.approx((-0.2, 1.0)), "one run spans nothing"
 
 
 def test_numbers_lie_as_on_a_ruler() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from disentangle_pl.metrics.intervals import Interval
@@ -56,7 +57,7 @@ def test_the_table_has_increments_seeds_and_the_baseline() -> None:
     assert index["mean of 2", WITH + LATENTS, "baseline", "people"] == pytest.approx(0.2)
     assert index["ada<1>", LATENTS, "baseline", "people"] == pytest.approx(0.3)
     seeds = table[(table["interval"] == "seeds") & (table["inputs"] == LATENTS) & (table["versus"] == "")].iloc[0]
-    assert (seeds["low"], seeds["high"]) == (pytest.approx(0.4), pytest.approx(0.6))
+    assert (seeds["low"], seeds["high"]) == (pytest.approx(0.5 - 1.270620), pytest.approx(0.5 + 1.270620))  # t of 2
     assert not table[(table["setting"] == "beta")]["versus"].eq("baseline").any()
     paired = table[(table["versus"] == COVARIATES) & (table["model"] == "ada<0>")].iloc[0]
     assert paired["low"] == pytest.approx(paired["value"]), "the same draws differ by a constant"
@@ -190,3 +191,15 @@ def test_the_words_say_what_was_done() -> None:
     assert "within 2 years and 3 months of a scan" in told["How it was done"][1]
     few = [row | {"people": 19} for row in planted_rows()]
     assert "too few people to tell" in sections_of(study(few))["What latents add to covariates"][0]
+
+
+def test_the_slope_of_few_patients_has_the_interval_of_student() -> None:
+    own = np.array([0.2, 0.5, 0.1, 0.9, 0.3, 0.4])  # of six patients seen twice, a year apart
+    names = [f"sub-{i}" for i in range(6) for _ in range(2)]
+    visits = pd.DataFrame({"participant_id": names, "session_id": ["ses-M000", "ses-M012"] * 6})
+    visits = visits.assign(years=[70.0, 71.0] * 6, diagnosis="AD")
+    values = np.array([[0.0, slope] for slope in own]).reshape(-1, 1)
+    lines, _ = measure_lines(["x"], values, visits, np.arange(12))
+    (found,) = [line.value for line in lines if line.number == "slope"]
+    half = 2.570582 * own.std(ddof=1) / 6**0.5
+    assert found == pytest.approx((own.mean(), own.mean() - half, own.mean() + half), rel=1e-6)

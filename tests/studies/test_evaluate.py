@@ -10,7 +10,7 @@ import pytest
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.chance import perfect_codes
-from disentangle_pl.studies.evaluate import run_names
+from disentangle_pl.studies.evaluate import _summarise, run_names
 from tests.command_line import PAIRS, TINY, refused, run
 from tests.metrics.golden import FOLDER, draw
 
@@ -99,6 +99,9 @@ def test_several_checkpoints_are_compared_and_ranked(
     assert {"mig", "sap", "udr"} < set(rows)
     mig = rows["mig"]
     assert mig["one-last"] == mig["one-twin"] == mig["mean"] == mig["low"] == mig["high"]
+    _summarise({"a": {"mig": 0.4}, "b": {"mig": 0.6}}, tmp_path)
+    (row,) = csv.DictReader((tmp_path / "models.tsv").read_text().splitlines(), delimiter="\t")
+    assert [float(row[end]) for end in ("low", "high")] == pytest.approx([0.5 - 1.270620, 0.5 + 1.270620]), "t of two"
     assert "2 models" in capsys.readouterr().out
 
 

@@ -103,6 +103,17 @@ def test_people_count_alike_however_many_scans_they_have() -> None:
     assert table.loc[table["measure"] == "mae", "mean"].tolist() == [2.0] * 3
 
 
+def test_the_interval_of_few_people_is_that_of_student() -> None:
+    gains = [0.1, 0.2, 0.6]
+    rows = [(i, i + 9, 1.0, way, (way != LATENTS) * gains[i], 1.0) for i in range(3) for way in WAYS]
+    found = pd.DataFrame(rows, columns=["first", "later", "years", "way", "mae", "ssim"])
+    row = lines(against_no_change(found, np.arange(3)))[LATENTS, "mae"]
+    half = 4.302653 * np.std(gains, ddof=1) / 3**0.5
+    assert (row["low"], row["high"]) == pytest.approx((-0.3 - half, -0.3 + half), abs=1e-6)
+    alone = lines(against_no_change(found[found["first"] == 0], np.zeros(1, int)))[LATENTS, "mae"]
+    assert np.isnan([alone["low"], alone["high"]]).all(), "one person has no interval"
+
+
 WAYS = (NO_CHANGE, MEAN_CHANGE, LATENTS)
 
 

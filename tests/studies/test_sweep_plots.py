@@ -143,7 +143,7 @@ def test_a_line_joins_the_means_over_seeds() -> None:
     assert [point[1] for point in drawn["ceiling"]] == [10, 10]
     (band,) = (one for one in axes.collections if not isinstance(one, LineCollection))
     heights = np.asarray(band.get_paths()[0].vertices)[:, 1]
-    assert (heights.min(), heights.max()) == (0, 6)
+    assert (heights.min(), heights.max()) == pytest.approx((5 - 12.706205, 5 + 12.706205)), "Student's t of 4 and 6"
     assert axes.get_xscale() == "linear"
 
 

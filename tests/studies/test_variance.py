@@ -37,7 +37,7 @@ from disentangle_pl.studies.variance_signal import (
     slice_index,
     table_signal,
 )
-from disentangle_pl.studies.variance_table import profile
+from disentangle_pl.studies.variance_table import means_line, profile
 from tests.command_line import TINY, refused, run
 from tests.models.tiny import tiny
 
@@ -497,3 +497,12 @@ def test_the_command_measures_a_checkpoint_on_the_data_of_its_run(tmp_path: Path
 def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="shape"):
         report_variance(SyntheticData(ColourSize()), tmp_path, model=tiny((1, 16, 16)))
+
+
+def test_few_points_of_a_decoder_have_the_interval_of_student() -> None:
+    values = torch.tensor([0.2, 0.5, 0.6], dtype=torch.float64)
+    half = 4.302653 * float(values.std()) / 3**0.5
+    mean = float(values.mean())
+    line = means_line("decoder", "alignment", values, "3 points")
+    assert (line.low, line.high) == pytest.approx((mean - half, mean + half), abs=1e-6)
+    assert means_line("decoder", "alignment", values, "all")[3:6] == pytest.approx((mean, mean, mean))
