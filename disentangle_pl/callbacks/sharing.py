@@ -9,6 +9,7 @@ from torch import Tensor
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.data.synthetic import SyntheticData
 from disentangle_pl.metrics.null import corrected_information
+from disentangle_pl.metrics.score import ground_truth
 from disentangle_pl.metrics.sharing import Sharing, sharing
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
@@ -53,7 +54,8 @@ def measure_sharing(model: VAE, data: SyntheticData, groups: int) -> Sharing | N
     batches = zip(*(torch.split(tensor.to(model.device), size) for tensor in drawn), strict=True)
     parts = [_share(model, data.on_after_batch_transfer(batch, 0)) for batch in batches]
     codes, factors, shared, changed = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
-    information = corrected_information(codes.astype(np.float64), factors)
+    whose = np.arange(len(codes)) // data.group  # the images of a group are no independent rows
+    information = corrected_information(codes, ground_truth(factors, whose))
     scored = data.dataset.factors.scored.numpy()
     information *= scored[information.argmax(axis=1)][:, None]
     return sharing(shared, changed, information) if information.any() else None

@@ -83,7 +83,7 @@ def scans(data: LongitudinalData, visits: pd.DataFrame) -> Scans:
         InputError: If no factor varies among them.
     """
     people = visits["participant_id"].factorize()[0].astype(np.int64)
-    truth = ground_truth(data.factors.numpy()[visits.index.to_numpy()].astype(np.float64))
+    truth = ground_truth(data.factors.numpy()[visits.index.to_numpy()].astype(np.float64), people)
     if not truth.varying.any():
         raise InputError(
             f"none of the factors {', '.join(data.factor_names)} is known and varies over the {len(visits)} held-out "

@@ -129,7 +129,7 @@ def _scored(
     except InputError as error:
         return [], [str(error)]
     others = (permuted_rows(known.people, seed=seed) for seed in range(controls))
-    permuted = [known._replace(factors=known.factors[rows]) for rows in others]
+    permuted = [known._replace(factors=known.factors[rows].with_groups(known.people)) for rows in others]
     chance = _mean([_scores(encoded.codes, table, cut, pair)[0] for table in permuted])
     turned = [rotated(encoded.codes, active, seed) for seed in range(controls)] if active.sum() > 1 else []
     after = _mean([_scores(codes, known, cut, pair)[0] for codes in turned])
