@@ -3,8 +3,8 @@
     python -m benchmarks.false_alarms [--tables 400]
 
 Codes know nothing of the factors, or nothing but whose row it is. A table counts as a false alarm when a latent is
-called informative. Two rules are judged on the same tables: the maximum over 199 permutations of rows, or of groups where rows
-come in groups, and, as the rival, five standard deviations above the mean of 20 permutations of rows.
+called informative. Two rules are judged on the same tables: the maximum over 199 permutations of rows, or of groups
+where rows come in groups, and, as the rival, five standard deviations above the mean of 20 permutations of rows.
 """
 
 import argparse
