@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.ageing import Values, mixed_slopes
@@ -59,6 +60,56 @@ def test_a_latent_that_does_not_age_is_found_out_as_often_as_chance_has_it() -> 
     assert 0.02 < (found.p < 0.05).mean() < 0.09
     assert (found.q >= found.p).all()
     assert not (found.q < 0.05).any()
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0, 30.0])
+def test_degrees_of_freedom_are_exact_in_a_balanced_design(ratio: float) -> None:
+    """Everybody at the same ages: the slope is that within people, whose error has P (T - 1) - 1 degrees of freedom."""
+    people, scans = 5, 4
+    person, age = np.repeat(np.arange(people), scans), np.tile(70.0 + np.arange(scans), people)
+    draws = np.random.default_rng(3)
+    codes = draws.normal(0, ratio**0.5, (people, 20))[person] + draws.normal(size=(people * scans, 20))
+    found = mixed_slopes(codes, age, person, resamples=1)
+    np.testing.assert_allclose(found.freedom, people * (scans - 1) - 1, rtol=1e-6)
+    for j in range(20):
+        away = codes[:, j] - np.bincount(person, codes[:, j])[person] / scans
+        line = stats.linregress(age - 71.5, away)
+        error = line.stderr * ((people * scans - 2) / (people * (scans - 1) - 1)) ** 0.5
+        p = 2 * stats.t.sf(abs(line.slope) / error, people * (scans - 1) - 1)
+        if found.standard_errors[j] == pytest.approx(error, rel=1e-4):  # else people are estimated not to differ
+            assert found.p[j] == pytest.approx(p, rel=1e-3)
+
+
+def test_between_people_the_degrees_of_freedom_are_those_of_people() -> None:
+    """Two scans at one age: the slope is that of a regression of the means of people."""
+    person, age = np.repeat(np.arange(6), 2), np.repeat([60.0, 63, 70, 71, 75, 80], 2)
+    draws = np.random.default_rng(0)
+    codes = draws.normal(0, 3, (6, 4))[person] + draws.normal(0, 0.3, (12, 4))
+    found = mixed_slopes(codes, age, person, resamples=1)
+    np.testing.assert_allclose(found.freedom, 4, rtol=1e-6)
+    lines = [stats.linregress(age[::2], (codes[::2, j] + codes[1::2, j]) / 2) for j in range(4)]
+    np.testing.assert_allclose(found.p, [line.pvalue for line in lines], rtol=1e-5)
+
+
+@pytest.mark.parametrize("people", [4, 6])
+def test_a_latent_that_does_not_age_is_found_out_no_more_often_with_few_people(people: int) -> None:
+    """A normal approximation is wrong for 17 % and 11 % of them."""
+    draws = np.random.default_rng(people)
+    person = np.repeat(np.arange(people), 3)
+    alarms = []
+    for _ in range(4):
+        age = draws.uniform(55, 85, people)[person] + np.tile(np.arange(3.0), people)
+        codes = draws.normal(size=(people, 50))[person] + draws.normal(size=(len(age), 50))
+        alarms.append((mixed_slopes(codes, age, person, resamples=1).p < 0.05).mean())
+    assert np.mean(alarms) < 0.07
+
+
+def test_the_band_of_few_people_is_no_narrower_than_the_interval_of_their_slopes() -> None:
+    codes, age, person = cohort([0.0] * 30, seed=5)
+    few = person < 6
+    found = mixed_slopes(codes[few], age[few], person[few], resamples=1000)
+    half = stats.t.ppf(0.975, found.freedom) * found.standard_errors
+    assert (np.quantile(np.abs(found.resampled - found.per_year), 0.95, axis=0) >= 0.99 * half).all()
 
 
 def test_the_band_covers_the_slope_and_is_as_wide_as_the_standard_error_says() -> None:

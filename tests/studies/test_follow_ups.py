@@ -27,7 +27,7 @@ VISITS = pd.DataFrame({"participant_id": np.repeat([f"sub-{i:02d}" for i in rang
 
 def slopes(per_year: list[float]) -> MixedSlopes:
     values = np.array(per_year)
-    return MixedSlopes(values, np.ones(4), np.zeros(4), np.zeros(4), values[None], 5, 10)
+    return MixedSlopes(values, np.ones(4), np.full(4, 8.0), np.zeros(4), np.zeros(4), values[None], 5, 10)
 
 
 def codes(per_year: list[float]) -> Tensor:

@@ -11,7 +11,7 @@ from tests.studies.linear_brain import linear_brain
 def slopes(per_year: list[float], q: list[float]) -> MixedSlopes:
     values = np.array(per_year)
     drawn = values * np.linspace(0.5, 1.5, 101)[:, None]
-    return MixedSlopes(values, np.ones_like(values), np.array(q), np.array(q), drawn, 10, 20)
+    return MixedSlopes(values, np.ones_like(values), np.full(len(q), 18.0), np.array(q), np.array(q), drawn, 10, 20)
 
 
 def test_only_latents_that_age_move_by_the_slopes_and_by_those_of_other_draws() -> None:
