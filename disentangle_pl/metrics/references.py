@@ -78,7 +78,7 @@ def references(
     ends: References = {end: {} for end in ENDS}
     for name, entry in watch(list(entries.items()), "scoring noise, rotated and perfect codes"):
         path = folder / f"{key}-{name}-{code_digest(entry)}.json" if folder else None
-        draws = _read(path)
+        draws = _read(path, ENDS if latent_dim >= truth.shape[1] else ENDS[:1])
         if draws is None:
             codes = codes or reference_codes(stacked, latent_dim)
             draws = {end: _scores(tables, truth, held_out, (name, entry)) for end, tables in codes.items()}
@@ -166,7 +166,8 @@ def _key(truth: GroundTruth, test: GroundTruth | None, latent_dim: int) -> str:
 def code_digest(entry: Entry) -> str:
     """Return a digest of the code that an entry runs: its module, and those of this package that it imports."""
     digest = hashlib.sha256(inspect.getsource(entry.compute).encode())
-    for name in sorted(_modules(entry.score.__module__) | _modules(f"{PACKAGE}.chance")):
+    own = (entry.score.__module__, f"{PACKAGE}.chance", f"{PACKAGE}.polarised")
+    for name in sorted(set().union(*map(_modules, own))):
         digest.update(_source(name))
     return digest.hexdigest()[:12]
 
@@ -189,14 +190,17 @@ def _source(name: str) -> bytes:
     return inspect.getsource(sys.modules[name]).encode()
 
 
-def _read(path: Path | None) -> Draws | None:
+def _read(path: Path | None, ends: Sequence[str]) -> Draws | None:
     if path is None or not path.is_file():
         return None
     try:
         draws: Draws = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return draws if isinstance(draws, dict) and set(draws) <= set(ENDS) else None
+    if not isinstance(draws, dict) or set(draws) != set(ends):
+        return None
+    whole = all(isinstance(scores, dict) and all(scores.values()) for scores in draws.values())
+    return draws if whole else None
 
 
 def _write(path: Path | None, draws: Draws) -> None:

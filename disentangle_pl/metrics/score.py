@@ -117,16 +117,14 @@ def as_array(table: Any) -> NDArray[Any]:
     Raises:
         InputError: If the rows differ in length, or there is nothing that an array could be made of.
     """
-    if isinstance(table, torch.Tensor):
-        tensor = table.detach().cpu().resolve_conj().to_dense()
-        narrow = tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64)
-        return np.asarray((tensor.float() if narrow else tensor).numpy())
-    if isinstance(table, np.ma.MaskedArray):
-        plain = np.asarray(table.data)
-        return np.where(np.ma.getmaskarray(table), np.nan, plain) if np.ma.is_masked(table) else plain
     try:
-        array = np.asarray(table.to_numpy() if isinstance(table, pd.DataFrame | pd.Series) else table)
-    except (ValueError, TypeError) as error:
+        if isinstance(table, torch.Tensor):
+            return _of_tensor(table)
+        if isinstance(table, np.ma.MaskedArray):
+            plain = np.asarray(table.data)
+            return np.where(np.ma.getmaskarray(table), np.nan, plain) if np.ma.is_masked(table) else plain
+        array = _of_frame(table) if isinstance(table, pd.DataFrame | pd.Series) else np.asarray(table)
+    except (ValueError, TypeError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(
             f"codes and factors must be tables of numbers, but {type(table).__name__}: {reason}"
@@ -285,6 +283,21 @@ def moving(codes: Codes) -> NDArray[np.bool_]:
     return different
 
 
+def _of_tensor(tensor: torch.Tensor) -> NDArray[Any]:
+    dense = tensor.detach().cpu().resolve_conj().to_dense()
+    narrow = dense.is_floating_point() and dense.dtype not in (torch.float32, torch.float64)
+    return np.asarray((dense.float() if narrow else dense).numpy())
+
+
+def _of_frame(frame: "pd.DataFrame | pd.Series[Any]") -> NDArray[Any]:
+    """Return the values of a frame, those of columns of several numeric types as float64."""
+    array = np.asarray(frame.to_numpy())
+    kinds = frame.dtypes if isinstance(frame, pd.DataFrame) else [frame.dtype]
+    if array.dtype != object or not all(map(pd.api.types.is_numeric_dtype, kinds)):
+        return array
+    return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
 def _of_table(factors: Any) -> GroundTruth:
     if isinstance(factors, pd.DataFrame):
         columns = [_of_column(factors[name]) for name in factors] if factors.columns.is_unique else []
@@ -294,6 +307,8 @@ def _of_table(factors: Any) -> GroundTruth:
         return GroundTruth(np.stack(values, axis=1), np.array(kinds))
     if isinstance(factors, pd.Series):
         return _of_table(factors.to_frame())
+    if isinstance(factors, np.ma.MaskedArray):
+        return _of_table(np.where(np.ma.getmaskarray(factors), None, factors.data.astype(object)))
     array = as_array(factors)
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or array.dtype.kind not in "biufUSO" or not array.shape[1]:
@@ -305,7 +320,9 @@ def _of_table(factors: Any) -> GroundTruth:
 
 def _of_column(column: "pd.Series[Any]") -> tuple[Values, bool]:
     """Return the values (N,) of a column of a frame, and whether they are classes."""
-    column = column.convert_dtypes() if column.dtype == object else column
+    if column.dtype == object:
+        floats = pd.api.types.infer_dtype(column) == "floating"
+        column = column.astype(np.float64) if floats else column.convert_dtypes()
     numeric, whole = pd.api.types.is_numeric_dtype(column), pd.api.types.is_integer_dtype(column)
     if pd.api.types.is_complex_dtype(column):
         raise InputError(f"factor {column.name} has complex numbers: give real ones")
