@@ -87,7 +87,7 @@ _MODULES = {
     "Modularity": "torch_metrics",
     "ScoreMetric": "torch_metrics",
 }
-__all__ = list(_MODULES)  # noqa: PLE0605
+__all__ = list(_MODULES)
 
 
 class _Face(ModuleType):

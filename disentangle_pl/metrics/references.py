@@ -14,7 +14,16 @@ from typing import TypeAlias
 import numpy as np
 
 from disentangle_pl.metrics.chance import noise_codes, perfect_codes, rotated_codes
-from disentangle_pl.metrics.score import Codes, CodesLike, Factors, GroundTruth, Split, check, ground_truth
+from disentangle_pl.metrics.score import (
+    Codes,
+    CodesLike,
+    Factors,
+    GroundTruth,
+    Split,
+    check,
+    ground_truth,
+    numbered_alike,
+)
 from disentangle_pl.metrics.sheet import ALL, Ends, Entry, Line, Scored, score_codes
 
 References: TypeAlias = dict[str, dict[str, Ends]]
@@ -115,15 +124,19 @@ def full_sheet(
     Raises:
         InputError: If the codes or factors fail `score.check`.
     """
+    if test is not None:
+        factors, held_out = numbered_alike(factors, test[1])
+        test = test[0], held_out
     table, truth = check(codes, factors)
     scored = score_codes(table, truth, watch(list(entries.items()), "scoring"), test=test)
     scale: References = {end: {} for end in ENDS}
     lasting = {name: entry for name, entry in entries.items() if ALL.get(name) is entry}
     own = {name: entry for name, entry in entries.items() if name not in lasting}
-    held_out = None if test is None else test[1]
     for some, place in ((lasting, folder), (own, None)):
         if ends and some:
-            scores = references(truth, table.shape[1], some, test=held_out, folder=place, watch=watch)
+            scores = references(
+                truth, table.shape[1], some, test=None if test is None else test[1], folder=place, watch=watch
+            )
             scale = {end: scale[end] | scores[end] for end in ENDS}
     return [_line(name, value, scale) for name, value in scored.values.items()], scored
 
