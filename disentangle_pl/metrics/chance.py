@@ -125,7 +125,7 @@ def permuted_floor(
     """
     codes, truth = check(codes, factors)
     seeds = _seeds(seed, permutations)
-    return _mean([score(permuted(codes, truth.groups, seed=each), truth) for each in seeds])
+    return _mean([score(permuted(codes, truth.groups, seed=each), factors) for each in seeds])
 
 
 def noise_floor(
@@ -140,7 +140,7 @@ def noise_floor(
     """
     truth, seeds = ground_truth(factors), _seeds(seed, draws)
     tables = (noise_codes(len(truth), latent_dim, groups=truth.groups, seed=each) for each in seeds)
-    return _mean([score(codes, truth) for codes in tables])
+    return _mean([score(codes, factors) for codes in tables])
 
 
 def ceiling(score: Callable[[Codes, Factors], Result], factors: Factors, latent_dim: int) -> Result:
@@ -183,9 +183,9 @@ def permutation_p_value(
         InputError: If the input fails `check`, or permutations is below 1.
     """
     codes, truth = check(codes, factors)
-    reached = score(codes, truth)
+    reached = score(codes, factors)
     seeds = _seeds(seed, permutations)
-    higher = sum(score(permuted(codes, truth.groups, seed=each), truth) >= reached for each in seeds)
+    higher = sum(score(permuted(codes, truth.groups, seed=each), factors) >= reached for each in seeds)
     return (1 + higher) / (1 + permutations)
 
 

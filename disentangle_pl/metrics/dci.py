@@ -158,11 +158,11 @@ def dci_scores(codes: CodesLike, factors: Factors, *, test: Split | None = None,
         InputError: If an input fails `check`, d < 2, test has other columns, fewer than 2 factors vary, none of these
             can be scored on the held-out rows, or jobs is neither positive nor -1.
     """
-    codes, truth = check(codes, factors, latents=2, values=2)
-    train, held_out = train_test(codes, truth, test)
+    check(codes, factors, latents=2, values=2)
+    train, held_out = train_test(codes, factors, test)
     varies = varying(train[1], least=2)
     probes = fit_probes(*train, seed=seed, jobs=jobs)
-    matrix = importance_matrix(probes, codes.shape[1])[:, varies]
+    matrix = importance_matrix(probes, train[0].shape[1])[:, varies]
     predicted = [informativeness_per_factor(probes, *rows, jobs=jobs) for rows in (train, held_out)]
     if np.isnan(predicted[1]).all():
         raise InputError("no factor that was fitted has values in the rows to score on: give more rows, or a test set")

@@ -68,7 +68,7 @@ def dci_es(
             the means; size counts those that vary.
         depth: The largest capacity.
         trees: The number of trees of each forest.
-        rows: How many rows, the first ones, to fit on and to score on at most.
+        rows: How many rows, drawn at random, to fit on and to score on at most.
         test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the forests.
 
@@ -79,7 +79,7 @@ def dci_es(
         InputError: If an input fails `loss_capacity`.
     """
     codes, truth = check(codes, factors)
-    curves = loss_capacity(codes, truth, depth=depth, trees=trees, rows=rows, test=test, seed=seed)
+    curves = loss_capacity(codes, factors, depth=depth, trees=trees, rows=rows, test=test, seed=seed)
     kept = np.flatnonzero(curves.baselines > 0)
     losses, baselines = curves.losses[:, kept], curves.baselines[kept]
     areas = [area_score(curves.capacities, *curve) for curve in zip(losses.T, baselines, strict=True)]
@@ -109,7 +109,7 @@ def loss_capacity(
             A row counts for the factors it has.
         depth: The largest depth, at least 2.
         trees: The number of trees of each forest.
-        rows: How many rows, the first ones, to fit on and to score on at most.
+        rows: How many rows, drawn at random, to fit on and to score on at most.
         test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the forests.
 
@@ -124,7 +124,8 @@ def loss_capacity(
     if depth < 2 or trees < 1 or rows < 1:
         raise InputError(f"curves need depth >= 2, trees >= 1 and rows >= 1, got {depth}, {trees} and {rows}")
     (fit_codes, truth), (new, held_out) = train_test(codes, factors, test)
-    fit_codes, truth, new, held_out = fit_codes[:rows], truth[:rows], new[:rows], held_out[:rows]
+    first, other = _some(len(truth), rows, seed), _some(len(held_out), rows, seed)
+    fit_codes, truth, new, held_out = fit_codes[first], truth[first], new[other], held_out[other]
     losses, baselines = np.full((depth, truth.shape[1]), np.nan), np.full(truth.shape[1], np.nan)
     for factor in np.flatnonzero(varying(truth)).tolist():
         fitted, scored = _known((fit_codes, truth), factor), _known((new, held_out), factor)
@@ -166,6 +167,10 @@ def area_score(capacities: Values, losses: Values, baseline: float) -> float:
     above = lowest - lowest[-1]
     twice_area = np.sum(np.diff(capacities) * (above[1:] + above[:-1]))
     return float(1 - twice_area / ((capacities[-1] - capacities[0]) * baseline))
+
+
+def _some(rows: int, most: int, seed: int) -> NDArray[np.intp]:
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
 
 
 def _known(rows: Checked, factor: int) -> tuple[NDArray[np.float32], Values]:

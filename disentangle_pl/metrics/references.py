@@ -14,7 +14,16 @@ from typing import TypeAlias
 import numpy as np
 
 from disentangle_pl.metrics.chance import noise_codes, perfect_codes, rotated_codes
-from disentangle_pl.metrics.score import Codes, CodesLike, Factors, GroundTruth, Split, check, ground_truth
+from disentangle_pl.metrics.score import (
+    Codes,
+    CodesLike,
+    Factors,
+    GroundTruth,
+    Split,
+    check,
+    ground_truth,
+    numbered_alike,
+)
 from disentangle_pl.metrics.sheet import ALL, Ends, Entry, Line, Scored, score_codes
 
 References: TypeAlias = dict[str, dict[str, Ends]]
@@ -78,7 +87,7 @@ def references(
     ends: References = {end: {} for end in ENDS}
     for name, entry in watch(list(entries.items()), "scoring noise, rotated and perfect codes"):
         path = folder / f"{key}-{name}-{code_digest(entry)}.json" if folder else None
-        draws = _read(path)
+        draws = _read(path, ENDS if latent_dim >= truth.shape[1] else ENDS[:1])
         if draws is None:
             codes = codes or reference_codes(stacked, latent_dim)
             draws = {end: _scores(tables, truth, held_out, (name, entry)) for end, tables in codes.items()}
@@ -115,15 +124,19 @@ def full_sheet(
     Raises:
         InputError: If the codes or factors fail `score.check`.
     """
+    if test is not None:
+        factors, held_out = numbered_alike(factors, test[1])
+        test = test[0], held_out
     table, truth = check(codes, factors)
     scored = score_codes(table, truth, watch(list(entries.items()), "scoring"), test=test)
     scale: References = {end: {} for end in ENDS}
     lasting = {name: entry for name, entry in entries.items() if ALL.get(name) is entry}
     own = {name: entry for name, entry in entries.items() if name not in lasting}
-    held_out = None if test is None else test[1]
     for some, place in ((lasting, folder), (own, None)):
         if ends and some:
-            scores = references(truth, table.shape[1], some, test=held_out, folder=place, watch=watch)
+            scores = references(
+                truth, table.shape[1], some, test=None if test is None else test[1], folder=place, watch=watch
+            )
             scale = {end: scale[end] | scores[end] for end in ENDS}
     return [_line(name, value, scale) for name, value in scored.values.items()], scored
 
@@ -166,7 +179,8 @@ def _key(truth: GroundTruth, test: GroundTruth | None, latent_dim: int) -> str:
 def code_digest(entry: Entry) -> str:
     """Return a digest of the code that an entry runs: its module, and those of this package that it imports."""
     digest = hashlib.sha256(inspect.getsource(entry.compute).encode())
-    for name in sorted(_modules(entry.score.__module__) | _modules(f"{PACKAGE}.chance")):
+    own = (entry.score.__module__, f"{PACKAGE}.chance", f"{PACKAGE}.polarised")
+    for name in sorted(set().union(*map(_modules, own))):
         digest.update(_source(name))
     return digest.hexdigest()[:12]
 
@@ -189,14 +203,17 @@ def _source(name: str) -> bytes:
     return inspect.getsource(sys.modules[name]).encode()
 
 
-def _read(path: Path | None) -> Draws | None:
+def _read(path: Path | None, ends: Sequence[str]) -> Draws | None:
     if path is None or not path.is_file():
         return None
     try:
         draws: Draws = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return draws if isinstance(draws, dict) and set(draws) <= set(ENDS) else None
+    if not isinstance(draws, dict) or set(draws) != set(ends):
+        return None
+    whole = all(isinstance(scores, dict) and all(scores.values()) for scores in draws.values())
+    return draws if whole else None
 
 
 def _write(path: Path | None, draws: Draws) -> None:

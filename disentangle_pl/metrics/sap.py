@@ -73,8 +73,8 @@ def sap(codes: CodesLike, factors: Factors, *, test: Split | None = None) -> flo
     Raises:
         InputError: If an input fails `check`, d < 2, test has other columns, or no factor varies and is held out.
     """
-    codes, truth = check(codes, factors, latents=2)
-    ranked = np.sort(sap_matrix(codes, truth, test=test), axis=0)
+    check(codes, factors, latents=2)
+    ranked = np.sort(sap_matrix(codes, factors, test=test), axis=0)
     gaps = ranked[-1] - ranked[-2]
     if np.isnan(gaps).all():
         raise InputError("every factor is missing in the rows to score on: give more rows, or a test set")

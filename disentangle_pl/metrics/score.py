@@ -117,16 +117,14 @@ def as_array(table: Any) -> NDArray[Any]:
     Raises:
         InputError: If the rows differ in length, or there is nothing that an array could be made of.
     """
-    if isinstance(table, torch.Tensor):
-        tensor = table.detach().cpu().resolve_conj().to_dense()
-        narrow = tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64)
-        return np.asarray((tensor.float() if narrow else tensor).numpy())
-    if isinstance(table, np.ma.MaskedArray):
-        plain = np.asarray(table.data)
-        return np.where(np.ma.getmaskarray(table), np.nan, plain) if np.ma.is_masked(table) else plain
     try:
-        array = np.asarray(table.to_numpy() if isinstance(table, pd.DataFrame | pd.Series) else table)
-    except (ValueError, TypeError) as error:
+        if isinstance(table, torch.Tensor):
+            return _of_tensor(table)
+        if isinstance(table, np.ma.MaskedArray):
+            plain = np.asarray(table.data)
+            return np.where(np.ma.getmaskarray(table), np.nan, plain) if np.ma.is_masked(table) else plain
+        array = _of_frame(table) if isinstance(table, pd.DataFrame | pd.Series) else np.asarray(table)
+    except (ValueError, TypeError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(
             f"codes and factors must be tables of numbers, but {type(table).__name__}: {reason}"
@@ -202,6 +200,38 @@ def check(codes: CodesLike, factors: Factors, *, latents: int = 1, values: int =
     return array, truth
 
 
+def numbered_alike(first: Factors, second: Factors) -> tuple[Factors, Factors]:
+    """Number the words of two tables of factors together, so that a class has one number in both.
+
+    Numbers stay as they are, and so do tables of which one is a `GroundTruth`, whose classes are numbers already.
+
+    Args:
+        first: (N, k), see `ground_truth`.
+        second: (M, k).
+
+    Raises:
+        InputError: If one is no such table, or the columns of frames have other names.
+    """
+    if isinstance(first, GroundTruth) or isinstance(second, GroundTruth):
+        return first, second
+    frames = _table(first), _table(second)
+    if isinstance(first, pd.DataFrame) and isinstance(second, pd.DataFrame) and {*first} != {*second}:
+        raise InputError(f"test has the factors {list(second)}, but train has {list(first)}")
+    if frames[0].shape[1] != frames[1].shape[1]:
+        return first, second
+    if not isinstance(second, pd.DataFrame):
+        frames = frames[0], frames[1].set_axis(frames[0].columns, axis=1)
+    alike: list[dict[Any, Any]] = [{}, {}]
+    for name in frames[0]:
+        pair = [_typed(frame[name]) for frame in frames]
+        if any(map(_named, pair)):
+            numbers = pd.Series(_numbered(pd.concat(pair, ignore_index=True)), name=name).astype("Int64")
+            pair = [numbers[: len(pair[0])], numbers[len(pair[0]) :]]
+        for columns, column in zip(alike, pair, strict=True):
+            columns[name] = column.reset_index(drop=True)
+    return pd.DataFrame(alike[0]), pd.DataFrame(alike[1])
+
+
 def train_test(codes: CodesLike, factors: Factors, test: Split | None, *, seed: int = 0) -> tuple[Checked, Checked]:
     """Pair the rows a probe is fitted on with the rows it is scored on.
 
@@ -219,11 +249,13 @@ def train_test(codes: CodesLike, factors: Factors, test: Split | None, *, seed: 
         InputError: If a pair fails `check`, test has other columns or kinds, or fewer than 6 rows or 2 groups are to be
             split.
     """
+    if test is not None:
+        factors, other_factors = numbered_alike(factors, test[1])
     array, truth = check(codes, factors)
     if test is None:
         chosen = held_out_rows(len(array), truth.groups, seed)
         return (array[~chosen], truth[~chosen]), (array[chosen], truth[chosen])
-    other, other_truth = check(*test)
+    other, other_truth = check(test[0], other_factors)
     shapes = array.shape[1], truth.shape[1], other.shape[1], other_truth.shape[1]
     if shapes[:2] != shapes[2:]:
         raise InputError(f"test has {shapes[2]} latents and {shapes[3]} factors, train has {shapes[0]} and {shapes[1]}")
@@ -285,39 +317,69 @@ def moving(codes: Codes) -> NDArray[np.bool_]:
     return different
 
 
-def _of_table(factors: Any) -> GroundTruth:
-    if isinstance(factors, pd.DataFrame):
-        columns = [_of_column(factors[name]) for name in factors] if factors.columns.is_unique else []
-        if not columns:
+def _of_tensor(tensor: torch.Tensor) -> NDArray[Any]:
+    dense = tensor.detach().cpu().resolve_conj().to_dense()
+    narrow = dense.is_floating_point() and dense.dtype not in (torch.float32, torch.float64)
+    return np.asarray((dense.float() if narrow else dense).numpy())
+
+
+def _of_frame(frame: "pd.DataFrame | pd.Series[Any]") -> NDArray[Any]:
+    """Return the values of a frame, those of columns of several numeric types as float64."""
+    array = np.asarray(frame.to_numpy())
+    kinds = frame.dtypes if isinstance(frame, pd.DataFrame) else [frame.dtype]
+    if array.dtype != object or not all(map(pd.api.types.is_numeric_dtype, kinds)):
+        return array
+    return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _table(factors: Any) -> pd.DataFrame:
+    if isinstance(factors, pd.DataFrame | pd.Series):
+        frame = factors.to_frame() if isinstance(factors, pd.Series) else factors
+        if not frame.shape[1] or not frame.columns.is_unique:
             raise InputError("factors in a frame need a column at least, and every name once")
-        values, kinds = zip(*columns, strict=True)
-        return GroundTruth(np.stack(values, axis=1), np.array(kinds))
-    if isinstance(factors, pd.Series):
-        return _of_table(factors.to_frame())
-    array = as_array(factors)
+        return frame
+    masked = isinstance(factors, np.ma.MaskedArray)
+    array = np.where(np.ma.getmaskarray(factors), None, factors.astype(object)) if masked else as_array(factors)
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or array.dtype.kind not in "biufUSO" or not array.shape[1]:
         raise InputError(f"factors must be a table (N, k) of numbers or words, got {array.dtype} {array.shape}")
-    if array.dtype.kind in "bUSO" or (array.dtype.kind in "iu" and _too_large(array)):
-        return _of_table(pd.DataFrame(array))
-    return GroundTruth(array.astype(np.float64), np.full(array.shape[1], array.dtype.kind != "f"))
+    return pd.DataFrame(array)
 
 
-def _of_column(column: "pd.Series[Any]") -> tuple[Values, bool]:
-    """Return the values (N,) of a column of a frame, and whether they are classes."""
-    column = column.convert_dtypes() if column.dtype == object else column
-    numeric, whole = pd.api.types.is_numeric_dtype(column), pd.api.types.is_integer_dtype(column)
+def _of_table(factors: Any) -> GroundTruth:
+    frame = _table(factors)
+    columns = [_typed(frame[name]) for name in frame]
+    discrete = np.array([_named(column) or pd.api.types.is_integer_dtype(column) for column in columns])
+    values = [
+        _numbered(column) if _named(column) else column.to_numpy(dtype=np.float64, na_value=np.nan)
+        for column in columns
+    ]
+    return GroundTruth(np.stack(values, axis=1), discrete)
+
+
+def _typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Give a column of objects the type of what it holds."""
+    if column.dtype == object:
+        floats = pd.api.types.infer_dtype(column) == "floating"
+        column = column.astype(np.float64) if floats else column.convert_dtypes()
     if pd.api.types.is_complex_dtype(column):
         raise InputError(f"factor {column.name} has complex numbers: give real ones")
-    if numeric and not pd.api.types.is_bool_dtype(column):
-        large = whole and _too_large(column.dropna().to_numpy())
-        if not large:
-            return column.to_numpy(dtype=np.float64, na_value=np.nan), bool(whole)
+    return column
+
+
+def _named(column: "pd.Series[Any]") -> bool:
+    """Tell whether the classes of a column are words, bools or whole numbers that float64 does not tell apart."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return True
+    return pd.api.types.is_integer_dtype(column) and _too_large(column.dropna().to_numpy())
+
+
+def _numbered(column: "pd.Series[Any]") -> Values:
     try:
         numbers, _ = pd.factorize(column, sort=True)
     except TypeError as error:
         raise InputError(f"factor {column.name} holds values that cannot be told apart: {error}") from error
-    return np.where(numbers < 0, np.nan, numbers.astype(np.float64)), True
+    return np.where(numbers < 0, np.nan, numbers.astype(np.float64))
 
 
 def _too_large(whole: NDArray[np.integer[Any]]) -> bool:

@@ -16,7 +16,7 @@ from disentangle_pl.metrics.mig import mig
 from disentangle_pl.metrics.modularity import modularity
 from disentangle_pl.metrics.null import mig_corrected, modularity_corrected
 from disentangle_pl.metrics.sap import sap
-from disentangle_pl.metrics.score import Codes, Factors, GroundTruth
+from disentangle_pl.metrics.score import Codes, Factors, GroundTruth, held_out_rows
 from disentangle_pl.metrics.unsupervised import dependence
 from tests.metrics.golden import draw
 
@@ -45,28 +45,29 @@ SIZES = (3, 4, 5)
 FACTORS = draw(SIZES, 300)
 CODES: Codes = np.hstack([FACTORS, FACTORS[:, :2]]) + np.random.default_rng(1).normal(0, 0.3, (300, 5))
 TENTH = np.full((300, 1), 0.1)
+TENTH_OF_TEST = np.isin(np.arange(300), np.flatnonzero(held_out_rows(300))[::10])
 FEW = np.arange(300) < 290
 MIXED = GroundTruth(
     np.where(np.random.default_rng(2).random(FACTORS.shape) < 0.3, np.nan, FACTORS), np.array([True, False, True])
 )
 ODD = CODES[3, 1] == CODES
 LATE = FACTORS.astype(float)
-LATE[200:, 0] = np.nan
+LATE[held_out_rows(300), 0] = np.nan
 
 DEFINED: dict[str, tuple[Codes, Factors]] = {
     "all codes constant": (np.zeros_like(CODES), FACTORS),
     "all codes a constant that does not sum exactly": (np.repeat(TENTH, 5, axis=1), FACTORS),
     "a constant latent": (np.hstack([CODES, TENTH, TENTH + 1]), FACTORS),
-    "a latent constant in the rows fitted on": (np.hstack([CODES, np.arange(300)[:, None] == 299]), FACTORS),
+    "a latent constant in the rows fitted on": (np.hstack([CODES, TENTH_OF_TEST[:, None]]), FACTORS),
     "duplicates": (np.hstack([CODES, CODES[:, :2]]), FACTORS),
     "one latent five times": (CODES[:, [0] * 5], FACTORS),
     "more latents than rows": (np.random.default_rng(0).normal(size=(40, 60)), draw((2, 2), 40)),
     "a factor with one value": (CODES, np.hstack([FACTORS, np.full((300, 1), 7)])),
     "a class absent from the test rows": (
         CODES,
-        np.where((FACTORS == 2) & (np.arange(300) > 199)[:, None], 1, FACTORS),
+        np.where((FACTORS == 2) & held_out_rows(300)[:, None], 1, FACTORS),
     ),
-    "a class in the test rows alone": (CODES, FACTORS + 9 * (np.arange(300) > 250)[:, None]),
+    "a class in the test rows alone": (CODES, FACTORS + 9 * TENTH_OF_TEST[:, None]),
     "a class of one row": (CODES, np.where((np.arange(300) == 5)[:, None], 9, FACTORS)),
     "gaps and signs in the class indices": (CODES, np.array([-(10**9), 0, 3, 10**12, 5])[FACTORS]),
     "quantities": (CODES, FACTORS + 0.5),
@@ -84,16 +85,17 @@ REFUSED: dict[str, tuple[Codes, Factors, str]] = {
     "one code is infinite": (np.where(ODD, np.inf, CODES), FACTORS, r"latents \[1\] are NaN or inf"),
     "a code beyond single precision": (np.where(ODD, -1e39, CODES), FACTORS, "infinite"),
     "complex codes": (CODES.astype(complex), FACTORS, "numeric array"),
+    "words": (CODES.astype(str), FACTORS, "numeric array"),
     "codes in a row": (CODES[:, 0], FACTORS, r"\(N, d\)"),
     "no latent": (CODES[:, :0], FACTORS, "a latent or more"),
     "one row": (CODES[:1], FACTORS[:1], "2 rows"),
 }
 UNPAIRED: dict[str, tuple[Codes, Factors, str]] = {
     "a row too few": (CODES[:299], FACTORS, "299 codes and 300 factors"),
-    "factors in a row": (CODES, FACTORS[:, 0], r"\(N, k\)"),
+    "factors in a cube": (CODES, FACTORS[..., None], r"\(N, k\)"),
     "no factor": (CODES, FACTORS[:, :0], "factors"),
     "an infinite factor": (CODES, np.where(FACTORS == 4, np.inf, FACTORS), r"factors \[2\] are infinite"),
-    "words": (CODES, FACTORS.astype(str), "numeric array"),
+    "complex factors": (CODES, FACTORS.astype(complex), "numbers or words"),
     "a class that is not whole": (CODES, GroundTruth(LATE + 0.5, np.array([True] * 3)), "whole numbers"),
     "one value each": (CODES, FACTORS * 0, "one value"),
     "nothing known": (CODES, FACTORS * np.nan, "one value"),

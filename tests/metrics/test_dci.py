@@ -17,11 +17,12 @@ from disentangle_pl.metrics.dci import (
     importance_matrix,
     informativeness_per_factor,
 )
-from disentangle_pl.metrics.score import Codes, GroundTruth
+from disentangle_pl.metrics.score import Codes, GroundTruth, held_out_rows
 from tests.metrics.golden import draw, load, rotate
 
 FACTORS = draw((2, 3), 300)
 CODES = perfect_codes(FACTORS, 3)
+TEST = held_out_rows(300)
 TIES = 0.005
 
 
@@ -171,8 +172,8 @@ def test_the_global_stream_is_left_alone() -> None:
 
 def test_a_factor_constant_in_the_rows_fitted_on_has_no_part() -> None:
     factors = np.hstack([FACTORS, np.zeros((300, 1), dtype=int)])
-    factors[200:, 2] = 1
-    probes = fit_probes(CODES[:200], factors[:200])
+    factors[TEST, 2] = 1
+    probes = fit_probes(CODES[~TEST], factors[~TEST])
     assert probes[2] is None
     np.testing.assert_array_equal(importance_matrix(probes, 3)[:, 2], 0)
     np.testing.assert_array_equal(np.isnan(informativeness_per_factor(probes, CODES, factors)), [False, False, True])
@@ -182,14 +183,14 @@ def test_a_factor_constant_in_the_rows_fitted_on_has_no_part() -> None:
 
 def test_one_factor_that_varies_is_too_few() -> None:
     factors = FACTORS.copy()
-    factors[:200, 1] = 0
+    factors[~TEST, 1] = 0
     with pytest.raises(InputError, match="needs 2"):
         dci_scores(CODES, factors)
 
 
 def test_a_value_seen_in_the_test_rows_only_counts_as_missed() -> None:
     factors = FACTORS.copy()
-    factors[200:, 0] = 5
+    factors[TEST, 0] = 5
     assert dci_scores(CODES, factors).informativeness_test == 0.5
 
 
@@ -248,11 +249,11 @@ def test_a_quantity_is_scored_by_the_variance_explained() -> None:
 
 def test_a_quantity_that_stands_still_in_the_test_rows_has_no_part() -> None:
     codes = np.random.default_rng(0).normal(size=(90, 2))
-    values = codes.copy()
-    values[60:, 1] = 1.0
+    values, still = codes.copy(), held_out_rows(90)
+    values[still, 1] = 1.0
     scores = dci_scores(codes, values)
     assert scores.informativeness_test > 0.9
-    values[60:] = np.nan
+    values[still] = np.nan
     with pytest.raises(InputError, match="score on"):
         dci_scores(codes, values)
 

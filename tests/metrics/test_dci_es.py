@@ -7,11 +7,12 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.chance import perfect_codes
 from disentangle_pl.metrics.dci_es import area_score, dci_es, loss_capacity
-from disentangle_pl.metrics.score import Values
+from disentangle_pl.metrics.score import Values, held_out_rows
 from tests.metrics.golden import draw
 
 FACTORS = draw((2, 3), 900)
 CODES = perfect_codes(FACTORS, 4)
+TEST = held_out_rows(900)
 RANDOM = np.random.default_rng(0)
 NOISY = CODES + RANDOM.normal(0, 0.4, CODES.shape)
 LINE = np.array([1.0, 2, 3, 4, 5])
@@ -51,25 +52,25 @@ def test_the_deepest_loss_is_that_of_the_whole_forest() -> None:
     values = np.stack([FACTORS[:, 1], NOISY[:, 0] ** 2], axis=1)
     classes = loss_capacity(NOISY, FACTORS, depth=6, trees=5, seed=3)
     numbers = loss_capacity(NOISY, values, depth=6, trees=5, seed=3)
-    forest = RandomForestClassifier(5, max_depth=6, random_state=3).fit(NOISY[:600], FACTORS[:600, 1])
-    assert classes.losses[-1, 1] == pytest.approx(1 - forest.score(NOISY[600:], FACTORS[600:, 1]))
-    regression = RandomForestRegressor(5, max_depth=6, random_state=3).fit(NOISY[:600], values[:600, 1])
-    errors = regression.predict(NOISY[600:]) - values[600:, 1]
+    forest = RandomForestClassifier(5, max_depth=6, random_state=3).fit(NOISY[~TEST], FACTORS[~TEST, 1])
+    assert classes.losses[-1, 1] == pytest.approx(1 - forest.score(NOISY[TEST], FACTORS[TEST, 1]))
+    regression = RandomForestRegressor(5, max_depth=6, random_state=3).fit(NOISY[~TEST], values[~TEST, 1])
+    errors = regression.predict(NOISY[TEST]) - values[TEST, 1]
     assert numbers.losses[-1, 1] == pytest.approx(np.mean(errors**2), rel=1e-4)
 
 
 def test_a_shallow_cut_is_like_a_shallow_forest() -> None:
     curve = loss_capacity(NOISY, FACTORS, depth=12, trees=40).losses[:, 1]
     for depth in (2, 4):
-        forest = RandomForestClassifier(40, max_depth=depth, random_state=1).fit(NOISY[:600], FACTORS[:600, 1])
-        assert curve[depth - 1] == pytest.approx(1 - forest.score(NOISY[600:], FACTORS[600:, 1]), abs=0.05)
+        forest = RandomForestClassifier(40, max_depth=depth, random_state=1).fit(NOISY[~TEST], FACTORS[~TEST, 1])
+        assert curve[depth - 1] == pytest.approx(1 - forest.score(NOISY[TEST], FACTORS[TEST, 1]), abs=0.05)
 
 
 def test_baselines_are_those_of_the_best_constant() -> None:
     values = np.stack([np.where(FACTORS[:, 1] == 2, 1, 0), FACTORS[:, 0] * 3], axis=1)
-    share = np.mean(values[600:, 0] != 0)
+    share = np.mean(values[TEST, 0] != 0)
     assert loss_capacity(CODES, values, depth=2, trees=2).baselines[0] == pytest.approx(share)
-    variance = np.mean((values[600:, 1] - values[:600, 1].mean()) ** 2)
+    variance = np.mean((values[TEST, 1] - values[~TEST, 1].mean()) ** 2)
     assert loss_capacity(CODES, values.astype(float), depth=2, trees=2).baselines[1] == pytest.approx(variance)
 
 
@@ -110,9 +111,8 @@ def test_a_factor_without_a_curve_is_left_out() -> None:
     factors = np.hstack([FACTORS, np.full((900, 1), 4), FACTORS[:, :1]])
     curves = loss_capacity(CODES, factors, depth=3, trees=3)
     assert np.isnan(curves.baselines).tolist() == [False, False, True, False]
-    factors[:300, 3] = 1
-    factors[0, 3] = 0
-    factors[600:, 3] = 1
+    factors[:, 3] = 1
+    factors[np.flatnonzero(~TEST)[0], 3] = 0
     assert np.isnan(loss_capacity(CODES, factors, depth=3, trees=3).losses).any(axis=0).tolist() == [
         False,
         False,
@@ -126,7 +126,7 @@ def test_a_factor_without_a_curve_is_left_out() -> None:
 
 def test_rows_without_a_factor_are_left_out_for_it() -> None:
     holes = FACTORS.astype(np.float64)
-    holes[600:, 0] = np.nan
+    holes[TEST, 0] = np.nan
     assert np.isnan(loss_capacity(CODES, holes, depth=2, trees=2).baselines).tolist() == [True, False]
     holes[::3, 1] = np.nan
     codes = CODES.copy()
@@ -135,8 +135,10 @@ def test_rows_without_a_factor_are_left_out_for_it() -> None:
 
 
 def test_rows_and_test_set_are_those_given() -> None:
+    chosen = (np.random.default_rng(0).permutation(rows)[:200] for rows in (600, 300))
+    fitted, scored = (np.flatnonzero(part)[np.sort(rows)] for part, rows in zip((~TEST, TEST), chosen, strict=True))
     few = loss_capacity(CODES, FACTORS, depth=3, trees=3, rows=200)
-    kept = loss_capacity(CODES[:200], FACTORS[:200], depth=3, trees=3, test=(CODES[600:800], FACTORS[600:800]))
+    kept = loss_capacity(CODES[fitted], FACTORS[fitted], depth=3, trees=3, test=(CODES[scored], FACTORS[scored]))
     np.testing.assert_array_equal(few.losses, kept.losses)
 
 

@@ -5,11 +5,12 @@ from sklearn.metrics import roc_auc_score
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.chance import noise_codes, perfect_codes, rotated_codes
 from disentangle_pl.metrics.explicitness import area_under_curve, explicitness, explicitness_per_factor
-from disentangle_pl.metrics.score import GroundTruth
+from disentangle_pl.metrics.score import GroundTruth, held_out_rows
 from tests.metrics.golden import CASES, draw, load, rotate
 
 FACTORS = draw((3, 4, 2), 600)
 CODES = perfect_codes(FACTORS, 5)
+TEST = held_out_rows(600)
 
 
 @pytest.mark.parametrize(("case", "prefix"), CASES[1:4])
@@ -67,8 +68,8 @@ def test_only_classes_that_were_fitted_on_and_have_both_sides_count() -> None:
 
 def test_factors_constant_in_one_part_are_left_out() -> None:
     factors = FACTORS.copy()
-    factors[:400, 0] = 1
-    factors[400:, 1] = 1
+    factors[~TEST, 0] = 1
+    factors[TEST, 1] = 1
     assert np.isnan(explicitness_per_factor(CODES, factors)).tolist() == [True, True, False]
     assert explicitness(CODES, factors) == explicitness_per_factor(CODES, FACTORS)[2]
     with pytest.raises(InputError, match="both in the rows fitted on and in those scored on"):
@@ -76,11 +77,12 @@ def test_factors_constant_in_one_part_are_left_out() -> None:
 
 
 def test_missing_rows_are_left_out_for_their_factor_alone() -> None:
-    codes = CODES + np.random.default_rng(0).normal(0, 1, CODES.shape)
-    hidden = np.random.default_rng(1).random(600) < 0.5
-    values = np.where(hidden[:, None] & [False, True, False], np.nan, FACTORS)
+    factors = draw((3, 4, 2), 2400)
+    codes = perfect_codes(factors, 5) + np.random.default_rng(0).normal(0, 1, (2400, 5))
+    hidden = np.random.default_rng(1).random(2400) < 0.5
+    values = np.where(hidden[:, None] & [False, True, False], np.nan, factors)
     areas = explicitness_per_factor(codes, GroundTruth(values, np.array([True] * 3)))
-    whole = explicitness_per_factor(codes, FACTORS)
+    whole = explicitness_per_factor(codes, factors)
     np.testing.assert_array_equal(areas[[0, 2]], whole[[0, 2]])
     assert areas[1] == pytest.approx(whole[1], abs=0.05)
     assert areas[1] != whole[1]

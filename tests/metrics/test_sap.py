@@ -4,11 +4,12 @@ import pytest
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.chance import perfect_codes
 from disentangle_pl.metrics.sap import sap, sap_matrix
-from disentangle_pl.metrics.score import GroundTruth
+from disentangle_pl.metrics.score import GroundTruth, held_out_rows
 from tests.metrics.golden import CASES, draw, load, rotate
 
 FACTORS = draw((2, 2, 2), 600)
 CODES = perfect_codes(FACTORS, 5)
+TEST = held_out_rows(600)
 
 
 @pytest.mark.parametrize(("case", "prefix"), CASES)
@@ -61,14 +62,14 @@ def test_the_given_test_set_is_the_one_scored() -> None:
 
 def test_a_factor_constant_in_the_rows_fitted_on_is_left_out() -> None:
     factors = FACTORS.copy()
-    factors[:400, 1] = 0
+    factors[~TEST, 1] = 0
     assert np.isnan(sap_matrix(CODES, factors)).tolist() == [[False, True, False]] * 5
     assert sap(CODES, factors) == pytest.approx(sap(CODES, FACTORS[:, [0, 2]]), abs=1e-12)
 
 
 def test_a_value_seen_in_the_test_rows_only_counts_as_missed() -> None:
     factors = FACTORS.copy()
-    factors[400:, 0] = 5
+    factors[TEST, 0] = 5
     np.testing.assert_array_equal(sap_matrix(CODES, factors)[:, 0], 0)
 
 
@@ -77,8 +78,8 @@ def test_kinds_may_be_mixed_and_values_missing() -> None:
     hidden = np.random.default_rng(0).random(FACTORS.shape) < 0.3
     scores = sap_matrix(CODES, GroundTruth(np.where(hidden, np.nan, FACTORS), kinds))
     np.testing.assert_allclose(scores[[0, 1, 2], [0, 1, 2]], 1)
-    known = ~hidden[:400, 1]
-    truth = np.corrcoef(np.hstack([CODES, FACTORS[:, 1:2]])[:400][known].T)[-1, :-1] ** 2
+    known = ~hidden[~TEST, 1]
+    truth = np.corrcoef(np.hstack([CODES, FACTORS[:, 1:2]])[~TEST][known].T)[-1, :-1] ** 2
     np.testing.assert_allclose(scores[:, 1], truth, rtol=1e-9)
     assert sap(CODES, GroundTruth(np.where(hidden, np.nan, FACTORS), kinds)) > 0.4
 
@@ -90,7 +91,7 @@ def test_a_dead_latent_knows_nothing_of_a_quantity_whatever_its_value() -> None:
 
 def test_a_factor_missing_where_it_is_scored_is_left_out() -> None:
     factors = FACTORS.astype(float)
-    factors[400:, 1] = np.nan
+    factors[TEST, 1] = np.nan
     truth = GroundTruth(factors, np.array([True] * 3))
     assert np.isnan(sap_matrix(CODES, truth)[0]).tolist() == [False, True, False]
     with pytest.raises(InputError, match="missing in the rows to score on"):

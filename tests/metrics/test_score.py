@@ -9,6 +9,7 @@ from disentangle_pl.metrics.score import (
     check,
     equal_bins,
     ground_truth,
+    held_out_rows,
     moving,
     train_test,
     varying,
@@ -83,9 +84,9 @@ def test_ground_truth_of_another_shape_or_type_is_refused(values: np.ndarray, di
 @pytest.mark.parametrize(
     ("factors", "message"),
     [
-        (FACTORS[:, 0], r"\(N, k\)"),
+        (FACTORS[..., None], r"\(N, k\)"),
         (FACTORS.astype(complex), "complex128"),
-        (FACTORS.astype(object), "object"),
+        (FACTORS.astype("datetime64[D]"), "datetime64"),
         (np.where(FACTORS == 2, -np.inf, FACTORS), r"factors \[1\] are infinite"),
         (GroundTruth(np.array([[1.0], [np.nan], [0.5]]), np.array([True])), "whole numbers"),
     ],
@@ -96,7 +97,7 @@ def test_factors_of_neither_kind_are_refused(factors: Factors, message: str) -> 
 
 
 def test_check_returns_the_truth_and_asks_for_enough_columns() -> None:
-    np.testing.assert_array_equal(check(CODES, FACTORS, latents=3, values=2).values, FACTORS)
+    np.testing.assert_array_equal(check(CODES, FACTORS, latents=3, values=2)[1].values, FACTORS)
     with pytest.raises(InputError, match="at least 4 latents and 1 factors"):
         check(CODES, FACTORS, latents=4)
     with pytest.raises(InputError, match="at least 1 latents and 3 factors"):
@@ -109,12 +110,16 @@ def test_a_dead_latent_does_not_move_though_its_spread_is_not_zero() -> None:
     assert moving(codes).tolist() == [False, True]
 
 
-def test_the_last_third_is_held_out() -> None:
+def test_a_random_third_is_held_out_whatever_the_rows_hold() -> None:
     train, test = train_test(CODES, FACTORS, None)
-    np.testing.assert_array_equal(train[0], CODES[:8])
-    np.testing.assert_array_equal(train[1].values, FACTORS[:8])
-    np.testing.assert_array_equal(test[0], CODES[8:])
-    np.testing.assert_array_equal(test[1].values, FACTORS[8:])
+    chosen = held_out_rows(12)
+    assert chosen.sum() == 4
+    assert chosen.tolist() not in ([False] * 8 + [True] * 4, held_out_rows(12, seed=1).tolist())
+    for rows, part in ((~chosen, train), (chosen, test)):
+        np.testing.assert_array_equal(part[0], CODES[rows])
+        np.testing.assert_array_equal(part[1].values, FACTORS[rows])
+    assert np.mean([held_out_rows(12, seed=seed) for seed in range(300)], axis=0) == pytest.approx(1 / 3, abs=0.12)
+    assert held_out_rows(100).sum() == 33
 
 
 def test_a_test_set_of_ones_own_is_taken_whole() -> None:

@@ -1,6 +1,6 @@
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,9 @@ import pytest
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.chance import noise_codes, perfect_codes
 from disentangle_pl.metrics.mig import mig
-from disentangle_pl.metrics.references import ENDS, full_sheet, references
-from disentangle_pl.metrics.score import Checked, GroundTruth
+from disentangle_pl.metrics.references import DRAWS, ENDS, full_sheet, reference_codes, references
+from disentangle_pl.metrics.sap import sap
+from disentangle_pl.metrics.score import Checked, GroundTruth, ground_truth
 from disentangle_pl.metrics.sheet import ALL, QUICK, Entry, Line, alone, score_codes
 from tests.metrics.golden import draw
 
@@ -52,16 +53,18 @@ def test_fewer_latents_than_factors_have_a_floor_alone() -> None:
     lines, scored = full_sheet(PERFECT[:, :1], FACTORS, QUICK)
     assert set(scored.refused) == {"mig", "sap"}
     assert "2 latents" in scored.refused["mig"]
-    assert {line.name for line in lines} == {"modularity", "active_units"}
+    assert {line.name for line in lines} == {"modularity", "modularity_active", "active_units"}
     assert all(math.isnan(line.ceiling) and math.isfinite(line.floor) for line in lines)
 
 
 def test_scores_use_the_rows_to_fit_and_probes_the_rows_to_test() -> None:
     seen: list[int] = []
 
-    def entry(train: Checked, test: Checked) -> dict[str, float]:
+    def compute(train: Checked, test: Checked) -> dict[str, float]:
         seen.extend((len(train[0]), len(train[1]), len(test[0]), len(test[1])))
         return {"one": 1.0}
+
+    entry = Entry(compute, compute)
 
     score_codes(PERFECT, FACTORS, [("one", entry)])
     score_codes(PERFECT, FACTORS, [("one", entry)], test=(PERFECT[:60], FACTORS[:60]))
@@ -84,33 +87,39 @@ def test_codes_no_score_can_use_are_refused_at_once() -> None:
         score_codes(np.where(PERFECT > 1, np.nan, PERFECT), FACTORS, ALL.items())
 
 
-def test_references_are_remembered_until_factors_or_entries_change(tmp_path: Path) -> None:
-    calls = []
+def test_references_are_remembered_until_the_factors_change(tmp_path: Path) -> None:
+    computed = dict.fromkeys(QUICK, 0)
 
-    def watch(entries: Sequence[tuple[str, Entry]], words: str) -> Iterable[tuple[str, Entry]]:
-        calls.append(words)
-        return entries
+    def counted(name: str, entry: Entry) -> Entry:
+        def compute(train: Checked, test: Checked) -> Mapping[str, float]:
+            computed[name] += 1
+            return entry(train, test)
 
-    first = references(FACTORS, 4, QUICK, folder=tmp_path, watch=watch)
-    assert calls == ["scoring noise codes", "scoring rotated codes", "scoring perfect codes"]
-    assert references(FACTORS.copy(), 4, QUICK, folder=tmp_path, watch=watch) == first
-    assert len(calls) == 3
-    for factors, latents, entries in (
-        (FACTORS[::-1], 4, QUICK),
-        (FACTORS, 5, QUICK),
-        (FACTORS, 4, {"mig": QUICK["mig"]}),
-    ):
-        references(factors, latents, entries, folder=tmp_path, watch=watch)
-    assert len(calls) == 12
-    assert len(list(tmp_path.iterdir())) == 4
+        return Entry(entry.score, compute)
+
+    entries = {name: counted(name, entry) for name, entry in QUICK.items()}
+    first = references(FACTORS, 4, entries, folder=tmp_path)
+    assert set(computed.values()) == {2 * DRAWS + 1}
+    assert references(FACTORS.copy(), 4, entries, folder=tmp_path) == first
+    only = references(FACTORS, 4, {"mig": entries["mig"]}, folder=tmp_path)
+    assert only["floor"] == {"mig": first["floor"]["mig"]}
+    assert set(computed.values()) == {2 * DRAWS + 1}
+    grouped = ground_truth(FACTORS, np.arange(900) // 3)
+    for factors, latents in ((FACTORS[::-1], 4), (FACTORS, 5), (grouped, 4)):
+        references(factors, latents, {"mig": entries["mig"]}, folder=tmp_path)
+    assert computed["mig"] == 4 * computed["sap"]
+    assert len(list(tmp_path.iterdir())) == len(QUICK) + 3
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"floor": {}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"floor": {}}', '{"floor": {"mig": []}, "rotated": 1, "ceiling": {}}']
+)
 def test_a_damaged_memory_is_made_again(text: str, tmp_path: Path) -> None:
-    first = references(FACTORS, 4, QUICK, folder=tmp_path)
+    entries = {"mig": QUICK["mig"]}
+    first = references(FACTORS, 4, entries, folder=tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_text(text)
-    assert references(FACTORS, 4, QUICK, folder=tmp_path) == first
+    assert references(FACTORS, 4, entries, folder=tmp_path) == first
     assert set(json.loads(path.read_text())) == set(ENDS)
 
 
@@ -128,6 +137,12 @@ def test_own_scores_are_never_remembered(tmp_path: Path) -> None:
 
 def test_test_rows_of_ones_own_have_references_too() -> None:
     test = (PERFECT[600:], FACTORS[600:])
-    apart, _ = full_sheet(PERFECT[:600], FACTORS[:600], {"sap": ALL["sap"]}, test=test)
-    together, _ = full_sheet(PERFECT, FACTORS, {"sap": ALL["sap"]})
-    assert apart == together
+    ((line,), _) = full_sheet(PERFECT[:600], FACTORS[:600], {"sap": ALL["sap"]}, test=test)
+    assert line.value == sap(PERFECT[:600], FACTORS[:600], test=test)
+    draws = {
+        end: [sap(codes[:600], FACTORS[:600], test=(codes[600:], FACTORS[600:])) for codes in tables]
+        for end, tables in reference_codes(FACTORS, 4).items()
+    }
+    assert line.floor == pytest.approx(np.mean(draws["floor"]))
+    assert (line.rotated_low, line.rotated_high) == (min(draws["rotated"]), max(draws["rotated"]))
+    assert [line.ceiling] == draws["ceiling"]
