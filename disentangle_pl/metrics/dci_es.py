@@ -1,14 +1,19 @@
 """DCI-ES: how much capacity a probe needs to use the codes (explicitness), and how many latents there are (size)."""
 
 import warnings
-from typing import Any, NamedTuple, TypeAlias
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.boosting import thread_count
+from disentangle_pl.metrics.forest_steps import cut_predictions
 from disentangle_pl.metrics.score import Checked, Codes, Factors, Split, Values, check, train_test, varying
+from disentangle_pl.metrics.trees import Places
 
 Forest: TypeAlias = RandomForestClassifier | RandomForestRegressor
 
@@ -50,6 +55,7 @@ def dci_es(
     rows: int = 10_000,
     test: Split | None = None,
     seed: int = 0,
+    jobs: int = -1,
 ) -> DCIES:
     r"""Return explicitness, size and informativeness from the loss-capacity curves of random forests.
 
@@ -71,6 +77,7 @@ def dci_es(
         rows: How many rows, the first ones, to fit on and to score on at most.
         test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
         seed: Seed of the forests.
+        jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
     Returns:
         The scores.
@@ -78,7 +85,7 @@ def dci_es(
     Raises:
         InputError: If an input fails `loss_capacity`.
     """
-    curves = loss_capacity(codes, factors, depth=depth, trees=trees, rows=rows, test=test, seed=seed)
+    curves = loss_capacity(codes, factors, depth=depth, trees=trees, rows=rows, test=test, seed=seed, jobs=jobs)
     kept = np.flatnonzero(curves.baselines > 0)
     losses, baselines = curves.losses[:, kept], curves.baselines[kept]
     areas = [area_score(curves.capacities, *curve) for curve in zip(losses.T, baselines, strict=True)]
@@ -96,6 +103,7 @@ def loss_capacity(
     rows: int = 10_000,
     test: Split | None = None,
     seed: int = 0,
+    jobs: int = -1,
 ) -> LossCapacity:
     """Return the held-out losses of forests of depth 1, 2, ..., from all latents to each factor.
 
@@ -111,17 +119,19 @@ def loss_capacity(
         rows: How many rows, the first ones, to fit on and to score on at most.
         test: Codes (M, d) and factors (M, k) to score on, or None for the last third of the rows.
         seed: Seed of the forests.
+        jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
     Returns:
         The curves, NaN for a factor with one value among the rows fitted on, or none or only the constant prediction
         among those to score on.
 
     Raises:
-        InputError: If an input fails `check`, test has other columns, no factor gets a curve, depth is below 2 or
-            trees or rows below 1.
+        InputError: If an input fails `check`, test has other columns, no factor gets a curve, depth is below 2,
+            trees or rows below 1, or jobs is neither positive nor -1.
     """
     if depth < 2 or trees < 1 or rows < 1:
         raise InputError(f"curves need depth >= 2, trees >= 1 and rows >= 1, got {depth}, {trees} and {rows}")
+    threads = thread_count(jobs)
     (codes, truth), (new, held_out) = train_test(codes, factors, test)
     codes, truth, new, held_out = codes[:rows], truth[:rows], new[:rows], held_out[:rows]
     losses, baselines = np.full((depth, truth.shape[1]), np.nan), np.full(truth.shape[1], np.nan)
@@ -130,7 +140,8 @@ def loss_capacity(
         baseline = _baseline(fitted[1], scored[1], truth.discrete[factor]) if len(scored[1]) else 0.0
         if baseline > 0:
             baselines[factor] = baseline
-            losses[:, factor] = _curve(_forest(*fitted, truth.discrete[factor], depth, trees, seed), scored, depth)
+            forest = _forest(*fitted, truth.discrete[factor], depth, trees, seed, threads)
+            losses[:, factor] = _curve(forest, scored, depth, threads)
     if np.isnan(baselines).all():
         raise InputError("no factor varies among the rows to score on: give more rows, or a test set")
     return LossCapacity(np.arange(1.0, depth + 1), losses, baselines)
@@ -180,35 +191,57 @@ def _baseline(fitted: Values, scored: Values, discrete: bool) -> float:
     return float(np.mean(scored != classes[counts.argmax()]))
 
 
-def _forest(codes: Codes, values: Values, discrete: bool, depth: int, trees: int, seed: int) -> Forest:
+def _forest(
+    codes: NDArray[np.float32], values: Values, discrete: bool, depth: int, trees: int, seed: int, jobs: int
+) -> Forest:
     kind = RandomForestClassifier if discrete else RandomForestRegressor
     with warnings.catch_warnings():
         # scikit-learn takes many classes for a quantity, but the user said what they are
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        return kind(trees, max_depth=depth, random_state=seed).fit(codes, values)
+        return kind(trees, max_depth=depth, random_state=seed, n_jobs=jobs).fit(codes, values)
 
 
-def _curve(forest: Forest, scored: tuple[NDArray[np.float32], Values], depth: int) -> Values:
+def _curve(forest: Forest, scored: tuple[NDArray[np.float32], Values], depth: int, jobs: int) -> Values:
     """Return the loss of the forest cut at depth 1..depth: (depth,)."""
-    codes, values = scored
+    codes, values = np.ascontiguousarray(scored[0]), scored[1]
     trees = [estimator.tree_ for estimator in forest.estimators_]
-    nodes = [np.zeros(len(codes), dtype=np.int64) for _ in trees]
-    losses = []
-    for _ in range(depth):
-        nodes = [_children(tree, node, codes) for tree, node in zip(trees, nodes, strict=True)]
-        votes = sum(tree.value[node, 0] for tree, node in zip(trees, nodes, strict=True)) / len(trees)
-        losses.append(_loss(forest, votes, values))
-    return np.array(losses)
-
-
-def _children(tree: Any, nodes: NDArray[np.int64], codes: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Go down one level from the nodes (N,) that the rows (N, d) have reached, unless they are leaves."""
-    goes_left = codes[np.arange(len(codes)), np.maximum(tree.feature[nodes], 0)] <= tree.threshold[nodes]
-    below = np.where(goes_left, tree.children_left[nodes], tree.children_right[nodes])
-    return np.where(below < 0, nodes, below)
-
-
-def _loss(forest: Forest, votes: Values, values: Values) -> float:
+    roots = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
+    sides = [
+        [np.where(side < 0, -1, side + root) for side in (tree.children_left, tree.children_right)]
+        for tree, root in zip(trees, roots, strict=True)
+    ]
+    walk = partial(
+        _cut_part,
+        codes,
+        roots,
+        np.concatenate([tree.feature for tree in trees]),
+        np.concatenate([tree.threshold for tree in trees]),
+        np.concatenate(sides, axis=1),
+        np.concatenate([tree.value[:, 0] for tree in trees]),
+        isinstance(forest, RandomForestClassifier),
+        depth,
+    )
+    parts = np.array_split(np.arange(len(codes)), jobs)
+    with ThreadPoolExecutor(jobs) as pool:
+        predicted = np.concatenate(list(pool.map(walk, parts)), axis=1)
     if isinstance(forest, RandomForestClassifier):
-        return float(np.mean(forest.classes_[votes.argmax(axis=1)] != values))
-    return float(np.mean((votes[:, 0] - values) ** 2))
+        wrong: Values = (forest.classes_[predicted.astype(np.int64)] != values).mean(axis=1)
+        return wrong
+    errors: Values = ((predicted - values) ** 2).mean(axis=1)
+    return errors
+
+
+def _cut_part(
+    codes: NDArray[np.float32],
+    roots: Places,
+    latent: Places,
+    threshold: Values,
+    below: Places,
+    value: Values,
+    discrete: bool,
+    depth: int,
+    rows: NDArray[np.intp],
+) -> Values:
+    predicted = np.empty((depth, len(rows)))
+    cut_predictions(codes[rows], roots, latent, threshold, below, value, discrete, predicted)
+    return predicted
