@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from disentangle_pl.metrics.blas_threads import one_blas_thread
 from disentangle_pl.metrics.reliability import People
 from disentangle_pl.metrics.score import Values
 
@@ -32,6 +33,7 @@ class _Fit(NamedTuple):
     deviance: float
 
 
+@one_blas_thread()
 def slopes_of_people(values: Values, people: People, years: Values) -> tuple[NDArray[np.int64], Values]:
     """Predict every person's change a year: y_ij = a + b t_ij + u_i + v_i t_ij + e_ij, for b + v_i.
 

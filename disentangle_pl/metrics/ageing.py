@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.blas_threads import one_blas_thread
 
 Values = NDArray[np.float64]
 RATIOS = (-12.0, 20.0)  # natural logarithms between which the ratio of variances is sought
@@ -42,6 +43,7 @@ class MixedSlopes(NamedTuple):
         return low, high
 
 
+@one_blas_thread()
 def mixed_slopes(
     codes: Values, age: Values, person: NDArray[np.int64], *, resamples: int = 1000, seed: int = 0
 ) -> MixedSlopes:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.blas_threads import one_blas_thread
 from disentangle_pl.metrics.interventions import Table, draw_known, draw_partners, shared_tables, turns
 from disentangle_pl.metrics.logistic import fit_logistic
 from disentangle_pl.metrics.score import CodesLike, Factors, Labels, Split, Values, train_test
@@ -92,4 +93,5 @@ def mean_differences(codes: Values, left: NDArray[np.int64], right: NDArray[np.i
 def points_accuracy(train: tuple[Values, Labels], test: tuple[Values, Labels]) -> float:
     """Fit logistic regression on points (P, d) and the factors (P,) they share, and return its accuracy on others."""
     inputs, labels = train
-    return float(fit_logistic(inputs.astype(np.float64), labels).score(*test))
+    with one_blas_thread():
+        return fit_logistic(inputs.astype(np.float64), labels).accuracy(*test)

@@ -1,5 +1,6 @@
 """Explicitness: can a linear probe read every value of a factor?"""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.blas_threads import one_blas_thread
+from disentangle_pl.metrics.boosting import thread_count
 from disentangle_pl.metrics.logistic import fit_logistic
 from disentangle_pl.metrics.score import (
     MISSING,
@@ -23,7 +26,9 @@ from disentangle_pl.metrics.score import (
 )
 
 
-def explicitness_per_factor(codes: CodesLike, factors: Factors, *, test: Split | None = None, bins: int = 20) -> Values:
+def explicitness_per_factor(
+    codes: CodesLike, factors: Factors, *, test: Split | None = None, bins: int = 20, jobs: int = -1
+) -> Values:
     """Return how well logistic regression from all the latents ranks the classes of every factor.
 
     Args:
@@ -31,24 +36,30 @@ def explicitness_per_factor(codes: CodesLike, factors: Factors, *, test: Split |
         factors: (N, k); a quantity is cut into as many classes, rows in which a factor is missing are left out for it.
         test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         bins: The number of bins of a quantity, at least 2.
+        jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
     Returns:
         (k,) mean area under the curve of one class against the rest, over the classes that were fitted on and have
         both sides in the rows scored on; NaN for a factor without one.
 
     Raises:
-        InputError: If an input fails `check`, test has other columns, bins < 2, or no factor varies.
+        InputError: If an input fails `check`, test has other columns, bins < 2, no factor varies, or jobs is neither
+            positive nor -1.
     """
     train, held_out = train_test(codes, factors, test)
     varying(train[1])
     centre, scale = _moments(train[0])
     inputs = [((rows - centre) / scale).astype(np.float32) for rows in (train[0], held_out[0])]
     fitted, scored = _alike(train[1], held_out[1], bins)
-    columns = zip(fitted.T, scored.T, strict=True)
-    return np.array([_explicitness(inputs[0], column, inputs[1], other) for column, other in columns])
+    with one_blas_thread(), ThreadPoolExecutor(thread_count(jobs)) as pool:
+        columns = zip(fitted.T, scored.T, strict=True)
+        areas = [pool.submit(_explicitness, inputs[0], column, inputs[1], other) for column, other in columns]
+        return np.array([area.result() for area in areas])
 
 
-def explicitness(codes: CodesLike, factors: Factors, *, test: Split | None = None, bins: int = 20) -> float:
+def explicitness(
+    codes: CodesLike, factors: Factors, *, test: Split | None = None, bins: int = 20, jobs: int = -1
+) -> float:
     r"""Return the explicitness: the area under the curve of a linear probe, mean over classes, then over factors.
 
     .. math::
@@ -65,14 +76,16 @@ def explicitness(codes: CodesLike, factors: Factors, *, test: Split | None = Non
             it, and so is a factor that `explicitness_per_factor` has no number for.
         test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         bins: The number of bins of a quantity, at least 2.
+        jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
     Returns:
         The mean, in [0, 1].
 
     Raises:
-        InputError: If an input fails `check`, test has other columns, bins < 2, or no factor can be scored.
+        InputError: If an input fails `check`, test has other columns, bins < 2, no factor can be scored, or jobs is
+            neither positive nor -1.
     """
-    areas = explicitness_per_factor(codes, factors, test=test, bins=bins)
+    areas = explicitness_per_factor(codes, factors, test=test, bins=bins, jobs=jobs)
     if np.isnan(areas).all():
         raise InputError("no factor varies both in the rows fitted on and in those scored on: give more rows")
     return float(np.nanmean(areas))
@@ -111,9 +124,9 @@ def _explicitness(fitted: Codes, labels: Labels, scored: Codes, others: Labels) 
     if len(np.unique(labels[known])) < 2:
         return np.nan
     probe = fit_logistic(fitted[known], labels[known])
-    positive = others[there, None] == probe.classes_
+    positive = others[there, None] == probe.classes
     both = positive.any(axis=0) & ~positive.all(axis=0)
     if not both.any():
         return np.nan
-    chances = probe.predict_proba(scored[there])
+    chances = probe.chances(scored[there])
     return float(area_under_curve(chances[:, both], positive[:, both]).mean())

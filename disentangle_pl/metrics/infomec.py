@@ -1,18 +1,22 @@
 """InfoMEC: modularity, compactness and explicitness on one information-theoretic footing."""
 
-import warnings
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import log_loss
+from sklearn.linear_model import LinearRegression
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.blas_threads import one_blas_thread
+from disentangle_pl.metrics.boosting import thread_count
 from disentangle_pl.metrics.information import entropy
+from disentangle_pl.metrics.logistic import fit_logistic
 from disentangle_pl.metrics.nearest import class_information, quantity_information
-from disentangle_pl.metrics.score import Codes, CodesLike, Factors, Labels, Values, check, moving, varying
+from disentangle_pl.metrics.score import Codes, CodesLike, Factors, GroundTruth, Values, check, moving, varying
+
+ROUNDING = 1e-12
 
 
 class InfoMEC(NamedTuple):
@@ -31,7 +35,7 @@ class InfoMEC(NamedTuple):
     active: int
 
 
-def infomec(codes: CodesLike, factors: Factors, *, neighbours: int = 10, seed: int = 0) -> InfoMEC:
+def infomec(codes: CodesLike, factors: Factors, *, neighbours: int = 10, seed: int = 0, jobs: int = -1) -> InfoMEC:
     r"""Return the InfoMEC scores of continuous codes, over the factors that vary.
 
     .. math::
@@ -56,17 +60,19 @@ def infomec(codes: CodesLike, factors: Factors, *, neighbours: int = 10, seed: i
             `explained_per_factor`. A row counts for the factors it has.
         neighbours: The number of neighbours of the estimator of mutual information.
         seed: Seed of the noise that breaks ties.
+        jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
     Returns:
         The scores.
 
     Raises:
-        InputError: If the input fails `check`, fewer than 2 factors vary, or neighbours is below 1.
+        InputError: If the input fails `check`, fewer than 2 factors vary, neighbours is below 1, or jobs is neither
+            positive nor -1.
     """
     codes, truth = check(codes, factors, values=2)
     truth = truth.columns(varying(truth, least=2))
-    known = normalised_information(codes, truth, neighbours=neighbours, seed=seed)[active_latents(codes)]
-    explained = explained_per_factor(codes, truth)
+    known = normalised_information(codes, truth, neighbours=neighbours, seed=seed, jobs=jobs)[active_latents(codes)]
+    explained = explained_per_factor(codes, truth, jobs=jobs)
     return InfoMEC(concentration(known), concentration(known.T), float(explained.mean()), len(known))
 
 
@@ -77,7 +83,9 @@ def active_latents(codes: Codes) -> NDArray[np.bool_]:
     return active
 
 
-def normalised_information(codes: CodesLike, factors: Factors, *, neighbours: int = 10, seed: int = 0) -> Values:
+def normalised_information(
+    codes: CodesLike, factors: Factors, *, neighbours: int = 10, seed: int = 0, jobs: int = -1
+) -> Values:
     """Return I(c_j; v_k) over what v_k tells about itself, from nearest neighbours.
 
     Args:
@@ -86,32 +94,38 @@ def normalised_information(codes: CodesLike, factors: Factors, *, neighbours: in
             grows with log N unless values repeat. A row counts for the factors it has.
         neighbours: The number of neighbours, at least 1.
         seed: Seed of the noise that breaks ties.
+        jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
     Returns:
         (d, k), at least 0 and at most about 1; 0 for a constant latent or factor.
 
     Raises:
-        InputError: If the input fails `check`, or neighbours is below 1.
+        InputError: If the input fails `check`, neighbours is below 1, or jobs is neither positive nor -1.
     """
     codes, truth = check(codes, factors)
     if neighbours < 1:
         raise InputError(f"neighbours must be at least 1, got {neighbours}")
     known = np.zeros((codes.shape[1], truth.shape[1]))
-    for factor in np.flatnonzero(truth.varying):
-        there = truth.present[:, factor]
-        values, rows = truth.values[there, factor], codes[there]
-        if truth.discrete[factor]:
-            labels = _numbered(values)
-            nats = class_information(rows, labels, neighbours=neighbours, seed=seed)
-            known[:, factor] = nats / entropy(labels[:, None])
-        else:
-            both = np.hstack([rows, values[:, None]])
-            nats = quantity_information(both, values, neighbours=neighbours, seed=seed)
-            known[:, factor] = nats[:-1] / nats[-1] if nats[-1] > 0 else 0.0
+    varies = np.flatnonzero(truth.varying)
+    with ThreadPoolExecutor(thread_count(jobs)) as pool:
+        share = partial(_information_share, codes, truth, neighbours, seed)
+        for factor, column in zip(varies, pool.map(share, varies), strict=True):
+            known[:, factor] = column
     return known
 
 
-def explained_per_factor(codes: CodesLike, factors: Factors) -> Values:
+def _information_share(codes: Codes, truth: GroundTruth, neighbours: int, seed: int, factor: SupportsIndex) -> Values:
+    there = truth.present[:, factor]
+    values, rows = truth.values[there, factor], codes[there]
+    if truth.discrete[factor]:
+        labels = _numbered(values)
+        shares: Values = class_information(rows, labels, neighbours=neighbours, seed=seed) / entropy(labels[:, None])
+        return shares
+    nats = quantity_information(np.hstack([rows, values[:, None]]), values, neighbours=neighbours, seed=seed)
+    return nats[:-1] / nats[-1] if nats[-1] > 0 else np.zeros(len(nats) - 1)
+
+
+def explained_per_factor(codes: CodesLike, factors: Factors, *, jobs: int = -1) -> Values:
     """Return the share of the loss of a constant prediction that a linear one saves, on the rows it is fitted on.
 
     Args:
@@ -119,20 +133,27 @@ def explained_per_factor(codes: CodesLike, factors: Factors) -> Values:
         factors: (N, k); for classes the loss is the log loss of multinomial logistic regression without penalty and
             with balanced classes, for quantities the squared error of linear regression. A row counts for the
             factors it has.
+        jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
     Returns:
         (k,) in [0, 1], NaN for a factor with one value. Few rows for many classes and latents flatter it.
 
     Raises:
-        InputError: If the input fails `check`.
+        InputError: If the input fails `check`, or jobs is neither positive nor -1.
     """
     codes, truth = check(codes, factors)
     scores = np.full(truth.shape[1], np.nan)
-    for factor in np.flatnonzero(truth.varying):
-        there = truth.present[:, factor]
-        explained = _classes_explained if truth.discrete[factor] else _quantity_explained
-        scores[factor] = explained(_standardised(codes[there]), truth.values[there, factor])
+    varies = np.flatnonzero(truth.varying)
+    with one_blas_thread(), ThreadPoolExecutor(thread_count(jobs)) as pool:
+        for factor, share in zip(varies, pool.map(partial(_explained, codes, truth), varies), strict=True):
+            scores[factor] = share
     return scores.clip(0.0, 1.0)
+
+
+def _explained(codes: Codes, truth: GroundTruth, factor: SupportsIndex) -> float:
+    there = truth.present[:, factor]
+    explained = _classes_explained if truth.discrete[factor] else _quantity_explained
+    return explained(_standardised(codes[there]), truth.values[there, factor])
 
 
 def _quantity_explained(rows: Codes, values: Values) -> float:
@@ -141,18 +162,10 @@ def _quantity_explained(rows: Codes, values: Values) -> float:
 
 def _classes_explained(rows: Codes, values: Values) -> float:
     labels = _numbered(values)
+    probe = fit_logistic(rows, labels, penalty=0.0, balanced=True)  # at most 100 steps, as the authors
     # the constant prediction for balanced classes is the even one
-    return 1 - _cross_entropy(rows, labels) / float(np.log(labels.max() + 1))
-
-
-def _cross_entropy(rows: Codes, labels: Labels) -> float:
-    with warnings.catch_warnings():
-        # without a penalty separable classes have no optimum: the authors too stop after 100 steps
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        # scikit-learn takes many classes for a quantity, but the user said what they are
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        machine = LogisticRegression(C=np.inf, class_weight="balanced", max_iter=100).fit(rows, labels)
-    return float(log_loss(labels, machine.predict_proba(rows), labels=machine.classes_))
+    explained = 1 - probe.log_loss(rows, labels) / float(np.log(labels.max() + 1))
+    return explained if explained > ROUNDING else 0.0
 
 
 def _numbered(values: Values) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
+from disentangle_pl.metrics.blas_threads import one_blas_thread
 from disentangle_pl.metrics.score import Codes, CodesLike, Factors, Values, check, moving, varying
 
 Correlation: TypeAlias = Callable[[Codes, Values], Values]
@@ -27,6 +28,7 @@ def spearman(codes: Codes, factor: Values) -> Values:
     return pearson(rankdata(codes, axis=0), rankdata(factor))
 
 
+@one_blas_thread()
 def mcc_per_factor(codes: CodesLike, factors: Factors, *, correlation: Correlation = pearson) -> Values:
     """Return the absolute correlation of every factor with the latent matched to it, see `mcc`.
 

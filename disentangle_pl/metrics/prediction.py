@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.blas_threads import one_blas_thread
 from disentangle_pl.metrics.prediction_folds import Folds, Rows, check_folds, fewest_people, person_folds
 from disentangle_pl.metrics.prediction_inputs import Inputs
 from disentangle_pl.metrics.prediction_probes import PENALTIES, balanced, log_loss, logistic_path, ridge_path
@@ -63,6 +64,7 @@ class Plan(NamedTuple):
     seed: int = 0
 
 
+@one_blas_thread()
 def cross_validated(inputs: Inputs, asked: Asked, probe: Probe, plan: Plan | None = None) -> Predicted:
     """Predict everybody by probes that were fitted to others: nested cross-validation with people as units.
 
@@ -90,6 +92,7 @@ def cross_validated(inputs: Inputs, asked: Asked, probe: Probe, plan: Plan | Non
     return Predicted(values, base)
 
 
+@one_blas_thread()
 def transferred(
     inputs: Inputs, asked: Asked, probe: Probe, train: Rows, test: Rows, plan: Plan | None = None
 ) -> Predicted:

@@ -8,6 +8,7 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.blas_threads import one_blas_thread
 from disentangle_pl.metrics.score import Values
 
 Labels: TypeAlias = NDArray[np.int64]
@@ -41,6 +42,7 @@ class Rank(NamedTuple):
     p: float
 
 
+@one_blas_thread()
 def random_intercept(outcome: Values, design: Values, groups: ArrayLike) -> Fit:
     """Fit outcome = design slopes + intercept of the group + rest by restricted maximum likelihood.
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.blas_threads import one_blas_thread
 from disentangle_pl.metrics.score import (
     Checked,
     Codes,
@@ -22,6 +23,7 @@ from disentangle_pl.metrics.score import (
 from disentangle_pl.metrics.svm import fit_machines
 
 
+@one_blas_thread()
 def sap_matrix(codes: CodesLike, factors: Factors, *, test: Split | None = None) -> Values:
     """Return how well each latent alone predicts each factor.
 

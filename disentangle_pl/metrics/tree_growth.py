@@ -118,7 +118,7 @@ def _best_split(
     undrawn, drawn_constant, found = latents.size, 0, 0
     best, chosen, cut, visited = -np.inf, -1, -1, -1
     while undrawn > known + found:
-        j = drawn_constant + _random(work.state) % (undrawn - found - drawn_constant)
+        j = drawn_constant + next_random(work.state) % (undrawn - found - drawn_constant)
         if j < known:
             latents[drawn_constant], latents[j] = latents[j], latents[drawn_constant]
             drawn_constant += 1
@@ -186,7 +186,8 @@ def _pass_ties(
 
 
 @compiled
-def _random(state: Places) -> int:
+def next_random(state: Places) -> int:
+    """Draw a number below 2^31 from the state (1,) as scikit-learn does."""
     bits = int(state[0])
     bits ^= (bits << 13) & 0xFFFFFFFF
     bits ^= bits >> 17

@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 from sklearn.linear_model import Lasso
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.blas_threads import one_blas_thread
 from disentangle_pl.metrics.score import Codes, Values, moving
 
 
@@ -79,6 +80,7 @@ def match(strength: Values) -> float:
     return float(np.mean(sides))
 
 
+@one_blas_thread()
 def _rank(views: Sequence[Values], relate: Callable[[Values, Values], Values]) -> UDR:
     pairs = np.zeros((len(views), len(views)))
     everything, ends = np.hstack(views), np.cumsum([view.shape[1] for view in views])[:-1]

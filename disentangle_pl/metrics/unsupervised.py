@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from disentangle_pl.metrics.blas_threads import one_blas_thread
 from disentangle_pl.metrics.information import discretise, mutual_information
 from disentangle_pl.metrics.score import Codes, Values, check_codes, moving
 
@@ -27,6 +28,7 @@ class Dependence(NamedTuple):
     mutual_information: float
 
 
+@one_blas_thread()
 def dependence(codes: Codes, *, bins: int = 20) -> Dependence:
     """Return all the scores of this module for codes (N, d).
 

@@ -70,8 +70,8 @@ def fit_classes(
     score, chance = float("nan"), float("nan")
     there = test[1] >= 0
     if there.any():
-        said = fitted.predict(((test[0][there] - centre) / spread).astype(np.float32))
-        score = float((seen[said] == test[1][there]).mean())
+        classes = fitted._replace(classes=seen)
+        score = classes.accuracy(((test[0][there] - centre) / spread).astype(np.float32), test[1][there])
         chance = float((test[1][there] == seen[np.bincount(numbers).argmax()]).mean())
     names = tuple(labels[number] for number in seen)
     return Classes(name, score, chance, names, fitted, centre, spread, means)

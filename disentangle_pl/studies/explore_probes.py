@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.logistic import LinearProbe
 from disentangle_pl.metrics.prediction_probes import Path
 from disentangle_pl.metrics.score import Values
 
@@ -117,7 +117,7 @@ class Classes(Probe):
     """
 
     labels: tuple[str, ...]
-    fitted: LogisticRegression
+    fitted: LinearProbe
     centre: Values
     spread: Values
     means: Values
@@ -130,7 +130,7 @@ class Classes(Probe):
     def chances(self, codes: Values) -> Values:
         """Return the chance (c,) of every class, given codes (d,)."""
         inputs = ((codes - self.centre) / self.spread)[None].astype(np.float32)
-        return np.asarray(self.fitted.predict_proba(inputs)[0], dtype=np.float64)
+        return np.asarray(self.fitted.chances(inputs)[0], dtype=np.float64)
 
     def says(self, codes: Values) -> str:
         """Name the likeliest class and its chance."""
