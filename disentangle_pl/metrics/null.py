@@ -45,9 +45,9 @@ def above_chance(information: Values, chance: Values) -> Values:
     Returns:
         (d, k) nats, at least 0.
     """
-    mean = chance.mean(axis=0)
-    excess, reached = information - mean, (chance - mean).max(axis=(0, 1))
-    return np.where(excess > reached + ROUNDING, excess, 0.0)
+    centre = (information + chance.sum(axis=0)) / (1 + len(chance))  # in which the table at hand is one among equals
+    beyond = information - centre > (chance - centre).max(axis=(0, 1)) + ROUNDING
+    return np.where(beyond, information - chance.mean(axis=0), 0.0)
 
 
 def corrected_information(
