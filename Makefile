@@ -14,7 +14,7 @@ PRECISION_TESTS = .pytest_cache/precision.txt
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare test coverage lint types bench zoo calibration brain downstream variance gallery sweep wandb-sweep sync kills hardship slurm docs clean
+.PHONY: help install train compare test coverage lint types bench zoo calibration intervals brain downstream variance gallery sweep wandb-sweep sync kills hardship slurm docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -61,6 +61,9 @@ zoo: install  ## every variant at an equal budget on small sprites, 3 seeds each
 
 calibration: install  ## which scores see a rotation: docs/calibration.md
 	$(BIN)/python -m benchmarks.calibration $(ARGS)
+
+intervals: install  ## do intervals cover, and tests raise no more false alarms than they say? by simulation
+	$(BIN)/python -m benchmarks.intervals $(ARGS)
 
 brain: install  ## brain scans from nothing to latents, traversals and counterfactuals: about 30 minutes on two cores
 	$(BIN)/python -m benchmarks.brain_study $(ARGS)

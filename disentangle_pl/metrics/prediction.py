@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from disentangle_pl.errors import InputError
@@ -15,6 +16,7 @@ from disentangle_pl.metrics.reliability import People
 from disentangle_pl.metrics.score import Values
 
 APART = 1009  # between the seeds of repeats
+LEFT_OUT = -1  # the fold of scans in none
 
 
 class Asked(NamedTuple):
@@ -65,7 +67,9 @@ class Plan(NamedTuple):
 
 
 @one_blas_thread()
-def cross_validated(inputs: Inputs, asked: Asked, probe: Probe, plan: Plan | None = None) -> Predicted:
+def cross_validated(
+    inputs: Inputs, asked: Asked, probe: Probe, plan: Plan | None = None, without: NDArray[np.bool_] | None = None
+) -> Predicted:
     """Predict everybody by probes that were fitted to others: nested cross-validation with people as units.
 
     Source: Varma and Simon 2006, BMC Bioinformatics 7:91, for the inner folds.
@@ -75,19 +79,22 @@ def cross_validated(inputs: Inputs, asked: Asked, probe: Probe, plan: Plan | Non
         asked: N scans.
         probe: `linear` or `boosted`.
         plan: Folds and repeats.
+        without: (N,) scans to leave out of the folds, which stay those of all scans.
 
     Returns:
-        Predictions of all N scans, one a repeat.
+        Predictions of all N scans, one a repeat; NaN for those left out.
 
     Raises:
         InputError: If there are fewer people than folds (of two classes in either), or the target does not vary.
     """
     plan = plan or Plan()
     _check(asked)
-    values, base = np.empty((2, plan.repeats, len(asked.target)))
+    values, base = np.full((2, plan.repeats, len(asked.target)), np.nan)
     for repeat in range(plan.repeats):
         seed = plan.seed + APART * repeat
         folds = person_folds(asked.people, asked.target, plan.folds, discrete=asked.discrete, seed=seed)
+        if without is not None:
+            folds = np.where(without, LEFT_OUT, folds)
         values[repeat], base[repeat] = _over(folds, inputs, asked, probe, plan)
     return Predicted(values, base)
 
@@ -159,9 +166,9 @@ def boosted(inputs: Inputs, asked: Asked, train: Rows, inner: int, seed: int) ->
 def _over(folds: Folds, inputs: Inputs, asked: Asked, probe: Probe, plan: Plan) -> tuple[Values, Values]:
     """Predict every fold by the others."""
     check_folds(folds, asked.people)
-    values, base = np.empty((2, len(folds)))
+    values, base = np.full((2, len(folds)), np.nan)
     for fold in range(plan.folds):
-        train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        train, test = np.flatnonzero((folds != fold) & (folds != LEFT_OUT)), np.flatnonzero(folds == fold)
         values[test] = probe(inputs, asked, train, plan.inner, plan.seed)[test]
         base[test] = _without_inputs(asked, train)
     return values, base
