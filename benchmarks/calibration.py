@@ -21,8 +21,8 @@ from disentangle_pl.metrics.sheet import ALL, score_codes
 
 SIZES = {"dSprites": (3, 6, 40, 32, 32), "Shapes3D": (10, 10, 10, 8, 4, 15), "SmallNORB": (5, 9, 18, 6)}
 ROWS, LATENTS = 15_000, 10
-# Higher is more dependent here, not better; and the last two count latents.
-OTHER_SCALES = ("correlation", "information", "latents", "units")
+# Higher is more dependent here, not better; and the last three count latents.
+OTHER_SCALES = ("correlation", "information", "latents", "latents_active", "units")
 
 Values = Mapping[str, float]
 

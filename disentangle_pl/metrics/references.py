@@ -134,9 +134,7 @@ def full_sheet(
     own = {name: entry for name, entry in entries.items() if name not in lasting}
     for some, place in ((lasting, folder), (own, None)):
         if ends and some:
-            scores = references(
-                truth, table.shape[1], some, test=None if test is None else test[1], folder=place, watch=watch
-            )
+            scores = references(truth, table.shape[1], some, test=test and test[1], folder=place, watch=watch)
             scale = {end: scale[end] | scores[end] for end in ENDS}
     return [_line(name, value, scale) for name, value in scored.values.items()], scored
 

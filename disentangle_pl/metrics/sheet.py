@@ -258,9 +258,9 @@ def cautions(codes: CodesLike) -> list[str]:
 
 
 def _crowded(column: NDArray[np.float64]) -> bool:
-    if len(np.unique(column)) <= 20:
-        return False
-    return bool(np.bincount(discretise(column[:, None])[:, 0]).max() > CROWDED * len(column))
+    bins = discretise(column[:, None])[:, 0]
+    fullest = bins == np.bincount(bins).argmax()
+    return bool(fullest.mean() > CROWDED and np.ptp(column[fullest]) > 0)
 
 
 def chosen(names: Iterable[str]) -> dict[str, Entry]:

@@ -30,9 +30,9 @@ def read() -> Sheet:
     made = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[0] == "_"}
     scores, entries = {}, {}
     for key, value in _entries(tree):
-        body = made[value.id] if isinstance(value, ast.Name) else value
-        used = [node.id for node in ast.walk(body) if isinstance(node, ast.Name) and node.id in modules]
-        entries[key] = modules[used[-1]]
+        names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)]
+        entries[key] = next(modules[name] for name in names if name in modules)
+        body = next((made[name] for name in names if name in made), value)
         for score in _scores(body):
             scores[score] = entries[key]
     return Sheet(scores, entries, set(sheet.QUICK))

@@ -18,7 +18,7 @@ def test_validation_writes_the_sheet_and_logs_every_number(tmp_path: Path) -> No
     (logged,) = run.validate(model, data, verbose=False)
     with (tmp_path / "scores.tsv").open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    assert [row["name"] for row in rows] == ["mig", "modularity", "sap", "active_units"]
+    assert [row["name"] for row in rows] == ["mig", "modularity", "modularity_active", "sap", "active_units"]
     for row in rows:
         for suffix, column in (("", "value"), ("_floor", "floor")):
             assert logged[f"disentanglement/{row['name']}{suffix}"] == pytest.approx(float(row[column]), abs=1e-6)

@@ -117,10 +117,8 @@ def test_words_have_one_number_in_train_and_test() -> None:
     assert sap(CODES, WORDS, test=test) == sap(CODES, FACTORS, test=expected)
     assert dci_scores(CODES, WORDS, test=test) == dci_scores(CODES, FACTORS, test=expected)
     entries = {"sap": QUICK["sap"]}
-    lines = [
-        full_sheet(CODES, factors, entries, test=rows)[0] for factors, rows in ((WORDS, test), (FACTORS, expected))
-    ]
-    assert lines[0] == lines[1]
+    lines, _ = full_sheet(CODES, WORDS, entries, test=test)
+    assert lines == full_sheet(CODES, FACTORS, entries, test=expected)[0]
     flags = FACTORS > 0
     (_, truth), (_, other) = train_test(CODES, flags, (CODES[later], flags[later]))
     assert truth.values.max() == other.values[:, 1].min() == 1

@@ -7,12 +7,24 @@ import numpy as np
 import pytest
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics import references as remembered
 from disentangle_pl.metrics.chance import noise_codes, perfect_codes
+from disentangle_pl.metrics.information import discretise, even_codes
 from disentangle_pl.metrics.mig import mig
+from disentangle_pl.metrics.modularity import modularity
 from disentangle_pl.metrics.references import DRAWS, ENDS, full_sheet, reference_codes, references
 from disentangle_pl.metrics.sap import sap
-from disentangle_pl.metrics.score import Checked, GroundTruth, ground_truth
-from disentangle_pl.metrics.sheet import ALL, QUICK, Entry, Line, alone, score_codes
+from disentangle_pl.metrics.score import Checked, Codes, GroundTruth, ground_truth, held_out_rows
+from disentangle_pl.metrics.sheet import (
+    ALL,
+    QUICK,
+    Entry,
+    Line,
+    alone,
+    cautions,
+    score_codes,
+    with_even_bins,
+)
 from tests.metrics.golden import draw
 
 FACTORS = draw((4, 5, 6), 900)
@@ -22,6 +34,16 @@ ROTATION_SEERS = ("mig", "dci_disentanglement", "dci_completeness", "infom", "in
 
 def by_name(lines: list[Line]) -> dict[str, Line]:
     return {line.name: line for line in lines}
+
+
+def mig_of_train(codes: Codes) -> float:
+    """Score the rows that are not held out."""
+    return mig(codes[~held_out_rows(900)], FACTORS[~held_out_rows(900)])
+
+
+def modularity_of_train(codes: Codes) -> float:
+    """Score the rows that are not held out."""
+    return modularity(codes[~held_out_rows(900)], FACTORS[~held_out_rows(900)])
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +168,103 @@ def test_test_rows_of_ones_own_have_references_too() -> None:
     assert line.floor == pytest.approx(np.mean(draws["floor"]))
     assert (line.rotated_low, line.rotated_high) == (min(draws["rotated"]), max(draws["rotated"]))
     assert [line.ceiling] == draws["ceiling"]
+
+
+def test_floors_and_rotations_are_means_and_ranges_of_five_draws(whole: dict[str, Line]) -> None:
+    assert DRAWS == 5
+    for line in whole.values():
+        assert line.floor_low <= line.floor <= line.floor_high, line
+        assert line.rotated_low <= line.rotated <= line.rotated_high, line
+    assert whole["mig"].rotated_low < whole["mig"].rotated_high - 0.02
+    noise = [mig_of_train(noise_codes(900, 4, seed=seed)) for seed in range(5)]
+    line = whole["mig"]
+    assert (line.floor, line.floor_low, line.floor_high) == pytest.approx((np.mean(noise), min(noise), max(noise)))
+
+
+def test_scores_whose_chance_is_high_say_so(whole: dict[str, Line]) -> None:
+    high = {name for name, line in whole.items() if line.high_chance}
+    assert {"modularity", "explicitness", "infom", "irs", "dci_es_explicitness"} < high
+    assert not {"mig", "sap", "dci_disentanglement", "modularity_corrected", "mcc"} & high
+    assert Line("low", 0.9, 0.2, 0.5, 1.0).high_chance is False
+    assert Line("high", 0.9, 0.3, 0.5, 1.0).high_chance is True
+    assert Line("unknown", 0.9).high_chance is False
+
+
+def test_collapsed_latents_count_apart() -> None:
+    """Three latents hold a factor each, and seven, too small to be active, have a shadow of it."""
+    shadow = FACTORS[:, [0, 1, 2, 0, 1, 2, 0]] * 1e-3
+    codes = np.hstack([perfect_codes(FACTORS, 3), shadow + np.random.default_rng(0).normal(0, 1e-3, shadow.shape)])
+    values = score_codes(codes, FACTORS, [(name, ALL[name]) for name in ("active", "modularity", "corrected")]).values
+    assert values["active_units"] == values["informative_latents_active"] == 3
+    assert values["informative_latents"] == 10
+    assert values["modularity_active"] == modularity_of_train(codes[:, :3]) > values["modularity"] + 0.01
+    assert values["modularity_corrected_active"] == 1
+
+
+def test_no_active_latent_has_no_modularity() -> None:
+    entries = [(name, ALL[name]) for name in ("modularity", "corrected")]
+    scored = score_codes(PERFECT * 1e-3, FACTORS, entries)
+    assert not scored.refused
+    assert scored.values["modularity"] > 0.8
+    active = ("modularity_active", "modularity_corrected_active", "informative_latents_active")
+    assert [scored.values[name] for name in active] == [0, 0, 0]
+
+
+def test_units_other_than_those_of_a_vae_are_cautioned_of() -> None:
+    rare = np.arange(900)[:, None] > np.array([895, 450])
+    assert cautions(PERFECT) == cautions(np.zeros((9, 2))) == cautions(rare) == []
+    for factor in (0.01, 100):
+        (remark,) = cautions(PERFECT * factor)
+        assert f"standard deviation of {factor * PERFECT.std(axis=0).max():.3g}" in remark
+        assert "--standardise=true" in remark
+
+
+def test_an_outlier_is_cautioned_of_and_even_bins_do_not_mind_it() -> None:
+    outlier = PERFECT.copy()
+    outlier[17, 1] = 200.0
+    entries = {"mig": QUICK["mig"], "modularity": QUICK["modularity"], "sap": QUICK["sap"]}
+    (remark,) = [remark for remark in cautions(outlier) if "rows" in remark]
+    assert "latents [1]" in remark
+    assert "17" in remark
+    assert "--bins=quantile" in remark
+    even = with_even_bins(entries)
+    values = [
+        score_codes(codes, FACTORS, used.items()).values["mig"]
+        for codes, used in ((PERFECT, entries), (outlier, entries), (outlier, even), (PERFECT, even))
+    ]
+    assert values[1] < values[0] - 0.2
+    assert values[2] == pytest.approx(values[0], abs=0.02)
+    assert values[3] == pytest.approx(values[0], abs=0.02)
+    assert even["sap"] is entries["sap"]
+
+
+def test_bins_of_equally_many_rows() -> None:
+    codes = np.stack([np.random.default_rng(0).lognormal(0, 2, 400), np.zeros(400), np.repeat([1, 7], 200)], axis=1)
+    even = even_codes(codes)
+    np.testing.assert_array_equal(np.unique(discretise(even)[:, 0], return_counts=True)[1], [20] * 20)
+    np.testing.assert_array_equal(np.argsort(even[:, 0], kind="stable"), np.argsort(codes[:, 0], kind="stable"))
+    assert even.std(axis=0)[0] == pytest.approx(codes.std(axis=0)[0], rel=0.01)
+    assert len(np.unique(even[:, 1])) == 1
+    assert len(np.unique(even[:, 2])) == 2
+
+
+def test_the_code_of_a_score_decides_how_long_its_floors_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, edited = remembered._source, {"disentangle_pl.metrics.dci"}
+    monkeypatch.setattr(remembered, "_source", lambda name: source(name) + b"# edited" * (name in edited))
+
+    def files() -> set[str]:
+        remembered.code_digest.cache_clear()
+        references(FACTORS, 4, {name: QUICK[name] for name in ("mig", "sap")}, folder=tmp_path)
+        return {path.name.split("-", 1)[1] for path in tmp_path.iterdir()}
+
+    first = files()
+    edited.add("disentangle_pl.metrics.explicitness")
+    assert files() == first
+    edited.add("disentangle_pl.metrics.sap")
+    own = files() - first
+    assert [name.split("-")[0] for name in own] == ["sap"]
+    edited.add("disentangle_pl.metrics.score")
+    assert len(files()) == 5
+    remembered.code_digest.cache_clear()

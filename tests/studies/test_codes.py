@@ -100,7 +100,8 @@ def test_the_layout_of_disentanglement_lib_is_read() -> None:
         ({"codes": CODES, "factors": FACTORS, "names": np.array(["a"])}, "names of shape"),
         ({"codes": CODES, "factors": FACTORS, "discrete": np.array([1, 0])}, "discrete of int64"),
         ({"codes": CODES, "factors": FACTORS + 0.5, "discrete": np.array([True, True])}, "whole numbers"),
-        ({"codes": CODES, "factors": np.array([["a", "b"]] * 8)}, "numeric"),
+        ({"codes": CODES.astype(str), "factors": FACTORS}, "numeric"),
+        ({"codes": CODES, "factors": FACTORS, "people": np.arange(3)}, "groups must be one"),
         ({"codes": CODES, "factors": np.array([[None, 1]] * 8, dtype=object)}, "cannot be read"),
     ],
 )
@@ -124,5 +125,8 @@ def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read as arrays"):
         load_codes(path)
     np.save(tmp_path / "one.npy", CODES)
-    with pytest.raises(InputError, match="no array codes"):
+    with pytest.raises(InputError, match=r"one\.npy is none of \.npz, \.pt"):
         load_codes(tmp_path / "one.npy")
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
+    with pytest.raises(InputError, match="no array codes"):
+        load_codes(tmp_path / "one.npz")
