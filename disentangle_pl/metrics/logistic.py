@@ -88,8 +88,13 @@ def fit_logistic(
         gradient[:, :-1] += strength * lines[:, :-1]
         return float(loss + strength / 2 * (lines[:, :-1] ** 2).sum()), gradient.ravel()
 
-    options = {"maxiter": STEPS, "maxls": 50, "gtol": GRADIENT, "ftol": 64 * np.finfo(np.float64).eps}
-    best = minimize(loss_and_gradient, np.zeros(shape).ravel(), method="L-BFGS-B", jac=True, options=options)
+    best = minimize(
+        loss_and_gradient,
+        np.zeros(shape).ravel(),
+        method="L-BFGS-B",
+        jac=True,
+        options={"maxiter": STEPS, "maxls": 50, "gtol": GRADIENT, "ftol": 64 * float(np.finfo(np.float64).eps)},
+    )
     lines = np.zeros((len(classes), shape[1]))
     lines[first:] = best.x.reshape(shape)
     return LinearProbe(classes, lines)

@@ -65,8 +65,10 @@ class Work(NamedTuple):
         state: (1,) of the random generator.
         latents: (d,) in random order.
         constant: (d,) those found constant, from the root down.
+        draws: (d,) the latents drawn for a split.
         rows: (N,) grouped by node, in the order in which scikit-learn leaves them.
         left: (N,) 1 for the rows that go left.
+        spare: (N,) of use while rows are regrouped.
         orders: (3, d, N) `Table.order` grouped by node, at depth 0, 1 and 2.
     """
 
@@ -79,8 +81,10 @@ class Work(NamedTuple):
     state: Places
     latents: Places
     constant: Places
+    draws: Places
     rows: Rows
     left: Bytes
+    spare: Rows
     orders: Rows
 
 
@@ -108,7 +112,9 @@ def workspace(table: Table) -> Work:
         state=np.zeros(1, np.int64),
         latents=np.zeros(d, np.int64),
         constant=np.zeros(d, np.int64),
+        draws=np.zeros(d, np.int64),
         rows=np.zeros(n, np.uint32),
         left=np.zeros(n, np.uint8),
+        spare=np.zeros(n, np.uint32),
         orders=orders,
     )

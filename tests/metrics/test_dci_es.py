@@ -59,6 +59,18 @@ def test_the_deepest_loss_is_that_of_the_whole_forest() -> None:
     assert numbers.losses[-1, 1] == pytest.approx(np.mean(errors**2), rel=1e-4)
 
 
+@pytest.mark.parametrize(("digits", "classes", "depth"), [(9, 3, 6), (1, 2, 40), (1, 30, 40), (0, 5, 40)])
+def test_forests_of_classes_equal_those_of_scikit_learn(digits: int, classes: int, depth: int) -> None:
+    codes = np.hstack([np.round(NOISY, digits), np.zeros((900, 2)), np.round(NOISY[:, :1], digits)])
+    values = np.digitize(NOISY[:, 0] + RANDOM.normal(size=900), np.linspace(-2, 2, classes - 1))[:, None] * 7 + 2
+    ours = loss_capacity(codes, values, depth=depth, trees=8, seed=4, jobs=3).losses[-1, 0]
+    forest = RandomForestClassifier(8, max_depth=depth, random_state=4).fit(codes[:600], values[:600, 0])
+    assert ours == np.mean(forest.predict(codes[600:].astype(np.float32)) != values[600:, 0])
+    np.testing.assert_array_equal(
+        loss_capacity(codes, values, depth=depth, trees=8, seed=4, jobs=1).losses[-1, 0], ours
+    )
+
+
 def test_a_shallow_cut_is_like_a_shallow_forest() -> None:
     curve = loss_capacity(NOISY, FACTORS, depth=12, trees=40).losses[:, 1]
     for depth in (2, 4):
