@@ -36,6 +36,7 @@ import disentangle_pl.models.beta_tc_vae
 import disentangle_pl.models.beta_vae
 import disentangle_pl.models.dip_vae
 import disentangle_pl.models.factor_vae
+import disentangle_pl.models.hfs_vae
 import disentangle_pl.models.ordered_vae  # noqa: F401
 from disentangle_pl.brain.longitudinal import LongitudinalData  # noqa: F401 - likewise
 from disentangle_pl.callbacks.codes import WriteCodes

@@ -12,7 +12,7 @@ from disentangle_pl.data.module import ImageData
 from disentangle_pl.data.synthetic import SyntheticData  # noqa: F401 - likewise
 from disentangle_pl.errors import InputError
 from disentangle_pl.fit import check_arguments
-from disentangle_pl.metrics.sheet import ALL
+from disentangle_pl.metrics.sheet import ALL, MORE
 from disentangle_pl.studies.compact import compact
 from disentangle_pl.studies.evaluate import Choice, evaluate_files, evaluate_models
 from disentangle_pl.studies.meta_transfer import meta_transfer
@@ -58,7 +58,7 @@ def evaluate(args: Sequence[str]) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("evaluation"), help="where the results go")
     parser.add_argument("--quick", type=bool, default=False, help="only the scores that take a second")
-    parser.add_argument("--scores", nargs="+", type=str, default=[], help=f"only these: {', '.join(ALL)}")
+    parser.add_argument("--scores", nargs="+", type=str, default=[], help=f"only these: {', '.join(ALL | MORE)}")
     parser.add_argument("--references", type=bool, default=True, help="floor, rotation and ceiling of every score")
     parser.add_argument(
         "--standardise", type=bool, default=False, help="divide codes by the standard deviation of the widest latent"

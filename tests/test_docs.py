@@ -108,12 +108,14 @@ def test_every_score_has_a_formula_and_a_source(module: str) -> None:
 def test_every_score_of_the_sheet_has_its_measured_scale() -> None:
     found = read()
     assert set(found.entries) == set(sheet.ALL)
+    assert set(found.more) == set(sheet.MORE)
     assert {score for score in found.scores if not scores.measured().get(score)} == set()
     assert found.scores["infom"] == "disentangle_pl.metrics.infomec"
     assert scores.measured()["mig"][0] == ("dSprites", "0.000", "0.169 [0.084, 0.254]", "0.895", "81%")
     page = scores.page("disentangle_pl.metrics.mig", found)
     assert "0.169 [0.084, 0.254]" in page
     assert "--disentanglement.only=[mig]" in page
+    assert "--scores unfairness" in scores.page("disentangle_pl.metrics.unfairness", found)
 
 
 def test_a_docstring_is_taken_apart() -> None:

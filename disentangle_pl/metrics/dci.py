@@ -2,15 +2,23 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.boosting import BoostedTrees, Task, boost, thread_count
-from disentangle_pl.metrics.score import Codes, CodesLike, Factors, Split, Values, check, train_test, varying
+from disentangle_pl.metrics.score import Checked, Codes, CodesLike, Factors, Split, Values, check, train_test, varying
 
 Probe: TypeAlias = BoostedTrees | None
+
+
+class Predictor(Protocol):
+    """What was fitted to predict a factor."""
+
+    def predict(self, codes: NDArray[np.floating[Any]], /) -> Any:
+        """Return the class or the quantity (M,) for codes (M, d)."""
 
 
 class DCI(NamedTuple):
@@ -105,12 +113,12 @@ def completeness(importance: Values) -> float:
 
 
 def informativeness_per_factor(
-    probes: Sequence[Probe], codes: CodesLike, factors: Factors, *, jobs: int = -1
+    probes: Sequence[Predictor | None], codes: CodesLike, factors: Factors, *, jobs: int = -1
 ) -> Values:
     """Return how well each probe predicts its factor.
 
     Args:
-        probes: k, see `fit_probes`.
+        probes: k of them, such as `fit_probes` gives.
         codes: (M, d) posterior means.
         factors: (M, k); rows in which a factor is missing are left out for this factor.
         jobs: The number of threads, -1 for all cores.
@@ -162,11 +170,29 @@ def dci_scores(codes: CodesLike, factors: Factors, *, test: Split | None = None,
     train, held_out = train_test(codes, factors, test)
     varies = varying(train[1], least=2)
     probes = fit_probes(*train, seed=seed, jobs=jobs)
-    matrix = importance_matrix(probes, train[0].shape[1])[:, varies]
+    return dci_of(importance_matrix(probes, train[0].shape[1])[:, varies], probes, train, held_out, jobs=jobs)
+
+
+def dci_of(
+    importance: Values, probes: Sequence[Predictor | None], train: Checked, held_out: Checked, *, jobs: int = -1
+) -> DCI:
+    """Return the DCI scores of probes, whatever they are.
+
+    Args:
+        importance: (d, k), not negative, of every latent for every factor that varies, d >= 2 and k >= 2.
+        probes: One for every factor, None for one that has no part.
+        train: Codes (N, d) and factors fitted on.
+        held_out: Codes (M, d) and factors to score on.
+        jobs: The number of threads, -1 for all cores.
+
+    Raises:
+        InputError: If no probe can be scored on the held-out rows.
+    """
     predicted = [informativeness_per_factor(probes, *rows, jobs=jobs) for rows in (train, held_out)]
     if np.isnan(predicted[1]).all():
         raise InputError("no factor that was fitted has values in the rows to score on: give more rows, or a test set")
-    return DCI(disentanglement(matrix), completeness(matrix), *(float(np.nanmean(scores)) for scores in predicted))
+    scores = (float(np.nanmean(each)) for each in predicted)
+    return DCI(disentanglement(importance), completeness(importance), *scores)
 
 
 def dci_disentanglement(
@@ -190,7 +216,7 @@ def dci_informativeness(
     return dci_scores(codes, factors, test=test, seed=seed, jobs=jobs).informativeness_test
 
 
-def _informativeness(probe: Probe, codes: Codes, factor: Values, discrete: bool) -> float:
+def _informativeness(probe: Predictor | None, codes: Codes, factor: Values, discrete: bool) -> float:
     there = ~np.isnan(factor)
     actual = factor[there]
     if probe is None or not len(actual):

@@ -46,6 +46,25 @@ def shareable(labels: Labels) -> Labels:
     return np.where(np.stack(counts, axis=1) > 1, labels, MISSING)
 
 
+def all_but_one(labels: Labels) -> Labels:
+    """Number the groups of rows that share the labels of all factors but one.
+
+    Args:
+        labels: (N, k), k >= 2, as `GroundTruth.labels` gives.
+
+    Returns:
+        (N, k) from 0: in column j groups of rows in which factor j alone takes different values, two at least;
+        `MISSING` for rows in no such group and for those that lack a factor.
+    """
+    known = np.flatnonzero((labels != MISSING).all(axis=1))
+    groups = np.full(labels.shape, MISSING)
+    for factor in range(labels.shape[1] if len(known) else 0):
+        shared = np.unique(np.delete(labels[known], factor, axis=1), axis=0, return_inverse=True)[1]
+        cells = np.unique(np.stack([shared, labels[known, factor]], axis=1), axis=0)
+        groups[known, factor] = np.where(np.bincount(cells[:, 0])[shared] > 1, shared, MISSING)
+    return groups
+
+
 def turns(points: int, factors: int) -> Rows:
     """Give every point (points,) the factor it shares, each factor its turn.
 

@@ -24,7 +24,7 @@ from disentangle_pl.metrics.score import (
     ground_truth,
     numbered_alike,
 )
-from disentangle_pl.metrics.sheet import ALL, Ends, Entry, Line, Scored, score_codes
+from disentangle_pl.metrics.sheet import ALL, MORE, Ends, Entry, Line, Scored, score_codes
 
 References: TypeAlias = dict[str, dict[str, Ends]]
 Draws: TypeAlias = dict[str, dict[str, list[float]]]
@@ -112,7 +112,7 @@ def full_sheet(
     Args:
         codes: (N, d) posterior means.
         factors: (N, k), see `score.ground_truth`.
-        entries: Entries by name; only those of `sheet.ALL` are remembered.
+        entries: Entries by name; only those of `sheet.ALL` and `sheet.MORE` are remembered.
         test: Codes (M, d) and factors (M, k) for the probes, or None for a random third of the rows.
         ends: Compute floor, rotation and ceiling; otherwise they are NaN.
         folder: Where to remember these; None for nowhere.
@@ -130,7 +130,7 @@ def full_sheet(
     table, truth = check(codes, factors)
     scored = score_codes(table, truth, watch(list(entries.items()), "scoring"), test=test)
     scale: References = {end: {} for end in ENDS}
-    lasting = {name: entry for name, entry in entries.items() if ALL.get(name) is entry}
+    lasting = {name: entry for name, entry in entries.items() if (ALL | MORE).get(name) is entry}
     own = {name: entry for name, entry in entries.items() if name not in lasting}
     for some, place in ((lasting, folder), (own, None)):
         if ends and some:

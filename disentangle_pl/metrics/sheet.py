@@ -17,20 +17,34 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.beta_vae_score import beta_vae_score
-from disentangle_pl.metrics.dci import dci_scores
+from disentangle_pl.metrics.boosting import boost
+from disentangle_pl.metrics.dci import DCI, dci_scores
 from disentangle_pl.metrics.dci_es import dci_es
+from disentangle_pl.metrics.dci_probes import dci_forest, dci_lasso
 from disentangle_pl.metrics.dcimig import dcimig
+from disentangle_pl.metrics.downstream import (
+    SIZES,
+    Probe,
+    downstream,
+    linear_probes,
+    reduced_downstream,
+    strong_downstream,
+)
 from disentangle_pl.metrics.explicitness import explicitness
 from disentangle_pl.metrics.factor_vae_score import factor_vae_score
+from disentangle_pl.metrics.hfs import hfs
 from disentangle_pl.metrics.infomec import infomec
+from disentangle_pl.metrics.infomec_discrete import infomec_discrete
 from disentangle_pl.metrics.information import discretise, entropy, even_codes
 from disentangle_pl.metrics.irs import irs
 from disentangle_pl.metrics.jemmig import jemmig
 from disentangle_pl.metrics.mcc import mcc
 from disentangle_pl.metrics.mig import mig
+from disentangle_pl.metrics.mig_knn import mig_knn
 from disentangle_pl.metrics.mig_sup import mig_sup
 from disentangle_pl.metrics.modularity import modularity
 from disentangle_pl.metrics.null import Corrected, corrected_information, gap_of, modularity_of
+from disentangle_pl.metrics.omes import omes
 from disentangle_pl.metrics.polarised import spread_latents
 from disentangle_pl.metrics.sap import sap
 from disentangle_pl.metrics.score import (
@@ -44,7 +58,10 @@ from disentangle_pl.metrics.score import (
     train_test,
     varying,
 )
+from disentangle_pl.metrics.tad import tad
+from disentangle_pl.metrics.unfairness import unfairness
 from disentangle_pl.metrics.unsupervised import dependence
+from disentangle_pl.metrics.z_max_variance import z_max_variance
 
 Lines: TypeAlias = Mapping[str, float]
 CROWDED = 0.9  # share of rows in one of 20 bins from which equal bins say little of a latent
@@ -142,6 +159,38 @@ def _dci(train: Checked, test: Checked) -> Lines:
     }
 
 
+def _dci_with(name: str, fit: Callable[..., DCI]) -> Entry:
+    def compute(train: Checked, test: Checked) -> Lines:
+        scores = fit(*train, test=test)
+        return {
+            f"{name}_disentanglement": scores.disentanglement,
+            f"{name}_completeness": scores.completeness,
+            f"{name}_informativeness": scores.informativeness_test,
+        }
+
+    return Entry(fit, compute)
+
+
+def _downstream(name: str, probe: Probe) -> Entry:
+    def compute(train: Checked, test: Checked) -> Lines:
+        scores = downstream(*train, probe=probe, test=test)
+        lines = {f"{name}_{size}": float(mean) for size, mean in zip(SIZES, scores.mean, strict=True)}
+        lines[f"{name}_efficiency"] = scores.efficiency()
+        return {line: value for line, value in lines.items() if not math.isnan(value)}
+
+    return Entry(downstream, compute)
+
+
+def _strong_downstream(train: Checked, test: Checked) -> Lines:
+    scores = strong_downstream(*train, test=test)
+    return {"downstream_strong": scores.strong, "downstream_strong_gap": scores.gap}
+
+
+def _reduced_downstream(train: Checked, test: Checked) -> Lines:
+    scores = reduced_downstream(*train, test=test)
+    return {"downstream_reduced": scores.reduced, "downstream_reduced_others": scores.others}
+
+
 def _spread(codes: Codes) -> NDArray[np.bool_]:
     active: NDArray[np.bool_] = spread_latents(torch.from_numpy(codes.astype(np.float64))).numpy()
     return active
@@ -176,6 +225,16 @@ def _corrected(train: Checked, test: Checked) -> Lines:
 def _infomec(train: Checked, test: Checked) -> Lines:
     scores = infomec(*train)
     return {"infom": scores.infom, "infoc": scores.infoc, "infoe": scores.infoe}
+
+
+def _infomec_discrete(train: Checked, test: Checked) -> Lines:
+    scores = infomec_discrete(*train)
+    return {"infom_discrete": scores.infom, "infoc_discrete": scores.infoc, "infoe_discrete": scores.infoe}
+
+
+def _tad(train: Checked, test: Checked) -> Lines:
+    scores = tad(*train)
+    return {"tad": scores.total, "tad_captured": float(scores.captured)}
 
 
 def _dci_es(train: Checked, test: Checked) -> Lines:
@@ -216,6 +275,22 @@ ALL: dict[str, Entry] = QUICK | {
     "infomec": Entry(infomec, _infomec),
     "dci_es": Entry(dci_es, _dci_es),
     "dependence": Entry(dependence, _dependence),
+}
+# Slow, for special data, or of special interest: computed where they are named.
+MORE: dict[str, Entry] = {
+    "unfairness": tested("unfairness", unfairness),
+    "downstream_trees": _downstream("downstream_trees", boost),
+    "downstream_linear": _downstream("downstream_linear", linear_probes),
+    "downstream_strong": Entry(strong_downstream, _strong_downstream),
+    "downstream_reduced": Entry(reduced_downstream, _reduced_downstream),
+    "hfs": Entry(hfs, lambda train, test: {"hfs": hfs(train[0])}),
+    "mig_knn": alone("mig_knn", mig_knn),
+    "dci_lasso": _dci_with("dci_lasso", dci_lasso),
+    "dci_forest": _dci_with("dci_forest", dci_forest),
+    "infomec_discrete": Entry(infomec_discrete, _infomec_discrete),
+    "z_max_variance": tested("z_max_variance", z_max_variance),
+    "tad": Entry(tad, _tad),
+    "omes": alone("omes", omes),
 }
 
 
@@ -264,15 +339,15 @@ def _crowded(column: NDArray[np.float64]) -> bool:
 
 
 def chosen(names: Iterable[str]) -> dict[str, Entry]:
-    """Return the named entries of the sheet, in its order.
+    """Return the named entries of `ALL` and `MORE`, in their order.
 
     Raises:
-        InputError: If it has no such entry.
+        InputError: If there is no such entry.
     """
-    wanted = set(names)
-    if unknown := sorted(wanted - set(ALL)):
-        raise InputError(f"the score sheet has no entry {unknown[0]!r}: it has {', '.join(ALL)}")
-    return {name: entry for name, entry in ALL.items() if name in wanted}
+    wanted, entries = set(names), ALL | MORE
+    if unknown := sorted(wanted - set(entries)):
+        raise InputError(f"the score sheet has no entry {unknown[0]!r}: it has {', '.join(entries)}")
+    return {name: entry for name, entry in entries.items() if name in wanted}
 
 
 def score_codes(

@@ -11,14 +11,19 @@ from disentangle_pl.metrics.dci import dci_completeness, dci_disentanglement, dc
 from disentangle_pl.metrics.dcimig import dcimig
 from disentangle_pl.metrics.explicitness import explicitness
 from disentangle_pl.metrics.factor_vae_score import factor_vae_score
+from disentangle_pl.metrics.hfs import hfs
 from disentangle_pl.metrics.irs import irs
 from disentangle_pl.metrics.jemmig import jemmig
 from disentangle_pl.metrics.mcc import mcc
 from disentangle_pl.metrics.mig import mig
+from disentangle_pl.metrics.mig_knn import mig_knn
 from disentangle_pl.metrics.mig_sup import mig_sup
 from disentangle_pl.metrics.modularity import modularity
+from disentangle_pl.metrics.omes import omes
 from disentangle_pl.metrics.sap import sap
-from disentangle_pl.metrics.score import ground_truth
+from disentangle_pl.metrics.score import CodesLike, Factors, ground_truth
+from disentangle_pl.metrics.unfairness import unfairness
+from disentangle_pl.metrics.z_max_variance import z_max_variance
 
 SETTINGS = {
     "compute_on_cpu",
@@ -142,3 +147,40 @@ class IRS(ScoreMetric):
     """`irs` as a metric."""
 
     score = staticmethod(irs)
+
+
+class MIGKNN(ScoreMetric):
+    """`mig_knn` as a metric."""
+
+    score = staticmethod(mig_knn)
+
+
+class ZMaxVariance(ScoreMetric):
+    """`z_max_variance` as a metric."""
+
+    score = staticmethod(z_max_variance)
+
+
+class OMES(ScoreMetric):
+    """`omes` as a metric."""
+
+    score = staticmethod(omes)
+
+
+class Unfairness(ScoreMetric):
+    """`unfairness` as a metric: lower is better."""
+
+    higher_is_better = False  # type: ignore[assignment]
+    score = staticmethod(unfairness)
+
+
+class HFS(ScoreMetric):
+    """`hfs` of the codes as a metric, whatever the factors: lower is better."""
+
+    higher_is_better = False  # type: ignore[assignment]
+    plot_upper_bound = None  # type: ignore[assignment]
+
+    @staticmethod
+    def score(codes: CodesLike, factors: Factors, **options: Any) -> float:  # type: ignore[override]
+        """Return `hfs(codes)`."""
+        return hfs(codes, **options)

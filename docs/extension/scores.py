@@ -29,7 +29,8 @@ def with_formula(module: str) -> list[str]:
 def modules(sheet: Sheet) -> list[str]:
     """Return the modules that have a page: those of the sheet, and those that state a formula."""
     every = [f"disentangle_pl.metrics.{path.stem}" for path in sorted((PACKAGE / "metrics").glob("*.py"))]
-    return [name for name in every if name in sheet.scores.values() or with_formula(name)]
+    named = {*sheet.scores.values(), *sheet.more.values()}
+    return [name for name in every if name in named or with_formula(name)]
 
 
 def measured() -> dict[str, list[tuple[str, ...]]]:
@@ -54,6 +55,7 @@ def page(module: str, sheet: Sheet) -> str:
         pieces += [title(dotted.rpartition(".")[2], "-"), *described(about(dotted))]
     pieces += _scale([score for score, made in sheet.scores.items() if made == module])
     pieces += _use([entry for entry, made in sheet.entries.items() if made == module], sheet)
+    pieces += _ask([entry for entry, made in sheet.more.items() if made == module])
     return "\n".join(
         [
             *pieces,
@@ -71,9 +73,13 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"metrics/{name}", page(module, sheet)
     rows = []
     for module, name in names.items():
-        scores = ", ".join(f"``{score}``" for score, made in sheet.scores.items() if made == module)
-        rows.append((f":doc:`{name} <metrics/{name}>`", escaped(summary(_path(module))), scores))
-    words = "``disentangle-pl evaluate`` prints those with a name in the last column; other verbs use the others.\n"
+        scores = [f"``{score}``" for score, made in sheet.scores.items() if made == module]
+        scores += [f"``--scores={entry}``" for entry, made in sheet.more.items() if made == module]
+        rows.append((f":doc:`{name} <metrics/{name}>`", escaped(summary(_path(module))), ", ".join(scores)))
+    words = (
+        "``disentangle-pl evaluate`` prints those with a name in the last column, some of them only where ``--scores`` "
+        "names them; other verbs use the others.\n"
+    )
     listed = table(("page", "what it asks", "in the sheet as"), rows)
     yield "metrics", "\n".join([title("Scores"), words, listed])
 
@@ -99,3 +105,10 @@ def _use(entries: list[str], sheet: Sheet) -> list[str]:
     lines += [f"disentangle-pl fit --config configs/sprites_ada_gvae.yaml --disentanglement.only=[{','.join(entries)}]"]
     yaml = f"disentanglement:\n  only: [{', '.join(entries)}]"
     return [title("Use it", "-"), code("\n".join(lines), "bash"), code(yaml, "yaml")]
+
+
+def _ask(entries: list[str]) -> list[str]:
+    if not entries:
+        return []
+    line = f"disentangle-pl evaluate --codes codes.npz --scores {' '.join(entries)}"
+    return [title("Use it", "-"), code(line, "bash")]

@@ -16,11 +16,13 @@ class Sheet(NamedTuple):
         scores: The module of every score.
         entries: The module of every entry, the name by which a score is asked for.
         quick: The entries that take a second.
+        more: The module of every entry that is computed only where it is named.
     """
 
     scores: dict[str, str]
     entries: dict[str, str]
     quick: set[str]
+    more: dict[str, str]
 
 
 def read() -> Sheet:
@@ -28,14 +30,17 @@ def read() -> Sheet:
     tree = ast.parse(Path(sheet.__file__).read_text())
     modules = _imports(tree)
     made = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[0] == "_"}
-    scores, entries = {}, {}
+    scores, entries, more = {}, {}, {}
     for key, value in _entries(tree):
+        if key in sheet.MORE:
+            more[key] = sheet.MORE[key].score.__module__
+            continue
         names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)]
         entries[key] = next(modules[name] for name in names if name in modules)
         body = next((made[name] for name in names if name in made), value)
         for score in _scores(body):
             scores[score] = entries[key]
-    return Sheet(scores, entries, set(sheet.QUICK))
+    return Sheet(scores, entries, set(sheet.QUICK), more)
 
 
 def _imports(tree: ast.Module) -> dict[str, str]:

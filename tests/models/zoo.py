@@ -12,6 +12,7 @@ from disentangle_pl.models.beta_tc_vae import BetaTCVAE
 from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.dip_vae import DIPVAE1, DIPVAE2
 from disentangle_pl.models.factor_vae import FactorVAE
+from disentangle_pl.models.hfs_vae import HFSVAE
 from disentangle_pl.models.ordered_vae import OrderedVAE
 from disentangle_pl.models.vae import VAE
 
@@ -69,6 +70,7 @@ ZOO = {
     "tc stratified": Kind(BetaTCVAE, {"beta": 6.0, "dataset_size": 48, "stratified": True}),
     "dip 1": Kind(DIPVAE1, {"off_diagonal": 5.0}),
     "dip 2": Kind(DIPVAE2, {"off_diagonal": 5.0}),
+    "hfs": Kind(HFSVAE, {"gamma": 5.0}),
     "ordered": Kind(OrderedVAE, {"beta": 0.5, "last_beta": 8.0}),
     "ada gvae": Kind(BetaVAE, aggregation("AdaGVAE") | mask("l1", "L1Mask") | CONV, UniformPairs()),
     "ada gvae symmetric": Kind(
