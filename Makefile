@@ -14,7 +14,11 @@ PRECISION_TESTS = .pytest_cache/precision.txt
 ARGS ?=
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help install train compare test coverage lint types bench zoo calibration intervals brain downstream variance gallery sweep wandb-sweep sync kills hardship slurm docs clean
+=======
+.PHONY: help install train compare test tests coverage lint types bench zoo calibration brain downstream variance gallery sweep wandb-sweep sync kills hardship slurm docs clean
+>>>>>>> w-ci
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -41,7 +45,11 @@ lint: install  ## style, docstrings, annotations, layers
 types: install  ## mypy --strict
 	$(BIN)/mypy
 
-test: lint types  ## all gates: lint, types, layers, tests, those that train once more in bf16-mixed
+test: lint  ## all gates: lint, layers, types beside tests, those that train once more in bf16-mixed
+	$(MAKE) --no-print-directory -j 2 types tests
+
+# Types are one process that leaves the other cores to the tests
+tests: install
 	DISENTANGLE_PL_PRECISION=32-true $(PYTEST) --list-precision=$(PRECISION_TESTS) $(ARGS)
 	test ! -s $(PRECISION_TESTS) || DISENTANGLE_PL_PRECISION=bf16-mixed $(PYTEST) @$(PRECISION_TESTS)
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from pickle import UnpicklingError
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -19,7 +20,6 @@ from disentangle_pl.fit import run_lightning
 from disentangle_pl.machine import keep_freed_memory
 from disentangle_pl.notice import NOTICE
 from disentangle_pl.runs import check_config, config_files, with_own_config
-from disentangle_pl.verbs import VERBS
 
 TERMINATED = 128 + signal.SIGTERM
 
@@ -69,12 +69,10 @@ def main(args: Sequence[str] | None = None) -> None:
             NOTICE.leave(stop)
         for path in config_files(given):
             check_config(path)
-        if given and given[0] in VERBS:
-            VERBS[given[0]](given[1:])
-        elif given and given[0][:1] != "-" and given[0] not in LIGHTNING:
-            leave(f"there is no verb {given[0]!r}: choose one of {', '.join((*LIGHTNING, *VERBS))}")
-        else:
+        if not given or given[0][:1] == "-" or given[0] in LIGHTNING:
             run_lightning()
+        else:
+            _run_verb(given[0], given[1:])
     except (SIGTERMException, Exception) as error:
         NOTICE.remember()
         if NOTICE.heard and requeues:
@@ -83,6 +81,13 @@ def main(args: Sequence[str] | None = None) -> None:
             sys.exit(TERMINATED)
         _explain(error)
         raise
+
+
+def _run_verb(name: str, args: Sequence[str]) -> None:
+    verbs = import_module("disentangle_pl.verbs").VERBS  # with the studies, which no training is to wait for
+    if name not in verbs:
+        leave(f"there is no verb {name!r}: choose one of {', '.join((*LIGHTNING, *verbs))}")
+    verbs[name](args)
 
 
 def _explain(error: BaseException) -> None:

@@ -118,8 +118,9 @@ class SaveConfig(SaveConfigCallback):
         path.parent.mkdir(parents=True, exist_ok=True)
         if stage == "fit":
             path.write_text(self.given)
-        flat = {key: value for key, value in flatten(yaml.safe_load(self.given)) if value is not None}
-        named = short_settings(dict(flatten(yaml.safe_load(self.given)))) | {"precision": trainer.precision} | flat
+        settings = dict(flatten(yaml.safe_load(self.given)))
+        flat = {key: value for key, value in settings.items() if value is not None}
+        named = short_settings(settings) | {"precision": trainer.precision} | flat
         swept = swept_values()
         for logger in trainer.loggers:
             if isinstance(logger, WandbRun):
@@ -132,6 +133,12 @@ class CLI(LightningCLI):
     """LightningCLI with run folders, loggers that need no account, and scores at the end of a fit."""
 
     _claim: Claim | None = None
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Return the verb of this call alone, if it is the first word: the flags of every further one cost time."""
+        every = LightningCLI.subcommands()
+        return {name: skipped for name, skipped in every.items() if name in sys.argv[1:2]} or every
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is ours, and let the data tell the model the shape of its images."""
@@ -212,7 +219,9 @@ class CLI(LightningCLI):
         given.ckpt_path = _foreign(config.ckpt_path, folder)
         for old in MOVED:
             given.pop(old, None)
-        self.save_config_kwargs["given"] = self._parser(self.subcommand).dump(given, skip_none=False)
+        self.save_config_kwargs["given"] = self._parser(self.subcommand).dump(
+            given, skip_none=False, skip_validation=True
+        )
         trainer = config.trainer
         if trainer.barebones:
             raise InputError("trainer.barebones leaves no numbers, no checkpoint and no scores: leave it out")
@@ -236,6 +245,12 @@ class CLI(LightningCLI):
         theirs = trainer.callbacks or []
         trainer.callbacks = [*(theirs if isinstance(theirs, list) else [theirs]), *ours]
         self._choose_checkpoint(config, folder if self.subcommand == "fit" else lasting)
+
+    def _dump_config(self) -> None:
+        # for the checkpoints; Lightning's own checks what was parsed once more, a fifth of the time until training
+        if not hasattr(self, "config_dump"):
+            text = self.parser.dump(self.config, skip_link_targets=False, skip_none=False, skip_validation=True)
+            self.config_dump = yaml.safe_load(text)[self.subcommand]
 
     def instantiate_classes(self) -> None:
         """Make trainer, model and data.

@@ -10,25 +10,35 @@ from pathlib import Path
 import pytest
 import torch
 
-from disentangle_pl import machine
+from disentangle_pl import fit
 from disentangle_pl.callbacks import score_table
 from disentangle_pl.runs import RUN_ID
 
 HERE = Path(__file__).parent
 PRECISION = "DISENTANGLE_PL_PRECISION"
 os.environ.setdefault(PRECISION, "32-true")  # what `fit` chooses in a test does not depend on the processor
-TRAINS = "lets fit choose its precision"
+TRAINS = "trains in the precision that fit chooses"
+chosen = pytest.StashKey[bool]()
 running: list[pytest.Item] = []
-fast_precision = machine.fast_precision
+fast_precision, before_fit = fit.fast_precision, fit.CLI.before_fit
 
 
-def _noted_precision(accelerator: str) -> str:
-    if running[-1].get_closest_marker("both_precisions") is None:
-        running[-1].user_properties.append((TRAINS, True))
+def _noted_choice(accelerator: str) -> str:
+    running[-1].stash[chosen] = True
     return fast_precision(accelerator)
 
 
-machine.fast_precision = _noted_precision  # before `fit` takes the name
+def _noted_training(cli: fit.CLI) -> None:
+    before_fit(cli)  # what is refused here or before is refused in every precision
+    item = running[-1]
+    alike = any(item.get_closest_marker(name) for name in ("both_precisions", "any_precision"))
+    if item.stash.get(chosen, False) and not alike:
+        item.user_properties.append((TRAINS, True))
+
+
+_noting = pytest.MonkeyPatch()
+_noting.setattr(fit, "fast_precision", _noted_choice)
+_noting.setattr(fit.CLI, "before_fit", _noted_training)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -75,11 +85,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests of the whole program, which take longest, and let one process have what shares a fixture."""
     items.sort(key=lambda item: item.path.parent != HERE)
     for item in items:
-        if isinstance(item, pytest.Function) and any(
-            fixture.scope == "module"
-            for fixtures in item._fixtureinfo.name2fixturedefs.values()
-            for fixture in fixtures
-        ):
+        if not isinstance(item, pytest.Function):
+            continue
+        fixtures = item._fixtureinfo.name2fixturedefs
+        if "brain_runs" in fixtures:  # of several files
+            item.add_marker(pytest.mark.xdist_group("brain_runs"))
+        elif any(fixture.scope == "module" for named in fixtures.values() for fixture in named):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 

@@ -19,7 +19,7 @@ from disentangle_pl.errors import one_line
 from disentangle_pl.masks.random_mask import RandomMask
 from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.checkpoint import load_model
-from tests.command_line import PAIRS, TINY, finish, refused, run, start
+from tests.command_line import PAIRS, TINY, refused, run, start
 
 QUICK = [*TINY, "--report=false", "--disentanglement.references=false"]
 ADA = [*TINY, *PAIRS, "--model.aggregation=disentangle_pl.aggregation.AdaGVAE"]
@@ -251,17 +251,6 @@ def assert_equal_runs(one: Path, other: Path) -> None:
     losses = [{row["step"]: row["train/loss"] for row in rows(run) if row["train/loss"]} for run in (one, other)]
     assert losses[0] == losses[1]
     assert len([row for row in rows(one) if row["train/loss"]]) == len(losses[0])
-
-
-def test_two_processes_make_one_run(tmp_path: Path) -> None:
-    sgd = [*ADA, "--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=1e-4", f"--runs_dir={tmp_path}"]
-    ddp = ["--trainer.devices=2", "--trainer.strategy=ddp", "--data.batch_size=2"]
-    finish(start("fit", *sgd, *ddp, OMP_NUM_THREADS="1"))
-    run("fit", *sgd, "--run_id=one")
-    (two,) = (path for path in tmp_path.iterdir() if path.name != "one")
-    alone = weights(tmp_path / "one")
-    assert all(torch.allclose(value, alone[name], atol=1e-5) for name, value in weights(two).items())
-    assert (two / "scores.tsv").is_file()
 
 
 def test_one_line_keeps_the_key_and_the_reason() -> None:

@@ -10,7 +10,16 @@ from disentangle_pl.callbacks.resume import WholeCheckpoints
 from disentangle_pl.errors import InputError
 from tests.command_line import TINY, refused, run
 
-SHORT = [*TINY, "--trainer.max_epochs=1"]
+pytestmark = pytest.mark.any_precision
+SHORT = [*TINY, "--trainer.max_epochs=1", "--report=false", "--disentanglement.only=[active]"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train one run, which the tests damage copies of."""
+    runs = tmp_path_factory.mktemp("runs")
+    run("fit", *SHORT, f"--runs_dir={runs}", "--run_id=a")
+    return runs / "a"
 
 
 @pytest.mark.parametrize(
@@ -27,10 +36,10 @@ SHORT = [*TINY, "--trainer.max_epochs=1"]
     ids=lambda value: repr(value)[:24],
 )
 def test_damage_is_named_and_nothing_is_touched(
-    name: str, content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, content: bytes, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = [f"--runs_dir={tmp_path}", "--run_id=a"]
-    run("fit", *SHORT, *where)
+    shutil.copytree(whole, tmp_path / "a")
     (tmp_path / "a" / name).write_bytes(content)
     said = refused(capsys, "fit", *SHORT, "--trainer.max_epochs=2", *where)
     assert f"{tmp_path / 'a' / name}" in said
@@ -38,9 +47,9 @@ def test_damage_is_named_and_nothing_is_touched(
     assert (tmp_path / "a" / name).read_bytes() == content
 
 
-def test_a_run_whose_damaged_checkpoint_is_removed_starts_anew(tmp_path: Path) -> None:
+def test_a_run_whose_damaged_checkpoint_is_removed_starts_anew(whole: Path, tmp_path: Path) -> None:
     where = [f"--runs_dir={tmp_path}", "--run_id=a"]
-    run("fit", *SHORT, *where)
+    shutil.copytree(whole, tmp_path / "a")
     before = (tmp_path / "a" / "metrics.csv").read_text()
     (tmp_path / "a" / "checkpoints" / "last.ckpt").unlink()
     run("fit", *SHORT, *where)
@@ -54,9 +63,9 @@ class Code:
         return Path, ("somewhere",)
 
 
-def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_code_in_a_checkpoint_is_not_run(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = [f"--runs_dir={tmp_path}", "--run_id=a"]
-    run("fit", *SHORT, *where)
+    shutil.copytree(whole, tmp_path / "a")
     last = tmp_path / "a" / "checkpoints" / "last.ckpt"
     torch.save(torch.load(last, weights_only=True) | {"code": Code()}, last)
     for verb in ("fit", "validate"):
@@ -64,21 +73,21 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_a_checkpoint_that_lacks_what_a_run_goes_on_from_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = [f"--runs_dir={tmp_path}", "--run_id=a"]
-    run("fit", *SHORT, *where)
+    shutil.copytree(whole, tmp_path / "a")
     last = tmp_path / "a" / "checkpoints" / "last.ckpt"
-    whole = torch.load(last, weights_only=True)
-    name = next(iter(whole["state_dict"]))
-    weights = whole["state_dict"]
+    good = torch.load(last, weights_only=True)
+    name = next(iter(good["state_dict"]))
+    weights = good["state_dict"]
     damages = {
-        "a weight is NaN": {**whole, "state_dict": weights | {name: weights[name] * torch.nan}},
-        "a weight is no tensor": {**whole, "state_dict": weights | {name: "x"}},
-        "it has no loops": {key: value for key, value in whole.items() if key != "loops"},
-        "it has no epoch": {**whole, "epoch": "x"},
-        f"has {name} of shape None": {**whole, "state_dict": {key: weights[key] for key in weights if key != name}},
-        f"has {name} of shape (1,)": {**whole, "state_dict": weights | {name: torch.zeros(1)}},
+        "a weight is NaN": {**good, "state_dict": weights | {name: weights[name] * torch.nan}},
+        "a weight is no tensor": {**good, "state_dict": weights | {name: "x"}},
+        "it has no loops": {key: value for key, value in good.items() if key != "loops"},
+        "it has no epoch": {**good, "epoch": "x"},
+        f"has {name} of shape None": {**good, "state_dict": {key: weights[key] for key in weights if key != name}},
+        f"has {name} of shape (1,)": {**good, "state_dict": weights | {name: torch.zeros(1)}},
     }
     for number, (said, damaged) in enumerate(damages.items()):
         copy = tmp_path / f"a{number}"  # the process that was refused still holds the lock of its folder

@@ -39,7 +39,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was trained in bf16-mixed."""
     runs = tmp_path_factory.mktemp("runs")
-    run("fit", *ADA, "--report=false", "--trainer.precision=bf16-mixed", f"--runs_dir={runs}", "--run_id=a")
+    pictures = ["--traversals.rows=6", "--reconstructions.images=4"]
+    where = [f"--runs_dir={runs}", "--run_id=a"]
+    run("fit", *ADA, *pictures, "--report=false", "--trainer.precision=bf16-mixed", *where)
     return runs / "a"
 
 

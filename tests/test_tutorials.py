@@ -24,6 +24,8 @@ SHORT = (
     "--data.batch_size=4",
     "--data.eval_size=90",
     "--disentanglement.only=[mig,modularity]",
+    "--traversals.rows=1",
+    "--reconstructions.images=2",
 )
 SMALL = ("--data.dataset.x_values=[0,8,16,24,31]", "--data.dataset.y_values=[0,16,31]")
 LEFT = {

@@ -19,9 +19,10 @@ import torch
 import wandb
 import yaml
 
-from disentangle_pl.run_state import STOPPED, read_state
+from disentangle_pl.run_state import FINISHED, STOPPED, read_state
 from tests.command_line import PAIRS, ROOT, SHARED, TINY, finish, run
 
+pytestmark = pytest.mark.any_precision
 STUB = SHARED / "tools" / "wandb_stub.py"
 
 
@@ -43,21 +44,22 @@ def server(tmp_path: Path) -> Iterator[Any]:
     served.be.log.close()
 
 
-def test_sweep_agent_sends_scores_and_configuration(server: Any, tmp_path: Path) -> None:
+def test_two_agents_make_two_runs_and_send_scores_and_configuration(server: Any, tmp_path: Path) -> None:
     flags = [*TINY, *PAIRS, f"--runs_dir={tmp_path / 'runs'}"]
     sweep = {
         "method": "grid",
         "metric": {"name": "disentanglement/mig", "goal": "maximize"},
-        "parameters": {"model.beta": {"values": [2.0]}, "seed_everything": {"values": [3]}},
+        "parameters": {"model.beta": {"values": [2.0]}, "seed_everything": {"values": [3, 4]}},
         "command": ["${env}", sys.executable, "-m", "disentangle_pl", "fit", *flags, "${args}"],
     }
     call = client(server, tmp_path)
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
     found = re.search(r"wandb agent (\S+)", finish(call("sweep", "sweep.yaml")))
     assert found is not None
-    said = finish(call("agent", "--count", "1", found[1]))
-    (made,) = server.runs.values()
-    assert made["state"] == "finished", said
+    agents = [call("agent", "--count", "1", found[1]) for _ in range(2)]
+    said = [finish(agent) for agent in agents]
+    assert [made["state"] for made in server.runs.values()] == ["finished"] * 2, said
+    made, _ = sorted(server.runs.values(), key=lambda made: str(made["displayName"]))
     assert made["displayName"] == "beta=2 seed=3"
     assert made["config"]["model.beta"]["value"] == 2.0
     assert made["config"]["seed_everything"]["value"] == 3
@@ -70,6 +72,8 @@ def test_sweep_agent_sends_scores_and_configuration(server: Any, tmp_path: Path)
     assert scored == [5, 11, 17, 23], "the last step is not doubled"
     assert {"tables/scores", "tables/latents"} <= made["summary"].keys()
     assert made["summary"].keys() >= {"train/loss", "val/nll", "disentanglement/mig", "disentanglement/mig_ceiling"}
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == set(server.runs)
+    assert all(read_state(tmp_path / "runs" / name).name == FINISHED for name in server.runs)
     assert (tmp_path / "runs" / made["name"] / "scores.tsv").is_file()
     assert server.unknown == []
 

@@ -7,12 +7,11 @@ from typing import Any, final
 
 import numpy as np
 import SimpleITK as sitk
-from nilearn.datasets import load_mni152_template
 
 from disentangle_pl.brain.correction import Correction, Placed, one_itk_thread, to_itk, to_ras
 from disentangle_pl.brain.foreground import foreground, main_piece, millilitres
 from disentangle_pl.brain.nifti import Matrix, Scan
-from disentangle_pl.brain.template import CENTRE
+from disentangle_pl.brain.template import CENTRE, mni152
 from disentangle_pl.errors import InputError
 
 LARGEST_BRAIN = 2100.0
@@ -98,7 +97,7 @@ def _climb(template: Any, image: Any, transform: Any, step: float) -> Any:
 
 @lru_cache(maxsize=1)
 def _template() -> Any:
-    image = load_mni152_template(resolution=2)
+    image = mni152("template", resolution=2)
     return to_itk(image.get_fdata(dtype=np.float32), image.affine)
 
 

@@ -1,10 +1,10 @@
 """From the voxels of a scan to those of a volume, in one step."""
 
-from typing import NamedTuple
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torchio as tio
 from scipy import ndimage
 
 from disentangle_pl.brain.correction import Placed
@@ -37,6 +37,7 @@ def resampled(placed: Placed, size: tuple[int, int, int], spacing: float) -> Res
 
 
 def _on_its_own_axes(scan: Scan, size: tuple[int, int, int], spacing: float) -> Resampled:
+    tio: Any = import_module("torchio")  # slow to import, and trainings read volumes that are made already
     image = tio.ScalarImage(tensor=torch.from_numpy(scan.voxels)[None], affine=scan.affine)
     spatial = tio.Compose([tio.ToCanonical(), tio.Resample(spacing, antialias=True), tio.CropOrPad(size)])
     done = spatial(image)

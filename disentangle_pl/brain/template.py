@@ -8,17 +8,12 @@ nonlinear symmetric, as shipped with nilearn).
 """
 
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from nilearn.datasets import (
-    load_mni152_brain_mask,
-    load_mni152_gm_template,
-    load_mni152_template,
-    load_mni152_wm_template,
-)
 from scipy import ndimage
 
 from disentangle_pl.brain import anatomy as a
@@ -75,9 +70,19 @@ def aged(anatomy: Anatomy) -> Anatomy:
     return Anatomy(maps[:-1], maps[-1], anatomy.affine)
 
 
+def mni152(image: str, resolution: int) -> Any:
+    """Load an image of the MNI152 template, `template`, `gm_template`, `wm_template` or `brain_mask`.
+
+    Args:
+        image: Its name in nilearn.
+        resolution: Edge of a voxel in mm.
+    """
+    # nilearn brings half of scikit-learn along, which no training is to wait for
+    return getattr(import_module("nilearn.datasets"), f"load_mni152_{image}")(resolution=resolution)
+
+
 def _templates() -> list[Any]:
-    loads = (load_mni152_template, load_mni152_gm_template, load_mni152_wm_template, load_mni152_brain_mask)
-    return [load(resolution=1) for load in loads]
+    return [mni152(image, resolution=1) for image in ("template", "gm_template", "wm_template", "brain_mask")]
 
 
 def _affine(size: int) -> Matrix:

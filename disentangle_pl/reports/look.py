@@ -139,16 +139,18 @@ TEMPLATE = """\
 """
 
 
+ENVIRONMENT = Environment(
+    loader=DictLoader({"page": TEMPLATE}), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+
+
 def render(page: Page) -> str:
     """Write a page; every text is escaped, and a policy forbids all sources but the page itself."""
-    environment = Environment(
-        loader=DictLoader({"page": TEMPLATE}), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     policy = (
         f"default-src 'none'; img-src data:; style-src 'sha256-{_hash(STYLE)}'; script-src 'sha256-{_hash(SCRIPT)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    template = environment.get_template("page")
+    template = ENVIRONMENT.get_template("page")
     return template.render(page=page, policy=policy, style=Markup(STYLE), script=Markup(SCRIPT)) + "\n"
 
 

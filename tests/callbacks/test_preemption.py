@@ -4,8 +4,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,18 +87,25 @@ def train(folder: Path, tell: Tell, checkpoint: Path | None = None, accumulate: 
     return model
 
 
+@cache
+def unbroken() -> tuple[BetaVAE, Rows]:
+    """Train without a notice; return the model and the numbers of its validations."""
+    with TemporaryDirectory() as folder:
+        return train(Path(folder), tell := Tell()), tell.rows
+
+
 @pytest.mark.parametrize(
     ("hook", "step"),
     [("start", 0), ("batch", 2), ("batch", 4), ("batch", 12), ("validation", 4), ("validation", 8), ("scores", 4)],
 )
 def test_a_run_that_was_told_to_stop_goes_on_and_equals_an_unbroken_one(tmp_path: Path, hook: str, step: int) -> None:
-    unbroken = train(tmp_path, whole := Tell())
+    model, rows = unbroken()
     with pytest.raises(SIGTERMException):
         train(tmp_path, first := Tell(hook, step))
     resumed = train(tmp_path, second := Tell(), tmp_path / "checkpoints" / "last.ckpt")
-    assert first.rows + second.rows == whole.rows
-    assert len(whole.rows) == 3
-    for name, value in unbroken.state_dict().items():
+    assert first.rows + second.rows == rows
+    assert len(rows) == 3
+    for name, value in model.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
 
 

@@ -76,6 +76,9 @@ def make_runs(folder: Path) -> Runs:
         "--model.backbone.decoder_widths=[8]",
         "--trainer.max_epochs=1",
         "--trainer.log_every_n_steps=1",
+        "--traversals.rows=1",
+        "--reconstructions.images=2",
+        "--report=false",
     ]
     flags += ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", f"--runs_dir={folder / 'runs'}"]
     run("fit", *flags, "--run_id=shared", "--model.aggregation=disentangle_pl.aggregation.AdaGVAE")
