@@ -14,11 +14,7 @@ PRECISION_TESTS = .pytest_cache/precision.txt
 ARGS ?=
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help install train compare test coverage lint types bench zoo calibration intervals brain downstream variance gallery sweep wandb-sweep sync kills hardship slurm docs clean
-=======
-.PHONY: help install train compare test tests coverage lint types bench zoo calibration brain downstream variance gallery sweep wandb-sweep sync kills hardship slurm docs clean
->>>>>>> w-ci
+.PHONY: help install train compare test tests coverage lint types bench zoo calibration intervals false-alarms brain downstream variance gallery sweep wandb-sweep sync kills hardship slurm docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -72,6 +68,9 @@ calibration: install  ## which scores see a rotation: docs/calibration.md
 
 intervals: install  ## do intervals cover, and tests raise no more false alarms than they say? by simulation
 	$(BIN)/python -m benchmarks.intervals $(ARGS)
+
+false-alarms: install  ## how often do corrected scores find something in nothing? by simulation
+	$(BIN)/python -m benchmarks.false_alarms $(ARGS)
 
 brain: install  ## brain scans from nothing to latents, traversals and counterfactuals: about 30 minutes on two cores
 	$(BIN)/python -m benchmarks.brain_study $(ARGS)
