@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from disentangle_pl.metrics.dci import dci_completeness as dci_completeness
     from disentangle_pl.metrics.dci import dci_disentanglement as dci_disentanglement
     from disentangle_pl.metrics.dci import dci_informativeness as dci_informativeness
-    from disentangle_pl.metrics.dci import dci_scores as dci  # noqa: F401
+    from disentangle_pl.metrics.dci import dci_scores
     from disentangle_pl.metrics.dci_es import dci_es as dci_es
     from disentangle_pl.metrics.dci_probes import dci_forest as dci_forest
     from disentangle_pl.metrics.dci_probes import dci_lasso as dci_lasso
@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from disentangle_pl.metrics.torch_metrics import ZMaxVariance as ZMaxVariance
     from disentangle_pl.metrics.unfairness import unfairness as unfairness
     from disentangle_pl.metrics.z_max_variance import z_max_variance as z_max_variance
+
+    dci = dci_scores
 
 _MODULES = {
     "dci_forest": "dci_probes",

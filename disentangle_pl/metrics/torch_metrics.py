@@ -170,17 +170,17 @@ class OMES(ScoreMetric):
 class Unfairness(ScoreMetric):
     """`unfairness` as a metric: lower is better."""
 
-    higher_is_better = False  # type: ignore[assignment]
+    higher_is_better = False
     score = staticmethod(unfairness)
 
 
 class HFS(ScoreMetric):
     """`hfs` of the codes as a metric, whatever the factors: lower is better."""
 
-    higher_is_better = False  # type: ignore[assignment]
+    higher_is_better = False
     plot_upper_bound = None  # type: ignore[assignment]
 
     @staticmethod
-    def score(codes: CodesLike, factors: Factors, **options: Any) -> float:  # type: ignore[override]
+    def score(codes: CodesLike, factors: Factors, **options: Any) -> float:
         """Return `hfs(codes)`."""
         return hfs(codes, **options)

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
@@ -6,7 +8,7 @@ from sklearn.metrics import r2_score
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.chance import noise_codes, perfect_codes, rotated_codes
-from disentangle_pl.metrics.dci import completeness, disentanglement
+from disentangle_pl.metrics.dci import DCI, completeness, disentanglement
 from disentangle_pl.metrics.dci_probes import DEPTHS, dci_forest, dci_lasso
 from disentangle_pl.metrics.score import GroundTruth, held_out_rows
 from tests.metrics.golden import draw
@@ -14,7 +16,7 @@ from tests.metrics.golden import draw
 FACTORS = draw((3, 4, 5), 450)
 CODES = perfect_codes(FACTORS, 4)
 EVERY_KIND = pytest.mark.parametrize("kind", [dci_lasso, dci_forest])
-Kind = type(dci_lasso)
+Kind = Callable[..., DCI]
 
 
 @EVERY_KIND
