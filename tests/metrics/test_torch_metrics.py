@@ -1,7 +1,6 @@
-from collections.abc import Callable
-
 """Scores as metrics of torchmetrics equal the functions, and log, plot and combine as such metrics do."""
 
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
