@@ -17,7 +17,16 @@ from rich.progress import track
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.collection import CodesAndFactors
-from disentangle_pl.metrics.score import Checked, Codes, GroundTruth, Values, as_array, check, ground_truth
+from disentangle_pl.metrics.score import (
+    Checked,
+    Codes,
+    GroundTruth,
+    Values,
+    as_array,
+    check,
+    ground_truth,
+    numbered_alike,
+)
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
 
@@ -139,9 +148,13 @@ def load_codes(
     Raises:
         InputError: If a file is missing or damaged, holds pickled objects, or lacks an array, or a name is wrong.
     """
-    table = _table(path, _read(path))
-    if test is not None:
-        other = _table(test, _read(test))
+    arrays = dict(_read(path))
+    tested = None if test is None else dict(_read(test))
+    if tested is not None and "factors" in arrays and "factors" in tested:
+        arrays["factors"], tested["factors"] = numbered_alike(arrays["factors"], tested["factors"])
+    table = _table(path, arrays)
+    if test is not None and tested is not None:
+        other = _table(test, tested)
         if other.names != table.names:
             raise InputError(f"{test} has factors {list(other.names)}, but {path} has {list(table.names)}")
         table = table._replace(test=(other.codes, other.factors))
@@ -183,6 +196,8 @@ def _table(path: Path, arrays: Mapping[str, Any]) -> CodeTable:
     if missing:
         raise InputError(f"{path} has no array {missing[0]}: {LAYOUT}")
     codes, factors, *test = ((arrays[name].T if flipped else arrays[name]) for name in needed)
+    if test:
+        factors, test[1] = numbered_alike(factors, test[1])
     kinds = arrays.get("discrete")
     truth = _truth(path, factors, kinds, arrays.get("people"))
     names = np.asarray(arrays.get("names", [f"factor_{i}" for i in range(truth.shape[1])]))

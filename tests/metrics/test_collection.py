@@ -1,21 +1,22 @@
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, distributed
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.collection import CodesAndFactors
+from disentangle_pl.metrics import SAP
+from disentangle_pl.metrics.collection import CodesAndFactors, Collected
 
 ROWS = torch.arange(12)
 CUTS = (6, 7, 12)
-Collected: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64] | NDArray[np.float64]]
+REPEATED = torch.cat([ROWS, ROWS[:1]])  # a sampler pads the rank that has one row fewer
 
 
 def batch(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -23,18 +24,38 @@ def batch(rows: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([rows / 4, -rows, rows**2], 1), torch.stack([rows, rows % 3], 1)
 
 
-def collect_on_one_rank(rank: int, folder: Path) -> list[Collected]:
+class OfRank(NamedTuple):
+    """What a process has after all have met."""
+
+    cut: list[Collected]
+    dealt: list[Collected]
+    score: Tensor
+
+
+def score_in_order(batches: Iterable[Tensor]) -> tuple[Collected, Tensor]:
+    """Collect and score batches of rows that tell their numbers, and whose they are."""
+    collection, metric = CodesAndFactors(), SAP()
+    for part in batches:
+        for each in (collection, metric):
+            each.update(*batch(part), part, part // 2)
+    return collection.compute(), metric.compute()
+
+
+def collect_on_one_rank(rank: int, folder: Path) -> OfRank:
     patience = timedelta(seconds=60)
     store = f"file://{folder}/store"
     distributed.init_process_group("gloo", init_method=store, timeout=patience, rank=rank, world_size=2)
-    collected = []
+    collected, dealt = [], []
     for cut in CUTS:
         collection = CodesAndFactors()
         for part in ROWS.tensor_split((cut,))[rank].chunk(2):
             collection.update(*batch(part))
         collected.append(collection.compute())
+    for rows in (ROWS[:7], REPEATED):
+        in_order, score = score_in_order(rows[rank::2].split(4))
+        dealt.append(in_order)
     distributed.destroy_process_group()
-    return collected
+    return OfRank(collected, dealt, score)
 
 
 def test_collects_batches_in_order_on_the_cpu() -> None:
@@ -45,7 +66,9 @@ def test_collects_batches_in_order_on_the_cpu() -> None:
     collected = collection.compute()
     np.testing.assert_array_equal(collected[0], batch(ROWS)[0])
     np.testing.assert_array_equal(collected[1], batch(ROWS)[1])
-    assert [array.dtype for array in collected] == [np.float32, np.int64]
+    assert [array.dtype for array in collected[:2]] == [np.float32, np.int64]
+    np.testing.assert_array_equal(collected.rows, np.arange(12))
+    assert collected.groups is None
 
 
 def test_quantities_keep_their_gaps() -> None:
@@ -77,10 +100,43 @@ def test_two_processes_collect_the_rows_of_one(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         ranks = list(pool.map(collect_on_one_rank, (0, 1), (tmp_path, tmp_path)))
-    for codes, factors in ranks[0] + ranks[1]:
+    for codes, factors, _, _ in ranks[0].cut + ranks[1].cut:
         np.testing.assert_array_equal(codes, batch(ROWS)[0])
         np.testing.assert_array_equal(factors, batch(ROWS)[1])
-    assert len(ranks[0]) == len(ranks[1]) == len(CUTS)
+    assert len(ranks[0].cut) == len(ranks[1].cut) == len(CUTS)
+    for rows, *dealt in zip((ROWS[:7], ROWS), ranks[0].dealt, ranks[1].dealt, strict=True):
+        one, score = score_in_order(rows.split(5))
+        for each in dealt:
+            for array, expected in zip(each, one, strict=True):
+                np.testing.assert_array_equal(array, expected)
+    assert ranks[0].score == ranks[1].score == score
+
+
+def test_rows_come_in_the_order_of_their_numbers_and_once() -> None:
+    collection = CodesAndFactors()
+    for rows in (torch.tensor([4, 2, 0]), torch.tensor([3, 1, 4, 0])):
+        collection.update(*batch(rows), rows + 10, rows // 2)
+    codes, factors, rows, groups = collection.compute()
+    np.testing.assert_array_equal(codes, batch(ROWS[:5])[0])
+    np.testing.assert_array_equal(factors, batch(ROWS[:5])[1])
+    assert (rows.tolist(), groups.tolist()) == ([10, 11, 12, 13, 14], [0, 0, 1, 1, 2])
+
+
+def test_one_factor_comes_in_a_row() -> None:
+    collection = CodesAndFactors()
+    collection.update(batch(ROWS)[0], ROWS % 3)
+    np.testing.assert_array_equal(collection.compute().factors, (ROWS % 3)[:, None])
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
+def test_nothing_collected_is_one_sentence() -> None:
+    with pytest.raises(InputError, match=r"CodesAndFactors has seen no codes: call update\(codes, factors\)"):
+        CodesAndFactors().compute()
+    collection = CodesAndFactors()
+    collection.update(*batch(ROWS), groups=ROWS)
+    collection.update(*batch(ROWS))
+    with pytest.raises(InputError, match="12 of 24 rows have groups"):
+        collection.compute()
 
 
 @pytest.mark.parametrize(
