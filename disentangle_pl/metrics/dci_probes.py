@@ -27,7 +27,7 @@ from disentangle_pl.metrics.score import (
 )
 
 Forest: TypeAlias = RandomForestClassifier | RandomForestRegressor
-DEPTHS = (1, 2, 4, 8, 16, 32)
+DEPTHS = (32, 16, 8, 4, 2, 1)  # of equally good ones the first
 
 
 def dci_lasso(codes: CodesLike, factors: Factors, *, strength: float = 0.02, test: Split | None = None) -> DCI:
@@ -57,10 +57,7 @@ def dci_lasso(codes: CodesLike, factors: Factors, *, strength: float = 0.02, tes
     """
     if not strength > 0:
         raise InputError(f"the strength of the Lasso must be above 0, got {strength}")
-    train, held_out = (
-        (rows, GroundTruth(truth.values, np.zeros_like(truth.discrete), truth.groups))
-        for rows, truth in _two_parts(codes, factors, test)
-    )
+    train, held_out = _numbers(*_two_parts(codes, factors, test))
     importance = np.zeros((train[0].shape[1], train[1].shape[1]))
     probes: list[Predictor | None] = [None] * train[1].shape[1]
     alive = moving(train[0])
@@ -109,6 +106,18 @@ def _two_parts(codes: CodesLike, factors: Factors, test: Split | None) -> tuple[
     parts = train_test(*check(codes, factors, latents=2, values=2), test)
     varying(parts[0][1], least=2)
     return parts
+
+
+def _numbers(train: Checked, held_out: Checked) -> tuple[Checked, Checked]:
+    """Turn classes into quantities: 0, 1, ... in their order."""
+    values, discrete = np.concatenate([train[1].values, held_out[1].values]), train[1].discrete
+    labels = GroundTruth(values, discrete).labels()
+    numbers = np.where(discrete & ~np.isnan(values), labels, values)
+    rows, kinds = len(train[1]), np.zeros_like(discrete)
+    return (
+        (train[0], GroundTruth(numbers[:rows], kinds, train[1].groups)),
+        (held_out[0], GroundTruth(numbers[rows:], kinds, held_out[1].groups)),
+    )
 
 
 def _forest(rows: Checked, factor: int, trees: int, seed: int) -> Forest:

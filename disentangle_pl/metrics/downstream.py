@@ -11,6 +11,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.boosting import Task, boost
@@ -21,6 +23,7 @@ from disentangle_pl.metrics.score import (
     Checked,
     CodesLike,
     Factors,
+    GroundTruth,
     Split,
     Values,
     check,
@@ -97,7 +100,7 @@ class Reduced(NamedTuple):
 
 
 def linear_probes(tasks: Sequence[Task]) -> list[Predictor]:
-    """Fit logistic regression to classes and ridge regression to quantities.
+    """Fit logistic regression to classes and ridge regression to quantities, on standardised codes.
 
     The penalty is the best of 10 between 10^-4 and 10^4 in 5 folds of at most the first 1,000 rows. Folds are blocks of
     consecutive rows, so rows of one person that follow each other stay together.
@@ -128,7 +131,7 @@ def downstream(
     labels are many.
 
     Source: Locatello et al. 2019 (arXiv:1811.12359, section 5.5), with gradient-boosted trees or, as there, logistic
-    regression whose penalty is cross-validated: pass `linear_probes`.
+    regression whose penalty is cross-validated: pass `linear_probes`. Theirs are of codes as they come.
 
     Args:
         codes: (N, d) posterior means.
@@ -143,7 +146,8 @@ def downstream(
         The accuracies.
 
     Raises:
-        InputError: If an input fails `check`, test has other columns, no factor varies, or a size is below 5.
+        InputError: If an input fails `check`, test has other columns, no factor varies, a size is below 5, or no factor
+            has as many labels as the smallest.
     """
     if not sizes or min(sizes) < 5:
         raise InputError(f"probes need sizes of 5 labels at least, got {tuple(sizes)}")
@@ -159,6 +163,8 @@ def downstream(
         for factor, fitted in zip(enough, probe(tasks) if tasks else [], strict=True):
             probes[factor] = fitted
         accuracy[row] = informativeness_per_factor(probes, *held_out)
+    if np.isnan(accuracy).all():
+        raise InputError(f"no factor has {min(sizes)} labels and others to score on: give more rows or smaller sizes")
     return Downstream(tuple(sizes), accuracy)
 
 
@@ -198,7 +204,7 @@ def strong_downstream(
     codes, truth = check(codes, factors, values=2)
     train, held_out = train_test(codes, truth, test)
     chosen = np.flatnonzero(varying(train[1], least=2)).tolist()
-    labels = type(truth)(np.concatenate([train[1].values, held_out[1].values]), truth.discrete).labels(bins)
+    labels = GroundTruth(np.concatenate([train[1].values, held_out[1].values]), truth.discrete).labels(bins)
     fitted, scored = labels[: len(train[0])], labels[len(train[0]) :]
     random = np.random.default_rng(seed)
     tasks, rows, targets = [], [], []
@@ -286,21 +292,19 @@ def _random_order(rows: int, groups: NDArray[np.integer] | None, random: np.rand
 
 
 def _linear(task: Task) -> Predictor:
-    codes, folds, strengths = task.codes.astype(np.float32), KFold(5), np.logspace(-4, 4, 10)
-    few = slice(PENALTY_ROWS)
+    codes, folds, strengths = task.codes.astype(np.float64), KFold(5), np.logspace(-4, 4, 10)
+    few, probe = slice(PENALTY_ROWS), LogisticRegression()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # scikit-learn takes many classes for a quantity, but the user said what they are
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         if not task.discrete:
-            ridge: Predictor = RidgeCV(strengths).fit(codes, task.target)
-            return ridge
-        if len(np.unique(task.target)) < 2:
-            constant: Predictor = DummyClassifier().fit(codes, task.target)
-            return constant
-        probe = LogisticRegression()
-        if all(len(np.unique(task.target[few][rows])) > 1 for rows, _ in folds.split(task.target[few])):
+            probe = RidgeCV(strengths)
+        elif len(np.unique(task.target)) < 2:
+            probe = DummyClassifier()
+        elif all(len(np.unique(task.target[few][rows])) > 1 for rows, _ in folds.split(task.target[few])):
             search = GridSearchCV(probe, {"C": strengths}, cv=folds, refit=False)
-            probe = LogisticRegression(**search.fit(codes[few], task.target[few]).best_params_)
-        logistic: Predictor = probe.fit(codes, task.target)
-        return logistic
+            search.fit(StandardScaler().fit_transform(codes[few]), task.target[few])
+            probe = LogisticRegression(**search.best_params_)
+        fitted: Predictor = make_pipeline(StandardScaler(), probe).fit(codes, task.target)
+        return fitted

@@ -48,7 +48,7 @@ class ScoreMetric(CodesAndFactors):
 
     higher_is_better = True  # type: ignore[assignment]
     plot_lower_bound = 0.0
-    plot_upper_bound = 1.0
+    plot_upper_bound: float | None = 1.0
 
     score: ClassVar[Callable[..., float]]
 
@@ -178,7 +178,7 @@ class HFS(ScoreMetric):
     """`hfs` of the codes as a metric, whatever the factors: lower is better."""
 
     higher_is_better = False
-    plot_upper_bound = None  # type: ignore[assignment]
+    plot_upper_bound = None
 
     @staticmethod
     def score(codes: CodesLike, factors: Factors, **options: Any) -> float:

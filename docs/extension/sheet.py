@@ -37,8 +37,7 @@ def read() -> Sheet:
             continue
         names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)]
         entries[key] = next(modules[name] for name in names if name in modules)
-        body = next((made[name] for name in names if name in made), value)
-        for score in _scores(body):
+        for score in _scores(next((made[name] for name in names if name in made), value)):
             scores[score] = entries[key]
     return Sheet(scores, entries, set(sheet.QUICK), more)
 

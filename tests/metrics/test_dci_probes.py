@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tests.metrics.golden import draw
 FACTORS = draw((3, 4, 5), 450)
 CODES = perfect_codes(FACTORS, 4)
 EVERY_KIND = pytest.mark.parametrize("kind", [dci_lasso, dci_forest])
-Kind = Callable[..., DCI]
+Kind: TypeAlias = Callable[..., DCI]
 
 
 @EVERY_KIND
@@ -68,6 +69,12 @@ def test_the_forest_is_that_of_the_best_depth_on_rows_held_out() -> None:
         best = forests[np.argmax(scores)].fit(train, label)
         matrix.append(best.feature_importances_)
     assert dci_forest(codes, FACTORS).disentanglement == pytest.approx(disentanglement(np.stack(matrix, axis=1)))
+
+
+def test_the_numbers_of_classes_and_units_do_not_matter_to_the_lasso() -> None:
+    codes = CODES + noise_codes(450, 4)
+    gaps = np.array([-(10**9), 0, 3, 10**12, 10**13])[FACTORS]
+    assert dci_lasso(codes * 1e6, gaps) == pytest.approx(dci_lasso(codes, FACTORS))
 
 
 @EVERY_KIND

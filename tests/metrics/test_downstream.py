@@ -59,10 +59,18 @@ def test_the_penalty_of_the_linear_probe_is_chosen_by_held_out_rows() -> None:
     target = (codes[:, 0] + 2 * random.normal(size=60) > 0).astype(float)
     new = random.normal(size=(500, 20))
     (chosen,) = linear_probes([Task(codes, target, True)])
-    grid = [LogisticRegression(C=strength).fit(codes.astype(np.float32), target) for strength in np.logspace(-4, 4, 10)]
-    alike = [np.array_equal(chosen.predict(new), probe.predict(new)) for probe in grid]
+    centre, scale = codes.mean(0), codes.std(0)
+    inputs, others = (codes - centre) / scale, (new - centre) / scale
+    grid = [LogisticRegression(C=strength).fit(inputs, target) for strength in np.logspace(-4, 4, 10)]
+    alike = [np.array_equal(chosen.predict(new), probe.predict(others)) for probe in grid]
     assert any(alike)
     assert not alike[-1]
+
+
+def test_units_do_not_matter_to_the_linear_probe() -> None:
+    single = FACTORS[:, 2:]
+    huge = downstream(CODES * 1e28, single, probe=linear_probes, sizes=(60,))
+    assert huge.mean == downstream(CODES, single, probe=linear_probes, sizes=(60,)).mean
 
 
 def test_sizes_beyond_the_rows_have_no_number() -> None:
@@ -149,6 +157,8 @@ def test_a_second_copy_of_a_latent_is_found_and_left_out_too() -> None:
 def test_what_cannot_be_asked_is_refused() -> None:
     with pytest.raises(InputError, match="5 labels"):
         downstream(CODES, FACTORS, sizes=(3,))
+    with pytest.raises(InputError, match="no factor has 1000 labels"):
+        downstream(CODES, FACTORS, sizes=(1000,))
     with pytest.raises(InputError, match="left out"):
         reduced_downstream(CODES, FACTORS, removed=4)
     with pytest.raises(InputError, match="needs 2 that vary"):
