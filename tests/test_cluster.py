@@ -132,8 +132,8 @@ def test_two_processes_stop_together_go_on_under_torchrun_and_equal_one_alone(tm
         for name in ("a", "one")
     )
     assert all(torch.allclose(value, one[name], atol=1e-5) for name, value in two.items())
-    sheets = [pd.read_csv(tmp_path / name / "scores.tsv", sep="\t", index_col="name") for name in ("a", "one")]
-    pd.testing.assert_frame_equal(*sheets, atol=0.02, rtol=0)  # the same rows, split alike
+    first, second = (pd.read_csv(tmp_path / name / "scores.tsv", sep="\t", index_col="name") for name in ("a", "one"))
+    pd.testing.assert_frame_equal(first, second, atol=0.02, rtol=0)  # the same rows, split alike
 
 
 @pytest.mark.parametrize(
