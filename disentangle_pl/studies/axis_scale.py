@@ -58,7 +58,7 @@ def spans_decades(values: Sequence[float]) -> bool:
 
 
 def near_runs(axes: Axes, values: Values) -> None:
-    """Cut the y axis at one span of the runs beyond them: intervals of two or three seeds may be many times as wide.
+    """Cut the y axis at half a span of the runs beyond them: intervals of two or three seeds may be many times as wide.
 
     Args:
         axes: With everything drawn.
@@ -67,7 +67,7 @@ def near_runs(axes: Axes, values: Values) -> None:
     shown = values[np.isfinite(values)]
     if len(shown) and (span := float(np.ptp(shown))) > 0:
         bottom, top = axes.get_ylim()
-        axes.set_ylim(max(bottom, float(shown.min()) - span), min(top, float(shown.max()) + span))
+        axes.set_ylim(max(bottom, float(shown.min()) - span / 2), min(top, float(shown.max()) + span / 2))
 
 
 def ruler(values: Sequence[float]) -> Scale:
