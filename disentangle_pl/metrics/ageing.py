@@ -50,7 +50,7 @@ def mixed_slopes(
     """Fit z_ij = a + b age_ij + u_i + e_ij to every latent by restricted maximum likelihood.
 
     The bootstrap draws people, and keeps the ratio of variances of the fit. With few people a normal approximation
-    would find change where there is none (one latent in five at 4 people): slopes are tested by Student's t. False
+    would find change where there is none (one latent in six at 4 people): slopes are tested by Student's t. False
     alarms at 4 to 40 people are measured in `benchmarks/results/intervals.md`.
 
     Args:

@@ -51,7 +51,7 @@ def bootstrap_interval(
 ) -> Interval:
     """Return the mean of many independent values with its percentile bootstrap interval.
 
-    It is too narrow for few: of 3 values it is their range and covers 71 %, not 95 %. See `mean_interval`.
+    It is too narrow for few: of 3 values it is their range and covers 75 %, not 95 %. See `mean_interval`.
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
 
     Args:

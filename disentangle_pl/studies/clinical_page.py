@@ -33,7 +33,8 @@ td.few{color:#888}.short{background:#eef4fb;padding:.4em 1em;border-left:4px sol
 RIVALS = {VOLUMES: "volumes", PCA: "components"}
 SIGNS = {MORE: "▲ ", LESS: "▼ "}
 LEGEND = (
-    "Added to covariates, with the 95 % interval over people: ▲ above 0, ▼ below 0, grey: too few people to tell. "
+    "Added to covariates, with the 95 % interval over people to be scored by the same probes: ▲ above 0, ▼ below 0, "
+    "grey: too few people to tell. "
     "In brackets: how many people are ill (AD, MCI), convert, or are male. "
     "AUC of 0.5 and R² of 0 are chance; R² is against the training mean. Scores to come have the score at the scan "
     "among their covariates."

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.metrics.layerwise import TITLES
+from disentangle_pl.studies.axis_scale import near_runs
 from disentangle_pl.studies.sparsity_table import DENSE, RANDOM
 
 LAYER = re.compile(r"layers/(?P<score>.+?)_(?P<layer>(?:encoder|decoder)_\d+|latents)(?P<end>_floor|_rotated)?")
@@ -62,6 +63,7 @@ def by_layer(found: pd.DataFrame) -> Figure:
                     mine["place"], mine["mean"], "o-", color=colour, markersize=4, label=f"{kind} {setting}".strip()
                 )
                 axes.fill_between(mine["place"], mine["low"], mine["high"], color=colour, alpha=0.12, linewidth=0)
+            near_runs(axes, found.loc[(found["data_set"] == name) & (found["score"] == score), "mean"].to_numpy(float))
             axes.set_xticks(range(len(layers)), layers, rotation=60, ha="right", fontsize=7)
             axes.spines[["top", "right"]].set_visible(False)
             axes.tick_params(labelsize=7)

@@ -28,6 +28,7 @@ from disentangle_pl.metrics.prediction_scores import (
     difference,
     not_below_chance,
     people_drawn,
+    refitted_intervals,
     scored,
 )
 from disentangle_pl.metrics.score import Values
@@ -334,3 +335,19 @@ def test_wrong_input_is_one_sentence() -> None:
     with pytest.raises(InputError, match="auc is not defined"):
         scored(alone._replace(target=np.ones(4)), Predicted(np.ones((1, 4)), np.zeros((1, 4))), np.ones((1, 4)))
     assert list(CLASSES) == ["auc", "balanced_accuracy"]
+
+
+def test_refitted_intervals_are_wider_where_training_matters_and_leave_folds_alone() -> None:
+    rng = np.random.default_rng(1)
+    seen = rng.normal(size=(40, 8))
+    asked = Asked(0.4 * seen[:, :4].sum(axis=1) + rng.normal(size=40), False, np.arange(40), np.ones(40))
+    plan, without = Plan(repeats=1), np.arange(40) < 4
+    fewer = cross_validated(columns(seen), asked, linear, plan, without)
+    assert np.isnan(fewer.values[0, :4]).all()
+    assert np.isfinite(fewer.values[0, 4:]).all()
+    simple = scored(asked, cross_validated(columns(seen), asked, linear, plan), people_drawn(asked))
+    refitted = refitted_intervals(columns(seen), asked, linear, plan)
+    assert set(refitted) == set(simple)
+    assert refitted["r2"].mean == pytest.approx(simple["r2"].value)
+    wide, narrow = (interval.high - interval.low for interval in (refitted["r2"], simple["r2"].interval()))
+    assert wide > narrow
