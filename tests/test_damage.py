@@ -10,7 +10,10 @@ from disentangle_pl.callbacks.resume import WholeCheckpoints
 from disentangle_pl.errors import InputError
 from tests.command_line import TINY, refused, run
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [
+    pytest.mark.any_precision,
+    pytest.mark.filterwarnings("ignore:The dirpath has changed"),  # of a copy
+]
 SHORT = [*TINY, "--trainer.max_epochs=1", "--report=false", "--disentanglement.only=[active]"]
 
 
