@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from disentangle_pl import fit, machine
+from disentangle_pl import fit
 from disentangle_pl.callbacks import score_table
+from disentangle_pl.machine import fast_precision
 from disentangle_pl.runs import RUN_ID
 
 HERE = Path(__file__).parent
@@ -20,7 +21,7 @@ os.environ.setdefault(PRECISION, "32-true")  # what `fit` chooses in a test does
 TRAINS = "trains in the precision that fit chooses"
 chosen = pytest.StashKey[bool]()
 running: list[pytest.Item] = []
-fast_precision, before_fit = machine.fast_precision, fit.CLI.before_fit
+before_fit = fit.CLI.before_fit
 
 
 def _noted_choice(accelerator: str) -> str:

@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from wandb.errors import CommError
 from disentangle_pl import cli
 from disentangle_pl.aggregation import AdaGVAE
 from disentangle_pl.errors import one_line
+from disentangle_pl.fit import CLI
 from disentangle_pl.masks.random_mask import RandomMask
 from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.checkpoint import load_model
@@ -198,6 +200,15 @@ def test_wrong_scans_are_one_sentence(
     said = refused(capsys, "fit", *data, f"--runs_dir={tmp_path / 'runs'}")
     assert all(word in said for word in words), said
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "count"), [(["fit", "--model=BetaVAE"], 1), (["predict"], 1), (["--help"], 4), ([], 4)], ids=str
+)
+def test_only_the_flags_of_this_call_are_made(words: list[str], count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["disentangle-pl", *words])
+    assert len(CLI.subcommands()) == count
+    assert set(words[:1] if count == 1 else cli.LIGHTNING) == set(CLI.subcommands())
 
 
 def test_a_mistyped_verb_is_told_all_there_are(capsys: pytest.CaptureFixture[str]) -> None:
