@@ -19,8 +19,10 @@ def test_information_that_a_permutation_reaches_is_none() -> None:
     """The largest excess over all permutations and latents is 2 for the first factor and .5 for the second."""
     chance = np.array([[[1.0, 0.0], [5.0, 1.0]], [[1.0, 1.0], [5.0, 1.0]], [[4.0, 0.5], [5.0, 1.0]]])
     excess = above_chance(np.array([[3.9, 0.9], [7.1, 1.6]]), chance)
-    np.testing.assert_allclose(excess, [[0, 0], [2.1, 0.6]])
-    np.testing.assert_allclose(above_chance(np.array([[4.1, 1.01], [7.0, 1.5]]), chance), [[2.1, 0.51], [0, 0]])
+    np.testing.assert_allclose(excess, np.array([[0, 0], [2.1, 0.6]]))
+    np.testing.assert_allclose(
+        above_chance(np.array([[4.1, 1.01], [7.0, 1.5]]), chance), np.array([[2.1, 0.51], [0, 0]])
+    )
 
 
 def test_rounding_above_a_chance_that_never_varies_is_none() -> None:
