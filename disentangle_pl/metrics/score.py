@@ -338,10 +338,11 @@ def _table(factors: Any) -> pd.DataFrame:
         if not frame.shape[1] or not frame.columns.is_unique:
             raise InputError("factors in a frame need a column at least, and every name once")
         return frame
-    masked = isinstance(factors, np.ma.MaskedArray)
-    array: NDArray[Any] = as_array(factors)
-    if masked:
-        array = np.where(np.ma.getmaskarray(factors), np.array(None), factors.astype(object))
+    if isinstance(factors, np.ma.MaskedArray):
+        array = np.asarray(factors.data).astype(object)
+        array[np.ma.getmaskarray(factors)] = None
+    else:
+        array = as_array(factors)
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or array.dtype.kind not in "biufUSO" or not array.shape[1]:
         raise InputError(f"factors must be a table (N, k) of numbers or words, got {array.dtype} {array.shape}")
