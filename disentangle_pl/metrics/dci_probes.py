@@ -103,7 +103,8 @@ def dci_forest(codes: CodesLike, factors: Factors, *, trees: int = 10, test: Spl
 
 
 def _two_parts(codes: CodesLike, factors: Factors, test: Split | None) -> tuple[Checked, Checked]:
-    parts = train_test(*check(codes, factors, latents=2, values=2), test)
+    check(codes, factors, latents=2, values=2)
+    parts = train_test(codes, factors, test)
     varying(parts[0][1], least=2)
     return parts
 

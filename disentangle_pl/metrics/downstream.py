@@ -201,10 +201,10 @@ def strong_downstream(
         InputError: If an input fails `check`, test has other columns, fewer than 2 factors vary, bins < 2, or no pair
             has as many rows.
     """
-    codes, truth = check(codes, factors, values=2)
-    train, held_out = train_test(codes, truth, test)
+    check(codes, factors, values=2)
+    train, held_out = train_test(codes, factors, test)
     chosen = np.flatnonzero(varying(train[1], least=2)).tolist()
-    labels = GroundTruth(np.concatenate([train[1].values, held_out[1].values]), truth.discrete).labels(bins)
+    labels = GroundTruth(np.concatenate([train[1].values, held_out[1].values]), train[1].discrete).labels(bins)
     fitted, scored = labels[: len(train[0])], labels[len(train[0]) :]
     random = np.random.default_rng(seed)
     tasks, rows, targets = [], [], []
@@ -250,19 +250,20 @@ def reduced_downstream(
         InputError: If an input fails `check`, test has other columns, fewer than 2 factors vary, or so many latents
             cannot be left out.
     """
-    codes, truth = check(codes, factors, latents=2, values=2)
-    if not 1 <= removed < codes.shape[1]:
-        raise InputError(f"of {codes.shape[1]} latents 1 to {codes.shape[1] - 1} can be left out, got {removed}")
-    train, (new, held_out) = train_test(codes, truth, test)
+    check(codes, factors, latents=2, values=2)
+    train, (new, held_out) = train_test(codes, factors, test)
+    d, k = new.shape[1], held_out.shape[1]
+    if not 1 <= removed < d:
+        raise InputError(f"of {d} latents 1 to {d - 1} can be left out, got {removed}")
     chosen = np.flatnonzero(varying(train[1], least=2)).tolist()
-    accuracy = np.full((truth.shape[1], truth.shape[1]), np.nan)
+    accuracy = np.full((k, k), np.nan)
     for reduced in chosen:
-        latents = np.arange(codes.shape[1])
+        latents = np.arange(d)
         for _ in range(removed):
             (trees,) = boost([_task((train[0][:, latents], train[1]), train[1].present[:, reduced], reduced)])
             latents = np.delete(latents, trees.importances.argmax())
         left = train[0][:, latents], train[1]
-        probes: list[Predictor | None] = [None] * truth.shape[1]
+        probes: list[Predictor | None] = [None] * k
         fitted = probe([_task(left, train[1].present[:, factor], factor) for factor in chosen])
         for factor, each in zip(chosen, fitted, strict=True):
             probes[factor] = each

@@ -5,10 +5,18 @@ import torch
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.losses import hausdorff_support
-from disentangle_pl.metrics.score import CodesLike, check_codes
+from disentangle_pl.metrics.score import CodesLike, Factors, check_codes
 
 
-def hfs(codes: CodesLike, *, rows: int = 64, draws: int = 8, normalised: bool = True, seed: int = 0) -> float:
+def hfs(
+    codes: CodesLike,
+    factors: Factors | None = None,
+    *,
+    rows: int = 64,
+    draws: int = 8,
+    normalised: bool = True,
+    seed: int = 0,
+) -> float:
     r"""Return how far the support of the codes is from the product of the supports of the latents: 0 is factorised.
 
     .. math::
@@ -17,13 +25,14 @@ def hfs(codes: CodesLike, *, rows: int = 64, draws: int = 8, normalised: bool = 
 
     over batches of rows, and their mean. Unlike a total correlation it lets latents correlate, as long as all
     combinations occur. It falls with the number of rows of a batch, so compare it at one number, and beside
-    `noise_codes`: the corners of independent normal latents are empty too. It knows nothing of factors.
+    `noise_codes`: the corners of independent normal latents are empty too.
 
     Source: Roth et al. 2023 (arXiv:2210.07347); their code gives the sum, here over sum_{i < j} (Var c_i + Var c_j),
     which has no unit and gives a latent that moves little a small part.
 
     Args:
         codes: (N, d) posterior means.
+        factors: Without a part: it is there so that this stands where other scores do.
         rows: Of a batch, at least 2; all where there are fewer. Time and memory grow with their cube.
         draws: How many batches, at least 1; fewer where the rows do not suffice, for none is taken twice.
         normalised: Divide by the variances; otherwise the sum in squared units of the codes.

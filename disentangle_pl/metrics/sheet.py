@@ -283,7 +283,7 @@ MORE: dict[str, Entry] = {
     "downstream_linear": _downstream("downstream_linear", linear_probes),
     "downstream_strong": Entry(strong_downstream, _strong_downstream),
     "downstream_reduced": Entry(reduced_downstream, _reduced_downstream),
-    "hfs": Entry(hfs, lambda train, test: {"hfs": hfs(train[0])}),
+    "hfs": alone("hfs", hfs),
     "mig_knn": alone("mig_knn", mig_knn),
     "dci_lasso": _dci_with("dci_lasso", dci_lasso),
     "dci_forest": _dci_with("dci_forest", dci_forest),

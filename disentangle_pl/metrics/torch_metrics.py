@@ -21,7 +21,7 @@ from disentangle_pl.metrics.mig_sup import mig_sup
 from disentangle_pl.metrics.modularity import modularity
 from disentangle_pl.metrics.omes import omes
 from disentangle_pl.metrics.sap import sap
-from disentangle_pl.metrics.score import CodesLike, Factors, ground_truth
+from disentangle_pl.metrics.score import ground_truth
 from disentangle_pl.metrics.unfairness import unfairness
 from disentangle_pl.metrics.z_max_variance import z_max_variance
 
@@ -179,8 +179,4 @@ class HFS(ScoreMetric):
 
     higher_is_better = False
     plot_upper_bound = None
-
-    @staticmethod
-    def score(codes: CodesLike, factors: Factors, **options: Any) -> float:
-        """Return `hfs(codes)`."""
-        return hfs(codes, **options)
+    score = staticmethod(hfs)

@@ -41,8 +41,8 @@ def unfairness_matrix(
     Raises:
         InputError: If an input fails `check`, test has other columns, fewer than 2 factors vary, or bins < 2.
     """
-    codes, truth = check(codes, factors, values=2)
-    train, held_out = train_test(codes, truth, test)
+    check(codes, factors, values=2)
+    train, held_out = train_test(codes, factors, test)
     varying(train[1], least=2)
     both = GroundTruth(np.concatenate([train[1].values, held_out[1].values]), train[1].discrete).labels(bins)
     fitted, scored = both[: len(train[0])], both[len(train[0]) :]

@@ -52,8 +52,8 @@ def z_max_variance(
         InputError: If an input fails `check`, test has other columns, fewer than 2 factors vary alone among rows that
             share all others in both parts, bins < 2, there are fewer votes than factors, or batch is below 2.
     """
-    codes, truth = check(codes, factors, values=2)
-    parts = train_test(codes, truth, test)
+    check(codes, factors, values=2)
+    parts = train_test(codes, factors, test)
     varies = varying(parts[0][1], least=2)
     groups = [all_but_one(truth.columns(varies).labels(bins)) for _, truth in parts]
     useful = np.all([(each != MISSING).any(axis=0) for each in groups], axis=0)

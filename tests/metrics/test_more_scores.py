@@ -1,6 +1,9 @@
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torchmetrics import MetricCollection
@@ -58,3 +61,40 @@ def test_the_metrics_of_torchmetrics_give_the_functions() -> None:
     fair.update(codes, factors)
     assert fair.compute().item() == pytest.approx(metrics.unfairness(np.float32(CODES), FACTORS), abs=1e-7)
     assert not fair.higher_is_better
+
+
+@pytest.mark.parametrize(
+    "score",
+    [metrics.unfairness, metrics.dci_lasso, metrics.dci_forest, metrics.z_max_variance, metrics.strong_downstream],
+)
+def test_words_have_one_number_in_train_and_test(score: Callable[..., Any]) -> None:
+    """The test rows lack the first word, so that numbers of their own would be those of other words."""
+    later = FACTORS[:, 2] > 0
+    words = np.array(["ape", "bee", "cat"])[FACTORS]
+    numbered = score(CODES, FACTORS, test=(CODES[later], FACTORS[later]))
+    assert score(CODES, words, test=(CODES[later], words[later])) == numbered
+
+
+FORMS: dict[str, tuple[Any, Any]] = {
+    "half tensors with a gradient": (torch.from_numpy(CODES).bfloat16().requires_grad_(), torch.from_numpy(FACTORS)),
+    "frames": (pd.DataFrame(CODES), pd.DataFrame(FACTORS.astype(bool))),
+    "lists": (CODES.tolist(), FACTORS.tolist()),
+    "one factor": (CODES, FACTORS[:, 0]),
+    "missing values": (CODES, np.where(np.arange(3) == 1, np.nan, FACTORS)),
+    "people": (CODES, metrics.ground_truth(FACTORS, np.repeat(np.arange(90), 5))),
+    "dead codes": (np.zeros((450, 3)), FACTORS),
+    "huge codes": (CODES * 1e28, FACTORS),
+    "seven rows": (CODES[:7], FACTORS[:7]),
+    "a missing code": (np.where(np.arange(450)[:, None] == 3, np.nan, CODES), FACTORS),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_whatever_comes_in_gives_numbers_or_one_sentence(form: str) -> None:
+    codes, factors = FORMS[form]
+    for name in ("unfairness", "hfs", "mig_knn", "dci_lasso", "infomec_discrete", "z_max_variance", "tad", "omes"):
+        try:
+            scores = np.hstack([MORE[name].score(codes, factors)])
+        except InputError:
+            continue
+        assert np.isfinite(scores).all(), name
