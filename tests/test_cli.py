@@ -262,8 +262,8 @@ def test_two_processes_make_one_run(tmp_path: Path) -> None:
     (two,) = (path for path in tmp_path.iterdir() if path.name != "one")
     alone = weights(tmp_path / "one")
     assert all(torch.allclose(value, alone[name], atol=1e-5) for name, value in weights(two).items())
-    sheets = [pd.read_csv(folder / "scores.tsv", sep="\t", index_col="name") for folder in (two, tmp_path / "one")]
-    pd.testing.assert_frame_equal(*sheets, atol=1e-6, rtol=0)  # both know the same rows in the same order
+    sheet, same = (pd.read_csv(folder / "scores.tsv", sep="\t", index_col="name") for folder in (two, tmp_path / "one"))
+    pd.testing.assert_frame_equal(sheet, same, atol=1e-6, rtol=0)  # both know the same rows in the same order
 
 
 def test_one_line_keeps_the_key_and_the_reason() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from disentangle_pl.metrics.dci import dci_completeness as dci_completeness
     from disentangle_pl.metrics.dci import dci_disentanglement as dci_disentanglement
     from disentangle_pl.metrics.dci import dci_informativeness as dci_informativeness
-    from disentangle_pl.metrics.dci import dci_scores as dci  # noqa: F401
+    from disentangle_pl.metrics.dci import dci_scores as _dci
     from disentangle_pl.metrics.dci_es import dci_es as dci_es
     from disentangle_pl.metrics.dcimig import dcimig as dcimig
     from disentangle_pl.metrics.explicitness import explicitness as explicitness
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from disentangle_pl.metrics.torch_metrics import MIGSup as MIGSup
     from disentangle_pl.metrics.torch_metrics import Modularity as Modularity
     from disentangle_pl.metrics.torch_metrics import ScoreMetric as ScoreMetric
+
+    dci = _dci
 
 _MODULES = {
     "beta_vae_score": "beta_vae_score",

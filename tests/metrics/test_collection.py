@@ -52,7 +52,7 @@ def collect_on_one_rank(rank: int, folder: Path) -> OfRank:
             collection.update(*batch(part))
         collected.append(collection.compute())
     for rows in (ROWS[:7], REPEATED):
-        in_order, score = score_in_order(rows[rank::2].split(4))
+        in_order, score = score_in_order(torch.split(rows[rank::2], 4))
         dealt.append(in_order)
     distributed.destroy_process_group()
     return OfRank(collected, dealt, score)
@@ -105,7 +105,7 @@ def test_two_processes_collect_the_rows_of_one(tmp_path: Path, monkeypatch: pyte
         np.testing.assert_array_equal(factors, batch(ROWS)[1])
     assert len(ranks[0].cut) == len(ranks[1].cut) == len(CUTS)
     for rows, *dealt in zip((ROWS[:7], ROWS), ranks[0].dealt, ranks[1].dealt, strict=True):
-        one, score = score_in_order(rows.split(5))
+        one, score = score_in_order(torch.split(rows, 5))
         for each in dealt:
             for array, expected in zip(each, one, strict=True):
                 np.testing.assert_array_equal(array, expected)

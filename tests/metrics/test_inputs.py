@@ -83,7 +83,7 @@ def test_the_kinds_of_a_frame_are_those_of_its_columns() -> None:
 def test_masked_values_are_missing_and_keep_their_kind() -> None:
     mask = np.arange(6).reshape(3, 2) == 2
     for table, discrete in ((draw((3, 3), 3), True), (np.arange(6.0).reshape(3, 2) + 0.5, False)):
-        truth = ground_truth(np.ma.masked_array(table, mask))  # type: ignore[no-untyped-call]
+        truth = ground_truth(np.ma.masked_array(table, mask))
         assert truth.discrete.tolist() == [discrete] * 2
         np.testing.assert_array_equal(truth.values, np.where(mask, np.nan, table))
 
@@ -186,7 +186,7 @@ NO_CODES: dict[str, Any] = {
     "numbers too large": [[10**400, 1]] * ROWS,
     "a gap": [[1, None]] * ROWS,
     "a gap in a frame": pd.DataFrame(np.where(CODES > 1, np.nan, CODES)).astype("Float64"),
-    "a masked value": np.ma.masked_array(CODES, CODES > 1),  # type: ignore[no-untyped-call]
+    "a masked value": np.ma.masked_array(CODES, CODES > 1),
     "a row": CODES[:, 0],
     "a column alone": pd.Series(CODES[:, 0]),
 }
