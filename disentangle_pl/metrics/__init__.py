@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from disentangle_pl.metrics.dci import dci_completeness as dci_completeness
     from disentangle_pl.metrics.dci import dci_disentanglement as dci_disentanglement
     from disentangle_pl.metrics.dci import dci_informativeness as dci_informativeness
-    from disentangle_pl.metrics.dci import dci_scores
+    from disentangle_pl.metrics.dci import dci_scores as _dci
     from disentangle_pl.metrics.dci_es import dci_es as dci_es
     from disentangle_pl.metrics.dci_probes import dci_forest as dci_forest
     from disentangle_pl.metrics.dci_probes import dci_lasso as dci_lasso
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from disentangle_pl.metrics.unfairness import unfairness as unfairness
     from disentangle_pl.metrics.z_max_variance import z_max_variance as z_max_variance
 
-    dci = dci_scores
+    dci = _dci
 
 _MODULES = {
     "dci_forest": "dci_probes",
