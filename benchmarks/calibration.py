@@ -17,12 +17,10 @@ from benchmarks.training import show
 from disentangle_pl.callbacks.score_table import bar
 from disentangle_pl.metrics.chance import noise_codes, perfect_codes, rotated_codes
 from disentangle_pl.metrics.score import Codes, Labels
-from disentangle_pl.metrics.sheet import ALL, score_codes
+from disentangle_pl.metrics.sheet import ALL, OTHER_SCALES, score_codes
 
 SIZES = {"dSprites": (3, 6, 40, 32, 32), "Shapes3D": (10, 10, 10, 8, 4, 15), "SmallNORB": (5, 9, 18, 6)}
 ROWS, LATENTS = 15_000, 10
-# Higher is more dependent here, not better; and the last three count latents.
-OTHER_SCALES = ("correlation", "information", "latents", "latents_active", "units")
 
 Values = Mapping[str, float]
 

@@ -32,6 +32,7 @@ Watch: TypeAlias = Callable[[Sequence[tuple[str, Entry]], str], Iterable[tuple[s
 ENDS = ("floor", "rotated", "ceiling")
 DRAWS = 5
 PACKAGE = __package__ or ""
+ROOT = f"{PACKAGE.partition('.')[0]}."
 
 
 def silent(entries: Sequence[tuple[str, Entry]], words: str) -> Iterable[tuple[str, Entry]]:
@@ -175,7 +176,7 @@ def _key(truth: GroundTruth, test: GroundTruth | None, latent_dim: int) -> str:
 
 @functools.cache
 def code_digest(entry: Entry) -> str:
-    """Return a digest of the code that an entry runs: its module, and those of this package that it imports."""
+    """Return a digest of the code that an entry runs: its module, and those of this program that it imports."""
     digest = hashlib.sha256(inspect.getsource(entry.compute).encode())
     own = (entry.score.__module__, f"{PACKAGE}.chance", f"{PACKAGE}.polarised")
     for name in sorted(set().union(*map(_modules, own))):
@@ -184,12 +185,12 @@ def code_digest(entry: Entry) -> str:
 
 
 def _modules(first: str) -> set[str]:
-    """Return a module and all that it imports from this package, and these from it."""
+    """Return a module and all that it imports of this program, and these of it."""
     modules: set[str] = set()
     waiting = [first]
     while waiting:
         name = waiting.pop()
-        if name in modules or not name.startswith(PACKAGE):
+        if name in modules or not name.startswith(ROOT):
             continue
         modules.add(name)
         nodes = ast.walk(ast.parse(_source(name)))

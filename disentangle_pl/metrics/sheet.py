@@ -66,6 +66,8 @@ from disentangle_pl.metrics.z_max_variance import z_max_variance
 Lines: TypeAlias = Mapping[str, float]
 CROWDED = 0.9  # share of rows in one of 20 bins from which equal bins say little of a latent
 BINNED = frozenset({"mig", "modularity", "corrected", "mig_sup", "jemmig", "dcimig"})
+# counts, and measures of which less is better or more is only more dependent
+OTHER_SCALES = ("correlation", "information", "latents", "latents_active", "units", "unfairness", "hfs")
 UNITS = (0.2, 5.0)  # standard deviation of the widest latent of a VAE
 
 
@@ -122,8 +124,8 @@ class Line(NamedTuple):
 
     @property
     def high_chance(self) -> bool:
-        """Whether noise reaches more than a quarter of what perfect codes do, so that the value alone says little."""
-        return self.floor > 0.25 * self.ceiling
+        """Whether noise reaches more than a quarter of what perfect codes do, so that the value says little alone."""
+        return not self.name.endswith(OTHER_SCALES) and self.floor > 0.25 * self.ceiling
 
 
 class Scored(NamedTuple):
