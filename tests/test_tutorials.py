@@ -51,6 +51,8 @@ def shortened(line: str) -> list[str]:
         line = line.replace(written, fewer)
     program, *args = shlex.split(line, comments=True)
     assert program == "disentangle-pl", f"{line}: a tutorial runs this package alone"
+    if args[0] == "compact":
+        return [*args, "--repeats=2", "--batch_size=4"]
     if args[0] != "fit":
         return args
     return [*args, *SHORT, *(SMALL if "sprites" in line else ())]
