@@ -2,8 +2,8 @@
 
 Targets are summed by bins of each latent, and only bins in which a cut can be the best are searched. Where two cuts are
 of one worth but for rounding, frequent in small nodes, every sum runs in the order in which scikit-learn adds, and
-latents are visited in its random order: rounding and chance then choose the same one. All the functions share one file because
-numba's cache sees no change of a function in another.
+latents are visited in its random order: rounding and chance then choose the same one. All the functions share one
+file because numba's cache sees no change of a function in another.
 """
 
 import numpy as np
@@ -77,7 +77,7 @@ def _plant(seed: int, table: Table, target: Floats, work: Work) -> float:
         size = (1 << shift) + int(abs(target[row]) * scale)
         work.packed[row] = size if target[row] > 0 else -size
     _sum_root(table.order, table.edges, work.packed, work.sums[0])
-    return 1 / scale
+    return float(1 / scale)
 
 
 @compiled
@@ -166,7 +166,7 @@ def _best_split(
             table.order[latent],
             table.edges[latent],
             work.bound[latent],
-            work.count[latent],
+            work.counts[latent],
             work.left[latent],
             work.node,
             node,
@@ -188,7 +188,7 @@ def _best_split(
         p = end
         while work.node[_row(order[p])] != node or values[_row(order[p])] <= values[lower_row]:
             p += 1
-        return chosen, below, lower_row, np.int64(_row(order[p]))
+        return chosen, below, lower_row, int(np.int64(_row(order[p])))
     chosen, best_worth, upper_row = -1, -np.inf, 0
     for place in range(work.latents.size - 1, undrawn - 1, -1):
         latent = work.draws[place]
@@ -199,13 +199,16 @@ def _best_split(
             )
             if cut > 0:
                 best_worth, chosen, below = exact, latent, cut
-                lower_row, upper_row = np.int64(_row(work.members[cut - 1])), np.int64(_row(work.members[cut]))
+                lower_row, upper_row = (
+                    int(np.int64(_row(work.members[cut - 1]))),
+                    int(np.int64(_row(work.members[cut]))),
+                )
     return chosen, below, lower_row, upper_row
 
 
 @compiled
 def _bound_bins(node: int, undrawn: int, unit: float, table: Table, work: Work) -> tuple[float, float]:
-    """Set `count`, `left` and `bound` of the drawn latents, and return what the best cut gains at least and at most.
+    """Set `counts`, `left` and `bound` of the drawn latents, and return what the best cut gains at least and at most.
 
     A cut after p of n rows gains g^2 (1 / p + 1 / (n - p)), with g the sum of the p targets less p of their means. This
     is convex in p, and in a bin g is below what its start and the positive targets make and above what the others make.
@@ -215,7 +218,7 @@ def _bound_bins(node: int, undrawn: int, unit: float, table: Table, work: Work) 
     lower, upper = -np.inf, 0.0
     for place in range(undrawn, work.latents.size):
         latent = work.draws[place]
-        count, left, bound = work.count[latent], work.left[latent], work.bound[latent]
+        count, left, bound = work.counts[latent], work.left[latent], work.bound[latent]
         _accumulate(work.sums[node, latent], shift, unit, count, left)
         _bound_gains(work.sums[node, latent], (1 << shift) - 1, unit, float(n), mean, count, left, bound, work.reached)
         for b in range(bound.size):
@@ -305,7 +308,7 @@ def _scan_bins(
             gain = g * g * (inverse[count] + inverse[n - count])
             second = max(second, min(best, gain))
             if gain > best:
-                best, below, last, start = gain, count, np.int64(row), edges[b]
+                best, below, last, start = gain, count, int(np.int64(row)), edges[b]
     return best, second, below, last, start
 
 
@@ -316,7 +319,7 @@ def _members(order: Rows, nodes: Bytes, node: int, members: Rows, start: int) ->
     for p in range(order.size):
         members[end] = order[p]
         end += np.uint64(nodes[_row(order[p])] == node)
-    return np.int64(end) - start
+    return int(np.int64(end)) - start
 
 
 @compiled
@@ -404,7 +407,7 @@ def _scan(
         # divisions would take half the time
         if left * left * inverse[p] + right * right * inverse[n - p] > near:
             best, near, cut = _better(left, right, p, n, best, near, cut)
-    return best, np.int64(cut)
+    return best, int(np.int64(cut))
 
 
 @compiled

@@ -81,7 +81,7 @@ class Work(NamedTuple):
         packed: (N,) 1 in the high bits, the size of the target in fixed point in the others; negated where it is not
             positive.
         sums: (7, d, 2B) those of `packed` in every bin of a node, where targets are not positive and where they are.
-        count: (d, B + 1) the rows of a node before each bin.
+        counts: (d, B + 1) the rows of a node before each bin.
         left: (d, B + 1) the sum of their targets.
         bound: (d, B) what a cut in the bin can gain at most, -1 where there is none.
         reached: (B,) what the cut at the end of a bin of one latent gains, -1 where there is none.
@@ -105,7 +105,7 @@ class Work(NamedTuple):
     spare: Rows
     packed: Places
     sums: Places
-    count: Places
+    counts: Places
     left: Floats
     bound: Floats
     reached: Floats
@@ -152,7 +152,7 @@ def workspace(table: Table) -> Work:
         spare=np.zeros(n, np.uint32),
         packed=np.zeros(n, np.int64),
         sums=np.zeros((SPLITS, d, 2 * bins), np.int64),
-        count=np.zeros((d, bins + 1), np.int64),
+        counts=np.zeros((d, bins + 1), np.int64),
         left=np.zeros((d, bins + 1)),
         bound=np.zeros((d, bins)),
         reached=np.zeros(bins),
