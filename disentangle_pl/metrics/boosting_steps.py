@@ -11,7 +11,7 @@ from disentangle_pl.metrics.trees import DEPTH, LEAVES, SPLITS, Bools, Bytes, Fl
 RATE = 0.1
 BLOCK = 128
 FLAT = 1e-150
-compiled = njit(cache=True, nogil=True)
+compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled

@@ -1,19 +1,20 @@
 """The compiled growth of regression trees of depth 3 on sorted codes: the inner loop of `boosting`.
 
-Every sum runs in the order in which scikit-learn adds, and latents are visited in its random order: of splits of equal
-worth, frequent in small nodes, rounding and chance then choose the same one. All the functions share one file because
-numba's cache sees no change of a function in another.
+Targets are summed by bins of each latent, and only bins in which a cut can be the best are searched. Where two cuts are
+of one worth but for rounding, frequent in small nodes, every sum runs in the order in which scikit-learn adds, and
+latents are visited in its random order: rounding and chance then choose the same one. All the functions share one
+file because numba's cache sees no change of a function in another.
 """
 
 import numpy as np
 from numba import njit
 
 from disentangle_pl.metrics.trees import (
-    DEPTH,
     NODES,
     ROW,
     SAME,
     SPLITS,
+    Bins,
     Bytes,
     Floats,
     Places,
@@ -25,46 +26,58 @@ from disentangle_pl.metrics.trees import (
 )
 
 DEPTH_FIRST = (0, 1, 3, 7, 8, 4, 9, 10, 2, 5, 11, 12, 6, 13, 14)
-DEPTHS = (0, 1, 1, 2, 2, 2, 2)
 PURE = np.finfo(np.float64).eps
 ONE = np.uint64(1)
-compiled = njit(cache=True, nogil=True)
+compiled = njit(cache=True, nogil=True, error_model="numpy")
+# for what is compared with a tolerance, so that it may round otherwise
+approximate = njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc", "contract"})
 
 
 @compiled
 def grow(table: Table, targets: Floats, seeds: Places, work: Work, trees: Trees) -> None:
     """Fit a tree to each of the targets (k, N) by squared error, with its own seed (k,)."""
     for k in range(len(targets)):
-        _plant(seeds[k], work)
         tree = Trees(trees.latent[k], trees.threshold[k], trees.value[k], trees.importance[k], trees.leaf[k])
+        unit = _plant(seeds[k], table, targets[k], work)
         for node in DEPTH_FIRST:
-            if work.first[node] < work.last[node]:
-                _settle(node, table, targets[k], work, tree)
+            n = work.last[node] - work.first[node]
+            if n:
+                mixed = node < SPLITS and n > 1 and work.impurity[node] > PURE
+                work.is_leaf[node] = not (mixed and _split(node, unit, table, targets[k], work, tree))
         _label(work, tree)
 
 
 @compiled
-def _plant(seed: int, work: Work) -> None:
+def _plant(seed: int, table: Table, target: Floats, work: Work) -> float:
+    """Begin with the root.
+
+    Returns:
+        The unit of the fixed point in which bins are summed.
+    """
+    rows = target.size
     for node in range(NODES):
         work.first[node], work.last[node], work.is_leaf[node] = 0, 0, 0
-    work.last[0] = work.rows.size
+    work.last[0] = rows
     work.state[0] = max(seed, 1)
     for latent in range(work.latents.size):
         work.latents[latent] = latent
-    for row in range(work.rows.size):
-        work.rows[row] = row
-
-
-@compiled
-def _settle(node: int, table: Table, target: Floats, work: Work, tree: Trees) -> None:
-    """Split a node or make it a leaf."""
-    first, last = work.first[node], work.last[node]
-    total, squares = _sums(work.rows, target, first, last)
-    work.mean[node] = total / (last - first)
-    if node == 0:
-        work.impurity[0] = squares / last - work.mean[0] ** 2
-    mixed = node < SPLITS and last - first > 1 and work.impurity[node] > PURE
-    work.is_leaf[node] = not (mixed and _split(node, total, squares, table, target, work, tree))
+    total, squares, absolute = 0.0, 0.0, 0.0
+    for row in range(rows):
+        work.rows[row], work.node[row] = row, 0
+        total += target[row]
+        squares += target[row] * target[row]
+        absolute += abs(target[row])
+    mean = total / rows
+    work.total[0], work.squares[0], work.impurity[0] = total, squares, squares / rows - mean * mean
+    if work.impurity[0] <= PURE:
+        return 0.0
+    shift = _shift(rows)
+    scale = ((1 << shift) - rows) * (1 - 1e-9) / absolute
+    for row in range(rows):
+        size = (1 << shift) + int(abs(target[row]) * scale)
+        work.packed[row] = size if target[row] > 0 else -size
+    _sum_root(table.order, table.edges, work.packed, work.sums[0])
+    return float(1 / scale)
 
 
 @compiled
@@ -74,78 +87,258 @@ def _label(work: Work, tree: Trees) -> None:
             place = node
             while place < SPLITS:
                 place = 2 * place + 1
-            tree.value[place - SPLITS] = work.mean[node]
+            tree.value[place - SPLITS] = work.total[node] / (work.last[node] - work.first[node])
             for p in range(work.first[node], work.last[node]):
                 tree.leaf[work.rows[p]] = place - SPLITS
 
 
 @compiled
-def _split(node: int, total: float, squares: float, table: Table, target: Floats, work: Work, tree: Trees) -> bool:
+def _split(node: int, unit: float, table: Table, target: Floats, work: Work, tree: Trees) -> bool:
     first, last = work.first[node], work.last[node]
-    order = work.orders[DEPTHS[node]]
-    latent, cut, visited, constant = _best_split(node, total, table, target, order, work)
+    undrawn, visited, constant = _draw(node, table, work)
+    latent, below, lower, upper = _best_split(node, undrawn, unit, table, target, work)
     if latent < 0:
         return False
+    child, cut, n, above = 2 * node + 1, first + below, last - first, last - first - below
+    _members(table.order[visited], work.node, node, work.members, first)
+    values = table.values[latent]
     for p in range(first, last):
-        work.left[_row(order[latent, p])] = p < cut
-    _regroup(order[visited], work.rows, work.left, work.spare, first, cut, last)
-    left, right = _child_impurities(work.rows, target, first, cut, last, total, squares)
-    n, below, above = last - first, cut - first, last - cut
+        row = work.rows[p]
+        work.node[row] = child + (values[row] > values[lower])
+    _regroup(work.members, work.rows, work.node, child, work.spare, first, cut, last)
+    left, right = _sum_children(node, cut, target, work)
     if n / target.size * (work.impurity[node] - above / n * right - below / n * left) + PURE < 0:
         return False
     tree.importance[latent] += n * work.impurity[node] - below * left - above * right
     tree.latent[node] = latent
-    lower, upper = table.values[latent, _row(order[latent, cut - 1])], table.values[latent, _row(order[latent, cut])]
-    tree.threshold[node] = lower / 2.0 + upper / 2.0
-    child = 2 * node + 1
+    tree.threshold[node] = values[lower] / 2.0 + values[upper] / 2.0
     work.first[child], work.last[child], work.impurity[child] = first, cut, left
     work.first[child + 1], work.last[child + 1], work.impurity[child + 1] = cut, last, right
     work.known[child], work.known[child + 1] = constant, constant
-    if DEPTHS[node] + 1 < DEPTH:
-        for i in range(constant, work.latents.size):
-            j = work.latents[i]
-            _partition(order[j], work.orders[DEPTHS[node] + 1, j], work.left, first, cut, last)
+    if child < SPLITS and max(left, right) > PURE:
+        small, large = (child, child + 1) if below <= above else (child + 1, child)
+        _sum_bins(small, table.bins, work)
+        work.sums[large] = work.sums[node] - work.sums[small]
     return True
 
 
 @compiled
-def _best_split(
-    node: int, total: float, table: Table, target: Floats, order: Rows, work: Work
-) -> tuple[int, int, int, int]:
-    """Return the latent (-1 for none) and place of the cut, the latent sorted last and the number of constant ones."""
-    first, last = work.first[node], work.last[node]
-    undrawn, visited, constant = _draw(node, table, order, work)
-    best, chosen, cut = -np.inf, -1, -1
-    place = work.latents.size - 1
-    while place >= undrawn:  # in the order of the draws
-        one, other = work.draws[place], work.draws[max(place - 1, undrawn)]
-        worth, better, second, also = _scan(
-            table.values[one],
-            table.values[other],
-            order[one, first:last],
-            order[other, first:last],
-            table.inverse,
-            target,
-            total,
-            best,
-        )
-        if better > 0:
-            best, chosen, cut = worth, one, first + better
-        if also > 0 and second > best:
-            best, chosen, cut = second, other, first + also
-        place -= 2
-    return chosen, cut, visited, constant
+def _sum_root(order: Rows, edges: Places, packed: Places, sums: Places) -> None:
+    for latent in range(len(order)):
+        for b in range(edges.shape[1] - 1):
+            fall, rise = 0, 0
+            for p in range(edges[latent, b], edges[latent, b + 1]):
+                size = packed[_row(order[latent, p])]
+                rise += max(size, 0)
+                fall -= min(size, 0)
+            sums[latent, 2 * b], sums[latent, 2 * b + 1] = fall, rise
 
 
 @compiled
-def _draw(node: int, table: Table, order: Rows, work: Work) -> tuple[int, int, int]:
+def _sum_bins(node: int, bins: Bins, work: Work) -> None:
+    sums = work.sums[node].reshape(-1)
+    sums[:] = 0
+    width = np.uint64(work.sums.shape[2])
+    for p in range(work.first[node], work.last[node]):
+        row = work.rows[p]
+        size = work.packed[row]
+        start = np.uint64(size > 0)
+        size = abs(size)
+        for latent in range(bins.shape[1]):
+            sums[start + np.uint64(2) * np.uint64(bins[row, latent])] += size
+            start += width
+
+
+@compiled
+def _best_split(
+    node: int, undrawn: int, unit: float, table: Table, target: Floats, work: Work
+) -> tuple[int, int, int, int]:
+    """Return the latent of the best cut (-1 for none), the rows below it, and the row on either side of it."""
+    n, mean = work.last[node] - work.first[node], work.total[node] / (work.last[node] - work.first[node])
+    lower, upper = _bound_bins(node, undrawn, unit, table, work)
+    worth, error = work.total[node] * mean + upper, 3 * unit * target.size
+    tolerance = 16 * error * np.sqrt(worth) + 8 * error * error + 1e-13 * worth
+    best, rival, chosen, below, lower_row, end = -np.inf, -np.inf, -1, 0, 0, 0
+    for place in range(undrawn, work.latents.size):
+        latent = work.draws[place]
+        gain, second, count, p, end_of = _scan_bins(
+            table.values[latent],
+            table.order[latent],
+            table.edges[latent],
+            work.bound[latent],
+            work.counts[latent],
+            work.left[latent],
+            work.node,
+            node,
+            n,
+            mean,
+            table.inverse,
+            target,
+            work.members,
+            lower - tolerance,
+        )
+        work.gain[latent] = gain
+        rival = max(rival, second, min(best, gain))
+        if gain > best:
+            best, chosen, below, lower_row, end = gain, latent, count, p, end_of
+        lower = max(lower, best)
+    if rival < best - tolerance:
+        # the next row above the cut
+        values, order = table.values[chosen], table.order[chosen]
+        p = end
+        while work.node[_row(order[p])] != node or values[_row(order[p])] <= values[lower_row]:
+            p += 1
+        return chosen, below, lower_row, int(np.int64(_row(order[p])))
+    chosen, best_worth, upper_row = -1, -np.inf, 0
+    for place in range(work.latents.size - 1, undrawn - 1, -1):
+        latent = work.draws[place]
+        if work.gain[latent] > -np.inf and work.gain[latent] >= best - tolerance:
+            _members(table.order[latent], work.node, node, work.members, 0)
+            exact, cut = _scan(
+                table.values[latent], work.members[:n], table.inverse, target, work.total[node], best_worth
+            )
+            if cut > 0:
+                best_worth, chosen, below = exact, latent, cut
+                lower_row, upper_row = (
+                    int(np.int64(_row(work.members[cut - 1]))),
+                    int(np.int64(_row(work.members[cut]))),
+                )
+    return chosen, below, lower_row, upper_row
+
+
+@compiled
+def _bound_bins(node: int, undrawn: int, unit: float, table: Table, work: Work) -> tuple[float, float]:
+    """Set `counts`, `left` and `bound` of the drawn latents, and return what the best cut gains at least and at most.
+
+    A cut after p of n rows gains g^2 (1 / p + 1 / (n - p)), with g the sum of the p targets less p of their means. This
+    is convex in p, and in a bin g is below what its start and the positive targets make and above what the others make.
+    """
+    n, shift = work.last[node] - work.first[node], _shift(work.rows.size)
+    mean = work.total[node] / n
+    lower, upper = -np.inf, 0.0
+    for place in range(undrawn, work.latents.size):
+        latent = work.draws[place]
+        count, left, bound = work.counts[latent], work.left[latent], work.bound[latent]
+        _accumulate(work.sums[node, latent], shift, unit, count, left)
+        _bound_gains(work.sums[node, latent], (1 << shift) - 1, unit, float(n), mean, count, left, bound, work.reached)
+        for b in range(bound.size):
+            lower, upper = max(lower, work.reached[b]), max(upper, bound[b])
+    return lower, upper
+
+
+@compiled
+def _accumulate(sums: Places, shift: int, unit: float, count: Places, left: Floats) -> None:
+    low_bits = (1 << shift) - 1
+    rows, total = 0, 0
+    for b in range(left.size - 1):
+        fall, rise = sums[2 * b], sums[2 * b + 1]
+        count[b], left[b] = rows, total * unit
+        rows += (fall >> shift) + (rise >> shift)
+        total += (rise & low_bits) - (fall & low_bits)
+    count[-1], left[-1] = rows, total * unit
+
+
+@approximate
+def _bound_gains(
+    sums: Places,
+    low_bits: int,
+    unit: float,
+    n: float,
+    mean: float,
+    count: Places,
+    left: Floats,
+    bound: Floats,
+    reached: Floats,
+) -> None:
+    for b in range(bound.size):
+        before, last, early, late = left[b], float(count[b + 1]), float(count[b] + 1), left[b + 1]
+        fall, rise = (sums[2 * b] & low_bits) * unit, (sums[2 * b + 1] & low_bits) * unit
+        end = min(last, n - 1.0)
+        g = late - mean * last
+        around = last * (n - last)
+        at_end = g * g * n / around if around > 0.0 else -1.0
+        at_end = at_end if last >= early else -1.0
+        one, other = mean * early, mean * end
+        g = max(before + rise - min(one, other), max(one, other) - before + fall)
+        most = g * g * n / min(early * (n - early), end * (n - end))
+        reached[b] = at_end
+        bound[b] = most if last > early else at_end
+
+
+@compiled
+def _scan_bins(
+    values: Singles,
+    order: Rows,
+    edges: Places,
+    bound: Floats,
+    counts: Places,
+    lefts: Floats,
+    nodes: Bytes,
+    node: int,
+    n: int,
+    mean: float,
+    inverse: Floats,
+    target: Floats,
+    members: Rows,
+    near: float,
+) -> tuple[float, float, int, int, int]:
+    """Look at the bins of a latent in which a cut can gain more than `near`.
+
+    Returns:
+        The gain of the best cut, that of the second, the rows below the best, the last of them, and where its bin
+        begins.
+    """
+    best, second, below, last, start = -np.inf, -np.inf, 0, 0, 0
+    for b in range(bound.size):
+        if bound[b] < 0 or bound[b] <= near:
+            continue
+        size = 0
+        for p in range(edges[b], edges[b + 1]):
+            members[size] = order[p]
+            size += nodes[_row(order[p])] == node
+        count, left = counts[b], lefts[b]
+        for i in range(size):
+            row = _row(members[i])
+            left += target[row]
+            count += 1
+            tied = members[i] > ROW and i + 1 < size and values[_row(members[i + 1])] <= values[row] + SAME
+            if tied or count == n:
+                continue
+            g = left - mean * count
+            gain = g * g * (inverse[count] + inverse[n - count])
+            second = max(second, min(best, gain))
+            if gain > best:
+                best, below, last, start = gain, count, int(np.int64(row)), edges[b]
+    return best, second, below, last, start
+
+
+@compiled
+def _members(order: Rows, nodes: Bytes, node: int, members: Rows, start: int) -> int:
+    """Write the rows of a node to `members` from start on, in the given order, and return their number."""
+    end = np.uint64(start)
+    for p in range(order.size):
+        members[end] = order[p]
+        end += np.uint64(nodes[_row(order[p])] == node)
+    return int(np.int64(end)) - start
+
+
+@compiled
+def _shift(rows: int) -> int:
+    """Return the number of bits that are left for sums if counts up to `rows` have those above, 52 at most."""
+    bits = 10
+    while 1 << bits <= rows:
+        bits += 1
+    return 62 - bits
+
+
+@compiled
+def _draw(node: int, table: Table, work: Work) -> tuple[int, int, int]:
     """Draw the latents of a split: those from the first of the results on in `work.draws`, the last one first.
 
     Returns:
         Where the drawn latents begin, the last one that is not constant (-1 for none), and how many are constant.
     """
-    first, last, known = work.first[node], work.last[node], work.known[node]
-    latents = work.latents
+    known, latents = work.known[node], work.latents
     undrawn, drawn_constant, found, visited = latents.size, 0, 0, -1
     while undrawn > known + found:
         j = drawn_constant + next_random(work.state) % (undrawn - found - drawn_constant)
@@ -156,7 +349,9 @@ def _draw(node: int, table: Table, order: Rows, work: Work) -> tuple[int, int, i
         j += found
         latent = latents[j]
         values = table.values[latent]
-        lowest, highest = values[_row(order[latent, first])], values[_row(order[latent, last - 1])]
+        lowest, highest = _extremes(
+            values, table.order[latent], table.edges[latent], work.sums[node, latent], work.node, node
+        )
         visited = latent if lowest < highest else visited
         if highest <= lowest + SAME:
             latents[j], latents[known + found] = latents[known + found], latents[j]
@@ -174,63 +369,32 @@ def _draw(node: int, table: Table, order: Rows, work: Work) -> tuple[int, int, i
 
 
 @compiled
-def _scan(
-    values_a: Singles,
-    values_b: Singles,
-    order_a: Rows,
-    order_b: Rows,
-    inverse: Floats,
-    target: Floats,
-    total: float,
-    best: float,
-) -> tuple[float, int, float, int]:
-    """Find the cut of each of two latents that leaves the least squared error.
-
-    A sum waits for the one before it: two at a time take little longer than one.
-
-    Returns:
-        The worth and place of the first latent's cut, then those of the second; 0 for a place if none is above `best`.
-    """
-    n = np.uint64(order_a.size)
-    a, cut_a, left_a, best_a, near_a = np.uint64(0), np.uint64(0), 0.0, best, best * (1 - 1e-12)
-    b, cut_b, left_b, best_b, near_b = a, cut_a, left_a, best_a, near_a
-    while a < n - ONE and b < n - ONE:
-        if order_a[a] <= ROW:
-            left_a += target[order_a[a]]
-        else:
-            a, left_a = _pass_ties(values_a, order_a, target, total, left_a, a)
-        if order_b[b] <= ROW:
-            left_b += target[order_b[b]]
-        else:
-            b, left_b = _pass_ties(values_b, order_b, target, total, left_b, b)
-        a += ONE
-        b += ONE
-        right_a, right_b = total - left_a, total - left_b
-        # divisions would take half the time; beyond the last row 1 / n is 0
-        if left_a * left_a * inverse[a] + right_a * right_a * inverse[n - a] > near_a and a < n:
-            best_a, near_a, cut_a = _better(left_a, right_a, a, n, best_a, near_a, cut_a)
-        if left_b * left_b * inverse[b] + right_b * right_b * inverse[n - b] > near_b and b < n:
-            best_b, near_b, cut_b = _better(left_b, right_b, b, n, best_b, near_b, cut_b)
-    best_a, cut_a = _scan_on(values_a, order_a, inverse, target, total, best_a, cut_a, a, left_a)
-    best_b, cut_b = _scan_on(values_b, order_b, inverse, target, total, best_b, cut_b, b, left_b)
-    return best_a, int(cut_a), best_b, int(cut_b)
+def _extremes(
+    values: Singles, order: Rows, edges: Places, sums: Places, nodes: Bytes, node: int
+) -> tuple[float, float]:
+    """Return the lowest and the highest value of a latent in a node."""
+    b = 0
+    while not sums[2 * b] + sums[2 * b + 1]:
+        b += 1
+    low = edges[b]
+    while nodes[_row(order[low])] != node:
+        low += 1
+    b = edges.size - 2
+    while not sums[2 * b] + sums[2 * b + 1]:
+        b -= 1
+    high = edges[b + 1] - 1
+    while nodes[_row(order[high])] != node:
+        high -= 1
+    return values[_row(order[low])], values[_row(order[high])]
 
 
 @compiled
-def _scan_on(
-    values: Singles,
-    order: Rows,
-    inverse: Floats,
-    target: Floats,
-    total: float,
-    best: float,
-    cut: np.uint64,
-    p: np.uint64,
-    left: float,
-) -> tuple[float, np.uint64]:
-    """Go on with one latent where the other has no more cuts, for fewer of its values differ."""
+def _scan(
+    values: Singles, order: Rows, inverse: Floats, target: Floats, total: float, best: float
+) -> tuple[float, int]:
+    """Return the worth and place of the cut that leaves the least squared error, place 0 if none is above best."""
     n = np.uint64(order.size)
-    near = best * (1 - 1e-12)
+    p, cut, left, near = np.uint64(0), np.uint64(0), 0.0, best * (1 - 1e-12)
     while p < n - ONE:
         if order[p] <= ROW:
             left += target[order[p]]
@@ -240,9 +404,10 @@ def _scan_on(
                 break
         p += ONE
         right = total - left
+        # divisions would take half the time
         if left * left * inverse[p] + right * right * inverse[n - p] > near:
             best, near, cut = _better(left, right, p, n, best, near, cut)
-    return best, cut
+    return best, int(np.int64(cut))
 
 
 @compiled
@@ -290,30 +455,36 @@ def _row(code: np.uint32) -> np.uint32:
 
 
 @compiled
-def _sums(rows: Rows, target: Floats, first: int, last: int) -> tuple[float, float]:
-    total, squares = 0.0, 0.0
-    for p in range(first, last):
-        value = target[rows[p]]
-        total += value
-        squares += value * value
-    return total, squares
-
-
-@compiled
-def _child_impurities(
-    rows: Rows, target: Floats, first: int, cut: int, last: int, total: float, squares: float
-) -> tuple[float, float]:
-    left, left_squares = _sums(rows, target, first, cut)
-    if cut - first > last - cut:
-        left = total
-        for p in range(last - 1, cut - 1, -1):
-            left -= target[rows[p]]
+def _sum_children(node: int, cut: int, target: Floats, work: Work) -> tuple[float, float]:
+    """Set the sums of both children, from first to cut - 1 and from there on, and return their impurities."""
+    first, last, total, rows = work.first[node], work.last[node], work.total[node], work.rows
     below, above = cut - first, last - cut
-    return left_squares / below - (left / below) ** 2, (squares - left_squares) / above - ((total - left) / above) ** 2
+    shorter = min(below, above)
+    left, left_squares, right, right_squares, back = 0.0, 0.0, 0.0, 0.0, total
+    for i in range(shorter):  # a sum waits for the one before it: several at a time take little longer than one
+        one, other = target[rows[first + i]], target[rows[cut + i]]
+        left += one
+        left_squares += one * one
+        right += other
+        right_squares += other * other
+        back -= target[rows[last - 1 - i]]
+    for p in range(first + shorter, cut):
+        left += target[rows[p]]
+        left_squares += target[rows[p]] * target[rows[p]]
+    for p in range(cut + shorter, last):
+        right += target[rows[p]]
+        right_squares += target[rows[p]] * target[rows[p]]
+    child = 2 * node + 1
+    work.total[child], work.squares[child] = left, left_squares
+    work.total[child + 1], work.squares[child + 1] = right, right_squares
+    if below > above:
+        left = back
+    remaining = work.squares[node] - left_squares
+    return left_squares / below - (left / below) ** 2, remaining / above - ((total - left) / above) ** 2
 
 
 @compiled
-def _regroup(order: Rows, rows: Rows, left: Bytes, spare: Rows, first: int, cut: int, last: int) -> None:
+def _regroup(order: Rows, rows: Rows, nodes: Bytes, child: int, spare: Rows, first: int, cut: int, last: int) -> None:
     """Arrange rows as scikit-learn does, which swaps the foremost row that goes right with the last not yet seen.
 
     So each row before the cut that goes right gives its place to the next from the back that goes left, and the rows
@@ -325,32 +496,21 @@ def _regroup(order: Rows, rows: Rows, left: Bytes, spare: Rows, first: int, cut:
         row = _row(order[p])
         rows[p] = row
         spare[low] = p
-        low += 1 - left[row]
+        low += nodes[row] != child
     for p in range(last - 1, cut - 1, -1):
         row = _row(order[p])
         rows[p] = row
         spare[high - 1] = row
-        high -= left[row]
+        high -= nodes[row] == child
     for i in range(low - first):
         p = spare[first + i]
         spare[first + i], rows[p] = rows[p], spare[last - 1 - i]
     i, front, before = first, rows[cut], rows[last - 1]
     for p in range(last - 1, cut - 1, -1):
         row = rows[p]
-        if p == last - 1 or left[before]:
+        if p == last - 1 or nodes[before] == child:
             rows[p] = spare[i] if i < low else front
             i += 1
         else:
             rows[p] = before
         before = row
-
-
-@compiled
-def _partition(source: Rows, goal: Rows, left: Bytes, first: int, cut: int, last: int) -> None:
-    """Copy the rows that go left to first, ..., and the others to cut, ..., each in order."""
-    low = np.uint64(first)
-    for p in range(np.uint64(first), np.uint64(last)):
-        side = np.uint64(left[_row(source[p])])
-        high = np.uint64(cut) + p - low
-        goal[high ^ ((low ^ high) & (np.uint64(0) - side))] = source[p]  # a branch would be guessed wrong half the time
-        low += side
