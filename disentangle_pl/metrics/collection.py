@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
@@ -50,7 +51,7 @@ class CodesAndFactors(Metric):
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
     def update(self, codes: Tensor, factors: Tensor, rows: Tensor | None = None, groups: Tensor | None = None) -> None:
-        """Add a batch.
+        """Add a batch, of tensors or of arrays.
 
         Args:
             codes: (B, d) posterior means of any precision, stored as float32.
@@ -61,6 +62,7 @@ class CodesAndFactors(Metric):
         Raises:
             InputError: If the codes are not 2-D, the batch sizes differ, or a batch has classes and another quantities.
         """
+        codes, factors = torch.as_tensor(codes), torch.as_tensor(factors)
         factors = factors[:, None] if factors.ndim == 1 else factors
         if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
             shapes = f"{tuple(codes.shape)} and {tuple(factors.shape)}"
@@ -71,7 +73,7 @@ class CodesAndFactors(Metric):
         self.factors.append(factors.detach() if factors.is_floating_point() else factors.detach().long())
         for state, numbers in ((self.rows, rows), (self.groups, groups)):
             if numbers is not None:
-                state.append(numbers.detach().long())
+                state.append(torch.as_tensor(numbers).detach().long())
 
     def compute(self) -> Any:
         """Return the `Collected` codes and factors of all batches, on the CPU.

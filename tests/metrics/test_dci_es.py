@@ -64,8 +64,8 @@ def test_forests_of_classes_equal_those_of_scikit_learn(digits: int, classes: in
     codes = np.hstack([np.round(NOISY, digits), np.zeros((900, 2)), np.round(NOISY[:, :1], digits)])
     values = np.digitize(NOISY[:, 0] + RANDOM.normal(size=900), np.linspace(-2, 2, classes - 1))[:, None] * 7 + 2
     ours = loss_capacity(codes, values, depth=depth, trees=8, seed=4, jobs=3).losses[-1, 0]
-    forest = RandomForestClassifier(8, max_depth=depth, random_state=4).fit(codes[:600], values[:600, 0])
-    assert ours == np.mean(forest.predict(codes[600:].astype(np.float32)) != values[600:, 0])
+    forest = RandomForestClassifier(8, max_depth=depth, random_state=4).fit(codes[~TEST], values[~TEST, 0])
+    assert ours == np.mean(forest.predict(codes[TEST].astype(np.float32)) != values[TEST, 0])
     np.testing.assert_array_equal(
         loss_capacity(codes, values, depth=depth, trees=8, seed=4, jobs=1).losses[-1, 0], ours
     )
