@@ -45,9 +45,10 @@ def test_fit_leaves_scores_with_floor_and_ceiling(tmp_path: Path, capsys: pytest
     assert "floor: noise codes" in said
     assert str(tmp_path / "a") in said.replace("\n", "")
     sheet = [line.split("\t") for line in (tmp_path / "a" / "scores.tsv").read_text().splitlines()]
-    assert [line[0] for line in sheet] == ["name", "mig", "modularity", "sap", "active_units"]
-    assert sheet[0][1:] == ["value", "floor", "rotated", "ceiling"]
-    assert all(float(line[2]) <= float(line[4]) for line in sheet[1:4])
+    assert [line[0] for line in sheet] == ["name", "mig", "modularity", "modularity_active", "sap", "active_units"]
+    assert sheet[0][1:5] == ["value", "floor", "rotated", "ceiling"]
+    assert sheet[0][5:] == ["floor_low", "floor_high", "rotated_low", "rotated_high"]
+    assert all(float(line[2]) <= float(line[4]) for line in sheet[1:5])
     last = {key: value for row in rows(tmp_path / "a") for key, value in row.items() if value}
     assert last.keys() >= {"train/nll", "train/kl", "val/loss", "disentanglement/mig", "disentanglement/mig_scale"}
     assert float(last["disentanglement/mig_ceiling"]) == pytest.approx(float(sheet[1][4]))
