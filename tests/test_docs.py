@@ -111,9 +111,9 @@ def test_every_score_of_the_sheet_has_its_measured_scale() -> None:
     assert set(found.more) == set(sheet.MORE)
     assert {score for score in found.scores if not scores.measured().get(score)} == set()
     assert found.scores["infom"] == "disentangle_pl.metrics.infomec"
-    assert scores.measured()["mig"][0] == ("dSprites", "0.000", "0.169 [0.084, 0.254]", "0.895", "81%")
+    assert scores.measured()["mig"][0] == ("dSprites", "0.000", "0.123 [0.029, 0.255]", "0.896", "86%")
     page = scores.page("disentangle_pl.metrics.mig", found)
-    assert "0.169 [0.084, 0.254]" in page
+    assert "0.123 [0.029, 0.255]" in page
     assert "--disentanglement.only=[mig]" in page
     assert "--scores unfairness" in scores.page("disentangle_pl.metrics.unfairness", found)
 

@@ -84,7 +84,7 @@ def test_files_of_every_kind_are_compared_and_score_alike(tmp_path: Path, capsys
         assert values(tmp_path / "out" / name) == pytest.approx(expected)
     rows = pd.read_csv(tmp_path / "out" / "files.tsv", sep="\t", index_col="score")
     assert rows.columns.tolist() == ["a", "b", "c", "d"]
-    assert rows.loc["mig"].tolist() == pytest.approx([expected["mig"]] * 4)
+    assert rows.loc[["mig"]].to_numpy() == pytest.approx(np.full((1, 4), expected["mig"]))
     said = capsys.readouterr().out
     assert "4 files" in said
     assert "word: 3 classes; size: 4 classes" in said
