@@ -116,3 +116,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if missing and session.config.getoption("--complete"):
         terminal.write_line("\n".join(["", "tests were left out, and --complete was given:", *missing]), red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def _no_wandb_service_is_left() -> Iterator[None]:
+    """End the service of W&B that a test has started: the next one may use the name of a run again."""
+    yield
+    if (wandb := sys.modules.get("wandb")) is not None:
+        wandb.teardown()
