@@ -245,6 +245,8 @@ def _frame(frame: pd.DataFrame) -> dict[str, Any]:
     latents = [str(name) for name in frame.columns if LATENT.fullmatch(str(name))]
     if not latents:
         raise ValueError("no columns z0, z1, ... with codes")
+    if not len(frame):
+        raise ValueError("no rows below the header")
     latents.sort(key=lambda name: int(LATENT.fullmatch(name)[1]))  # type: ignore[index]
     factors = frame.drop(columns=[*latents, *({PEOPLE} & set(frame.columns))])
     arrays: dict[str, Any] = {"codes": frame[latents].to_numpy(), "factors": factors, "names": list(factors.columns)}

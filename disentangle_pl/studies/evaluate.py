@@ -90,7 +90,7 @@ def evaluate_codes(
     per_factor = {name: gap for name, gap in zip(table.names, gaps, strict=False) if np.isfinite(gap)}
     kinds = dict(zip(table.names, table.factors.kinds(), strict=True))
     intervals = _intervals(table, entries, scored.values) if choice.intervals else {}
-    remarks = cautions(table.codes)
+    remarks = [*cautions(table.codes), *identifiers(table)]
     groups = table.factors.groups
     score_table.write(
         folder,
@@ -112,6 +112,20 @@ def evaluate_codes(
         console.print(f"caution: {remark}", soft_wrap=True, markup=False)
     console.print(f"scores.json and scores.tsv are in {folder}", soft_wrap=True)
     return lines
+
+
+def identifiers(table: CodeTable) -> list[str]:
+    """Say which factors are classes of a row or hardly more each, as names and numbers of rows are."""
+    remarks = []
+    for name, column, classes in zip(table.names, table.factors.values.T, table.factors.discrete, strict=True):
+        present = column[~np.isnan(column)]
+        number = len(np.unique(present))
+        if classes and number > 0.9 * len(present):
+            remarks.append(
+                f"factor {name} has {number} classes in {len(present)} rows, as the name or number of a row has: choose the "
+                "factors by --factors"
+            )
+    return remarks
 
 
 def _in_units(table: CodeTable) -> CodeTable:

@@ -91,6 +91,17 @@ def test_files_of_every_kind_are_compared_and_score_alike(tmp_path: Path, capsys
     assert scores(tmp_path / "out" / "a")["people"] == 80
 
 
+def test_a_column_that_names_rows_is_cautioned_of_and_a_table_without_rows_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path / "codes.csv", frame().assign(id=[f"image-{i}" for i in range(len(CODES))]))
+    run("evaluate", f"--codes={path}", "--scores", "mig", "--references=false", f"--out={tmp_path}")
+    (remark,) = scores(tmp_path / "codes")["cautions"]
+    assert f"factor id has {len(CODES)} classes in {len(CODES)} rows" in remark
+    written(path, frame().iloc[:0])
+    assert "codes.csv cannot be read as arrays (no rows" in refused(capsys, "evaluate", f"--codes={path}")
+
+
 def test_factors_kinds_and_scores_are_chosen_by_name(tmp_path: Path) -> None:
     path = written(tmp_path / "codes.csv", frame())
     choice = ["--factors", "size", "age", "--kinds", "age=classes", "--scores", "mig", "mcc", "--references=false"]
