@@ -122,8 +122,8 @@ def identifiers(table: CodeTable) -> list[str]:
         number = len(np.unique(present))
         if classes and number > 0.9 * len(present):
             remarks.append(
-                f"factor {name} has {number} classes in {len(present)} rows, as the name or number of a row has: choose the "
-                "factors by --factors"
+                f"factor {name} has {number} classes in {len(present)} rows, as the name or number of a row has: choose "
+                "the factors by --factors"
             )
     return remarks
 
