@@ -122,7 +122,7 @@ def identifiers(table: CodeTable) -> list[str]:
         number = len(np.unique(present))
         if classes and number > 0.9 * len(present):
             remarks.append(
-                f"factor {name} has {number} classes in {len(present)} rows, as the name or number of a row has: choose "
+                f"factor {name} has {number} classes in {len(present)} rows, as a name or number of rows has: choose "
                 "the factors by --factors"
             )
     return remarks
