@@ -14,7 +14,7 @@ from disentangle_pl.callbacks.pictures import publish
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.layerwise import DCI_ROWS, LayerScores, layer_scores
-from disentangle_pl.metrics.score import GroundTruth, ground_truth
+from disentangle_pl.metrics.score import GroundTruth, ground_truth, sampled_rows
 from disentangle_pl.models.vae import VAE
 
 
@@ -29,7 +29,7 @@ class LogLayers(Callback):
 
     Args:
         enabled: Do it: half a minute for a network of 12 layers and 6 factors.
-        rows: Validation images, those of the first process; DCI takes the first 300 of them.
+        rows: Validation images, those of the first process; DCI takes 300 of them at random.
         draw: Draw the picture.
 
     Raises:
@@ -124,4 +124,6 @@ def _scored_factors(trainer: Trainer, factors: GroundTruth) -> GroundTruth:
     module = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.validate
     data = module if isinstance(module, ImageData) else None
     names = np.array(data.factor_names if data else range(factors.shape[1]))
-    return factors.columns(factors[:DCI_ROWS].varying & ~np.isin(names, data.nuisance if data else ()))
+    return factors.columns(
+        factors[sampled_rows(len(factors), DCI_ROWS)].varying & ~np.isin(names, data.nuisance if data else ())
+    )

@@ -102,6 +102,4 @@ def _grow(number: int, part: tuple[_Fit, slice]) -> None:
 
 def _finish(fit: _Fit) -> BoostedTrees:
     trees = fit.rounds
-    return BoostedTrees(
-        fit.classes, fit.prior, trees.latent, trees.threshold, trees.value, shares_of(trees.importance)
-    )
+    return BoostedTrees(fit.classes, fit.prior, trees.latent, trees.threshold, trees.value, shares_of(trees.importance))

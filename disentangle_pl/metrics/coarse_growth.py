@@ -117,7 +117,9 @@ def grow_coarse(levels: Levels, residual: Floats, first: int, newton: float, out
             if units[s] > 0:
                 nodes[0] = sums[:, :, s]
                 turn = (first + k) % latents
-                _grow(levels, residual[k], packed[s], units[s], shift, turn, newton, nodes, marks, spare, leaf, k, output)
+                _grow(
+                    levels, residual[k], packed[s], units[s], shift, turn, newton, nodes, marks, spare, leaf, k, output
+                )
 
 
 @compiled
@@ -169,9 +171,7 @@ def _sum_rows(rows: Marks, bins: Bytes, packed: Places, sums: Places) -> None:
 
 
 @compiled
-def _best_cut(
-    sums: Places, shift: int, inverse: Floats, turn: int
-) -> tuple[float, int, int, int, float]:
+def _best_cut(sums: Places, shift: int, inverse: Floats, turn: int) -> tuple[float, int, int, int, float]:
     """Return the gain of the best cut, its latent, the last level below it, and the rows and the sum of all."""
     half, total = 1 << (shift - 1), 0
     for level in range(sums.shape[1]):

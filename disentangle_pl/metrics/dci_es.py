@@ -11,7 +11,17 @@ from sklearn.ensemble import RandomForestRegressor
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.boosting import thread_count
 from disentangle_pl.metrics.forest_steps import cut_predictions, grow_classes
-from disentangle_pl.metrics.score import Checked, CodesLike, Factors, Split, Values, check, train_test, varying
+from disentangle_pl.metrics.score import (
+    Checked,
+    CodesLike,
+    Factors,
+    Split,
+    Values,
+    check,
+    sampled_rows,
+    train_test,
+    varying,
+)
 from disentangle_pl.metrics.trees import Places
 
 
@@ -147,7 +157,7 @@ def loss_capacity(
         raise InputError(f"curves need depth >= 2, trees >= 1 and rows >= 1, got {depth}, {trees} and {rows}")
     threads = thread_count(jobs)
     (fit_codes, truth), (new, held_out) = train_test(codes, factors, test)
-    first, other = _some(len(truth), rows, seed), _some(len(held_out), rows, seed)
+    first, other = sampled_rows(len(truth), rows, seed), sampled_rows(len(held_out), rows, seed)
     fit_codes, truth, new, held_out = fit_codes[first], truth[first], new[other], held_out[other]
     losses, baselines = np.full((depth, truth.shape[1]), np.nan), np.full(truth.shape[1], np.nan)
     for factor in np.flatnonzero(varying(truth)).tolist():
@@ -190,10 +200,6 @@ def area_score(capacities: Values, losses: Values, baseline: float) -> float:
     above = lowest - lowest[-1]
     twice_area = np.sum(np.diff(capacities) * (above[1:] + above[:-1]))
     return float(1 - twice_area / ((capacities[-1] - capacities[0]) * baseline))
-
-
-def _some(rows: int, most: int, seed: int) -> NDArray[np.intp]:
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
 
 
 def _known(rows: Checked, factor: int) -> tuple[NDArray[np.float32], Values]:

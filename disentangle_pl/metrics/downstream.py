@@ -27,6 +27,7 @@ from disentangle_pl.metrics.score import (
     Split,
     Values,
     check,
+    sampled_rows,
     train_test,
     varying,
 )
@@ -102,7 +103,7 @@ class Reduced(NamedTuple):
 def linear_probes(tasks: Sequence[Task]) -> list[Predictor]:
     """Fit logistic regression to classes and ridge regression to quantities, on standardised codes.
 
-    The penalty is the best of 10 between 10^-4 and 10^4 in 5 folds of at most the first 1,000 rows. Folds are blocks of
+    The penalty is the best of 10 between 10^-4 and 10^4 in 5 folds of at most 1,000 rows drawn at random. Folds are blocks of
     consecutive rows, so rows of one person that follow each other stay together.
 
     Args:
@@ -294,7 +295,7 @@ def _random_order(rows: int, groups: NDArray[np.integer] | None, random: np.rand
 
 def _linear(task: Task) -> Predictor:
     codes, folds, strengths = task.codes.astype(np.float64), KFold(5), np.logspace(-4, 4, 10)
-    few, probe = slice(PENALTY_ROWS), LogisticRegression()
+    few, probe = sampled_rows(len(codes), PENALTY_ROWS), LogisticRegression()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # scikit-learn takes many classes for a quantity, but the user said what they are

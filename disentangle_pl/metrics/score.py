@@ -297,6 +297,11 @@ def held_out_rows(rows: int, groups: NDArray[np.integer[Any]] | None = None, see
     return chosen
 
 
+def sampled_rows(rows: int, most: int, seed: int = 0) -> NDArray[np.intp]:
+    """Draw at most so many of the rows 0, 1, ... at random: in ascending order, all of them if there are no more."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+
+
 def varying(truth: GroundTruth, *, least: int = 1) -> NDArray[np.bool_]:
     """Tell which factors take more than one value: (k,) bool.
 
