@@ -21,8 +21,10 @@ class VerbHelp(RawDescriptionHelpFormatter, DefaultHelpFormatter):
 class VerbParser(ArgumentParser):
     """A parser whose errors are one sentence."""
 
-    def parse_args(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Namespace:  # type: ignore[override]
-        """Parse; a flag of several values takes them one after another, or as in a configuration: `--scores=[mig,dci]`."""
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *more: Any, **options: Any
+    ) -> Namespace:
+        """Parse; a flag of several values takes them one after another, or as `--scores=[mig,dci]`."""
         words = sys.argv[1:] if args is None else args
         lists = {flag for action in self._actions if action.nargs == "+" for flag in action.option_strings}
         return super().parse_args([word for arg in words for word in _spread(arg, lists)], *more, **options)

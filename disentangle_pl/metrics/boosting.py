@@ -156,7 +156,7 @@ def _begin(task: Task, random: np.random.RandomState) -> _Fit:
 
 
 def log_shares(shares: Floats) -> Floats:
-    """Return where boosting starts from the shares of c classes: (c,) their logarithms, centred, or (1,) the odds of 2."""
+    """Return the log shares of c classes (c,), centred, or the log odds of two (1,): where boosting starts."""
     tiny = np.finfo(np.float64).eps
     shares = np.clip(shares, tiny, 1 - tiny)
     logs: Floats = logit(shares[1:]) if len(shares) == 2 else np.log(shares / np.exp(np.log(shares).mean()))

@@ -10,7 +10,7 @@ import numpy as np
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.boosting import ROUNDS, BoostedTrees, Task, log_shares, shares_of, thread_count
 from disentangle_pl.metrics.coarse_growth import UNCUT, WIDTH, Levels, Output, grow_coarse, levels_of
-from disentangle_pl.metrics.trees import LEAVES, SPLITS, Floats, Places
+from disentangle_pl.metrics.trees import LEAVES, SPLITS, Floats
 
 BLOCK = 1000  # rows whose residuals fit a cache
 

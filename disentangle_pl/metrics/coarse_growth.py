@@ -171,8 +171,8 @@ def _sum_rows(rows: Marks, bins: Bytes, packed: Places, sums: Places) -> None:
 
 
 @compiled
-def _best_cut(sums: Places, shift: int, inverse: Floats, turn: int) -> tuple[float, int, int, int, float]:
-    """Return the gain of the best cut, its latent, the last level below it, and the rows and the sum of all."""
+def _best_cut(sums: Places, shift: int, inverse: Floats, turn: int) -> tuple[float, int, int]:
+    """Return the gain of the best cut, its latent (-1 for none), and the last level below it."""
     half, total = 1 << (shift - 1), 0
     for level in range(sums.shape[1]):
         total += sums[0, level]
@@ -191,7 +191,7 @@ def _best_cut(sums: Places, shift: int, inverse: Floats, turn: int) -> tuple[flo
             worth = below * below * inverse[count] + above * above * inverse[n - count]
             if worth > best:
                 best, chosen, cut = worth, latent, level
-    return best - none, chosen, cut, n, whole
+    return best - none, chosen, cut
 
 
 @compiled
@@ -230,7 +230,7 @@ def _grow(
     for row in range(residual.size):
         marks[row] = row
     for node in range(SPLITS):
-        gain, latent, cut, n, whole = _best_cut(nodes[node], shift, levels.inverse, turn)
+        gain, latent, cut = _best_cut(nodes[node], shift, levels.inverse, turn)
         first, last = ends[0, node], ends[1, node]
         middle = last
         if latent >= 0:

@@ -103,8 +103,8 @@ class Reduced(NamedTuple):
 def linear_probes(tasks: Sequence[Task]) -> list[Predictor]:
     """Fit logistic regression to classes and ridge regression to quantities, on standardised codes.
 
-    The penalty is the best of 10 between 10^-4 and 10^4 in 5 folds of at most 1,000 rows drawn at random. Folds are blocks of
-    consecutive rows, so rows of one person that follow each other stay together.
+    The penalty is the best of 10 between 10^-4 and 10^4 in 5 folds of at most 1,000 rows drawn at random. Folds are
+    blocks of consecutive rows, so rows of one person that follow each other stay together.
 
     Args:
         tasks: Each of 5 rows or more; a target with one value is predicted by it.

@@ -3,7 +3,8 @@
 The probes are not fitted again by `scored`: its intervals say what other people to be scored would do to the score of
 these probes, not what other people to train on would. Of the score that probes of so many people have on average they
 cover 74 % at 40 people, 89 % at 100 and 94 % at 400, where 95 % is written (R², ridge regression on 8 inputs; more in
-`benchmarks/results/intervals.md`). `refitted_intervals` has both, at ten times the cost.
+`benchmarks/results/intervals.md`). `refitted_intervals`, `--refitted=true` of
+`predict-scores`, has both, at ten times the cost.
 
 Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 8 and 13, with whole people as units.
 """

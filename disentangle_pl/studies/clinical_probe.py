@@ -1,6 +1,7 @@
 """Questions put to probes, and their answers, kept in files so that a killed study goes on."""
 
 import hashlib
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.intervals import Interval
 from disentangle_pl.metrics.prediction import (
     Asked,
     Plan,
@@ -21,7 +23,7 @@ from disentangle_pl.metrics.prediction import (
     transferred,
 )
 from disentangle_pl.metrics.prediction_folds import Rows, person_weights
-from disentangle_pl.metrics.prediction_scores import Scored, people_drawn, scored
+from disentangle_pl.metrics.prediction_scores import Scored, people_drawn, refitted_intervals, scored
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.clinical_inputs import Source
 from disentangle_pl.studies.clinical_people import Protocol, Sides
@@ -116,6 +118,30 @@ def answer(
             predicted = cross_validated(inputs, to.asked, how, plan)
         _write(path, predicted)
     return scored(to.tested, predicted, people_drawn(to.tested, seed=plan.seed) if drawn is None else drawn)
+
+
+def refitted_answer(to: Question, source: Source, probe: str, plan: Plan, folder: Path) -> dict[str, Interval]:
+    """Return cross-validated scores with intervals that hold what other people to train on would do, or look them up.
+
+    Args:
+        to: The question, in cross-validation.
+        source: What the probe sees.
+        probe: `linear` or `boosted`.
+        plan: Folds and repeats.
+        folder: Of answers.
+
+    Raises:
+        InputError: As `refitted_intervals`.
+    """
+    path = folder / f"{_key(to, source, probe, plan)}.refitted.json"
+    if path.is_file():
+        return {metric: Interval(*ends) for metric, ends in json.loads(path.read_text()).items()}
+    intervals = refitted_intervals(source.at(to.rows), to.asked, PROBES[probe], plan)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(json.dumps(intervals))
+    part.replace(path)
+    return intervals
 
 
 def _key(to: Question, source: Source, probe: str, plan: Plan) -> str:

@@ -15,7 +15,7 @@ from disentangle_pl.metrics.prediction_scores import people_drawn
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.clinical_inputs import Source, fixed, indicators, joined
 from disentangle_pl.studies.clinical_people import Protocol, Sides
-from disentangle_pl.studies.clinical_probe import ALL, ONE, Question, answer, question
+from disentangle_pl.studies.clinical_probe import ALL, ONE, Question, answer, question, refitted_answer
 from disentangle_pl.studies.clinical_table import (
     BEFORE,
     COVARIATES,
@@ -49,6 +49,7 @@ class Known(NamedTuple):
         confounds: (N, r) to take out.
         controls: (N,) True for scans of healthy people.
         boosting: Also fit boosted trees.
+        refitted: Also compute intervals for which all probes are fitted anew.
         folder: Of answers.
         volume_names: Of the volumes.
     """
@@ -66,6 +67,7 @@ class Known(NamedTuple):
     boosting: bool
     folder: Path
     volume_names: tuple[str, ...] = ()
+    refitted: bool = False
 
 
 def target_rows(
@@ -105,7 +107,8 @@ def _answers(to: Question, sources: Sequence[tuple[Name, Source]], known: Known,
     for probe in (LINEAR, BOOSTED) if known.boosting else (LINEAR,):
         for name, source in sources:
             scores = answer(to, source, probe, known.plan, known.folder, drawn)
-            found.append(Answered(name, probe, source.name, scores))
+            anew = refitted_answer(to, source, probe, known.plan, known.folder) if known.refitted else {}
+            found.append(Answered(name, probe, source.name, scores, anew))
     return rows_of(to, found, baseline)
 
 
