@@ -70,8 +70,8 @@ def rivals(train: Table, test: Table) -> dict[str, Callable[[], float]]:
 
     def sample(factor: int, values: NDArray[Any]) -> NDArray[Any]:
         place = (random.random_sample(len(values)) * counts[factor][values]).astype(np.int64)
-        drawn: NDArray[Any] = codes[order[factor][starts[factor][values] + place]]
-        return drawn
+        rows: NDArray[Any] = codes[order[factor][starts[factor][values] + place]]
+        return rows
 
     return {
         "mig": lambda: reference.mig(train, test),
@@ -100,7 +100,7 @@ def time_entries(rounds: int) -> list[Timing]:
     cut = len(train)
     split = (train, factors[:cut]), (test, factors[cut:])
     theirs = rivals(*split)
-    checked = [(rows, ground_truth(known)) for rows, known in split]
+    checked = [(rows, ground_truth(columns)) for rows, columns in split]
     warm = make_codes(300)
     score_codes(*warm, ALL.items())
     timings = []
@@ -108,14 +108,14 @@ def time_entries(rounds: int) -> list[Timing]:
         ours: list[float] = []
         slow: list[float] = []
         values: dict[str, float] = {}
-        known = float("nan")
+        published = float("nan")
         for turn in range(rounds):
             took, values = seconds(partial(entry, *checked))
             ours.append(took)
             if name in theirs and not (name == "dci" and turn):
-                took, known = seconds(theirs[name])
+                took, published = seconds(theirs[name])
                 slow.append(took)
-        timings.append(Timing(name, ours, slow, next(iter(values.values())), known))
+        timings.append(Timing(name, ours, slow, next(iter(values.values())), published))
         print(f"{name}: {statistics.median(ours):.2f} s", *(f"{s:.2f}" for s in slow), flush=True)
     return timings
 

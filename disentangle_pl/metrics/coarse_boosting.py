@@ -9,9 +9,10 @@ import numpy as np
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.boosting import ROUNDS, BoostedTrees, Task, log_shares, shares_of, thread_count
-from disentangle_pl.metrics.coarse_growth import UNCUT, WIDTH, Levels, Output, grow_coarse, levels_of
+from disentangle_pl.metrics.coarse_growth import WIDTH, Levels, Output, grow_coarse, levels_of
 from disentangle_pl.metrics.trees import LEAVES, SPLITS, Floats
 
+MOST = 200  # with those at the ends, what a byte can number
 BLOCK = 1000  # rows whose residuals fit a cache
 
 
@@ -25,7 +26,7 @@ class _Fit(NamedTuple):
     rounds: Output
 
 
-def coarse_boost(tasks: Sequence[Task], *, levels: int = 64, jobs: int = -1) -> list[BoostedTrees]:
+def coarse_boost(tasks: Sequence[Task], *, levels: int = 128, jobs: int = -1) -> list[BoostedTrees]:
     """Fit boosted trees to every task: 100 rounds of trees of depth 3 at a rate of .1.
 
     As `boosting.boost`, except that a cut lies between two of so many levels of about as many rows each; a latent of at
@@ -33,7 +34,7 @@ def coarse_boost(tasks: Sequence[Task], *, levels: int = 64, jobs: int = -1) -> 
 
     Args:
         tasks: At least one.
-        levels: The number of levels, 2 to 255.
+        levels: The number of levels, 2 to 200; further ones part the rows at either end.
         jobs: The number of threads, -1 for all cores; the result does not depend on it.
 
     Raises:
@@ -41,8 +42,8 @@ def coarse_boost(tasks: Sequence[Task], *, levels: int = 64, jobs: int = -1) -> 
 
     Source: Friedman 2001 (Annals of Statistics 29, algorithms 1, 5 and 6).
     """
-    if not 2 <= levels <= UNCUT:
-        raise InputError(f"a latent can be cut into 2 to {UNCUT} levels, got {levels}")
+    if not 2 <= levels <= MOST:
+        raise InputError(f"a latent can be cut into 2 to {MOST} levels, got {levels}")
     threads = thread_count(jobs)
     fits = [_begin(task, levels) for task in tasks]
     outputs = [(fit, slice(k, k + WIDTH)) for fit in fits for k in range(0, len(fit.raw), WIDTH)]

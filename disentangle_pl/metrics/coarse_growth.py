@@ -40,20 +40,23 @@ class Levels(NamedTuple):
 
 
 def levels_of(codes: NDArray[np.floating[Any]], levels: int) -> Levels:
-    """Cut each column of codes (N, d), cast to float32, into levels of about as many rows each.
+    """Cut each column of codes (N, d), cast to float32, into levels of about as many rows each, and finer at its ends.
 
-    A column of at most 255 different values keeps them all; otherwise equal values share a level.
+    One, two, four and so on of the rows at either end can be cut off, as trees fitted to noise do. A column of at most
+    255 different values keeps them all; otherwise equal values share a level.
 
     Args:
         codes: (N, d).
-        levels: The number of levels, 2 to 255.
+        levels: The number of levels of as many rows.
     """
     values: Singles = np.array(codes.T, np.float32, order="C")
+    rows = values.shape[1]
+    ends = 2 ** np.arange(int(np.log2(max(rows // levels, 1))) + 1)
+    evenly = np.unique(np.concatenate([ends, np.arange(1, levels) * rows // levels, rows - ends]))
     columns, edges = np.empty(values.shape, np.uint8), []
     for column, values_of in zip(columns, values, strict=True):
         distinct = np.unique(values_of)
         if len(distinct) > UNCUT:
-            evenly = np.arange(1, levels) * len(values_of) // levels
             lows = np.unique(np.partition(values_of, evenly)[evenly])
             last = np.searchsorted(distinct, lows) - 1
             last = last[last >= 0]
@@ -64,7 +67,6 @@ def levels_of(codes: NDArray[np.floating[Any]], levels: int) -> Levels:
     thresholds = np.full((len(values), 1 + max(map(len, edges))), np.inf)
     for row, edge in zip(thresholds, edges, strict=True):
         row[: len(edge)] = edge
-    rows = values.shape[1]
     return Levels(columns.T.copy(), columns, thresholds, np.append(0, 1 / np.arange(1, rows + 1)))
 
 

@@ -54,8 +54,8 @@ def fit_probes(
         k ensembles, None for a factor with one value.
 
     Raises:
-        InputError: If the input fails `check`, no factor varies, jobs is neither positive nor -1, or levels are not 2 to
-            255.
+        InputError: If the input fails `check`, no factor varies, jobs is neither positive nor -1, or
+            levels are not 2 to 200.
     """
     codes, truth = check(codes, factors)
     chosen, present = np.flatnonzero(varying(truth)), truth.present
@@ -172,7 +172,7 @@ def dci_scores(
         test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the trees. 0 gives the numbers of the reference implementation.
         jobs: The number of threads, -1 for all cores; the result does not depend on it.
-        levels: Cut every latent into so many levels first, 2 to 255, which takes a quarter of the time: see
+        levels: Cut every latent into so many levels first, 2 to 200, which takes a quarter of the time: see
             `coarse_boost`. None for every cut there is, as the reference implementation.
 
     Returns:

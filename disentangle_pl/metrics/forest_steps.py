@@ -46,7 +46,7 @@ def grow_classes(
     waiting, nodes, everyone = 1, 0, weights.sum()
     while waiting:
         waiting -= 1
-        first, last, level, parent, side, known = stack[waiting]
+        first, last, level, parent, side, inherited = stack[waiting]
         impurity = impurities[waiting]
         total = _count(order[0, first:last], labels, weights, counts[0])
         if parent < 0:
@@ -56,7 +56,7 @@ def grow_classes(
         value[nodes] = counts[0] / total
         if level < depth and last - first > 1 and impurity > PURE:
             chosen, cut, constants = _best_gini(
-                values, order, first, last, labels, weights, counts, total, tries, known, features, constant, state
+                values, order, first, last, labels, weights, counts, total, tries, inherited, features, constant, state
             )
             if chosen >= 0:
                 under = _count(order[chosen, first:cut], labels, weights, counts[1])
@@ -103,37 +103,37 @@ def _best_gini(
     counts: Floats,
     total: float,
     tries: int,
-    known: int,
+    inherited: int,
     features: Places,
     constant: Places,
     state: Places,
 ) -> tuple[int, int, int]:
     """Return the latent (-1 for none) and place of the cut, and the number of constant latents."""
-    undrawn, visited, drawn_constant, found = features.size, 0, 0, 0
+    undrawn, visited, drawn_constant, constants_added = features.size, 0, 0, 0
     best, chosen, cut = -np.inf, -1, -1
-    while undrawn > known + found and (visited < tries or visited <= found + drawn_constant):
+    while undrawn > inherited + constants_added and (visited < tries or visited <= constants_added + drawn_constant):
         visited += 1
-        j = drawn_constant + next_random(state) % (undrawn - found - drawn_constant)
-        if j < known:
+        j = drawn_constant + next_random(state) % (undrawn - constants_added - drawn_constant)
+        if j < inherited:
             features[drawn_constant], features[j] = features[j], features[drawn_constant]
             drawn_constant += 1
             continue
-        j += found
+        j += constants_added
         latent = features[j]
         if values[latent, order[latent, last - 1]] <= values[latent, order[latent, first]] + SAME:
-            features[j], features[known + found] = features[known + found], features[j]
-            found += 1
+            features[j], features[inherited + constants_added] = features[inherited + constants_added], features[j]
+            constants_added += 1
             continue
         undrawn -= 1
         features[undrawn], features[j] = features[j], features[undrawn]
         best, better = _scan_gini(values[latent], order[latent, first:last], labels, weights, counts, total, best)
         if better > 0:
             chosen, cut = latent, first + better
-    for i in range(known):
+    for i in range(inherited):
         features[i] = constant[i]
-    for i in range(known, known + found):
+    for i in range(inherited, inherited + constants_added):
         constant[i] = features[i]
-    return chosen, cut, known + found
+    return chosen, cut, inherited + constants_added
 
 
 @compiled

@@ -26,10 +26,10 @@ def class_information(codes: Codes, labels: Labels, *, neighbours: int = 10, see
         (d,) in nats, at least 0; exactly 0 for a constant latent, or with no class seen twice.
     """
     classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)[1:]
-    kept = sizes[classes] > 1
-    if not kept.any():
+    common = sizes[classes] > 1
+    if not common.any():
         return np.zeros(codes.shape[1])
-    codes, classes = codes[kept], classes[kept]
+    codes, classes = codes[common], classes[common]
     fixed = digamma(len(codes)) + np.mean(digamma(np.minimum(neighbours, sizes[classes] - 1)) - digamma(sizes[classes]))
     nearer = [_rows_nearer(column, classes, neighbours) for column in _scaled(codes, seed).T]
     return _positive(fixed - np.array([np.mean(digamma(count)) for count in nearer]), codes)

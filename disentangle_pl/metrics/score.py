@@ -297,6 +297,16 @@ def held_out_rows(rows: int, groups: NDArray[np.integer[Any]] | None = None, see
     return chosen
 
 
+def joint_labels(first: GroundTruth, second: GroundTruth, bins: int) -> tuple[Labels, Labels]:
+    """Number the classes of two tables (N, k) and (M, k) of the same kinds together, and cut quantities into bins.
+
+    Raises:
+        InputError: If bins is below 2.
+    """
+    labels = GroundTruth(np.concatenate([first.values, second.values]), first.discrete).labels(bins)
+    return labels[: len(first)], labels[len(first) :]
+
+
 def sampled_rows(rows: int, most: int, seed: int = 0) -> NDArray[np.intp]:
     """Draw at most so many of the rows 0, 1, ... at random: in ascending order, all of them if there are no more."""
     return np.sort(np.random.default_rng(seed).permutation(rows)[:most])

@@ -77,9 +77,13 @@ def rows_of(to: Question, answers: Sequence[Answered], baseline: str | None) -> 
         answers: Of all rivals and models.
         baseline: The setting of the baseline model, if there is one.
     """
-    counts: dict[str, object] = {"target": to.name, "mode": to.mode, "people": len(np.unique(to.asked.people[to.test]))}
+    counts: dict[str, object] = {
+        "target": to.name,
+        "mode": to.mode,
+        "people": len(np.unique(to.targets.people[to.test])),
+    }
     ill = to.tested.people[to.tested.target == 1]
-    counts |= {"scans": len(to.test), "people_1": len(np.unique(ill)) if to.asked.discrete else ""}
+    counts |= {"scans": len(to.test), "people_1": len(np.unique(ill)) if to.targets.discrete else ""}
     averaged = [*answers, *_over_seeds(answers)]
     rows = []
     for each in averaged:

@@ -13,7 +13,7 @@ from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.mapping import SHIPPED
 from disentangle_pl.brain.prepared import INDEX, VOLUMES
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.prediction import Asked, Plan, cross_validated, linear
+from disentangle_pl.metrics.prediction import Plan, ProbeTarget, cross_validated, linear
 from disentangle_pl.metrics.prediction_folds import person_weights
 from disentangle_pl.metrics.prediction_inputs import principal_components, remembered
 from disentangle_pl.metrics.prediction_scores import scored
@@ -143,9 +143,9 @@ def test_random_labels_of_people_are_predicted_from_images_by_a_visit_split_only
     for seed in range(4):
         label = np.random.default_rng(seed).permutation(np.arange(40) % 2).astype(np.float64)[who]
         for people in (who, np.arange(len(who))):
-            asked = Asked(label, True, people, person_weights(people))
-            said = cross_validated(inputs, asked, linear, Plan(repeats=1))
-            auc.append(scored(asked, said, asked.weights[None])["auc"].value)
+            targets = ProbeTarget(label, True, people, person_weights(people))
+            said = cross_validated(inputs, targets, linear, Plan(repeats=1))
+            auc.append(scored(targets, said, targets.weights[None])["auc"].value)
     honest, leaky = np.mean(np.reshape(auc, (4, 2)), axis=0)
     assert leaky > 0.8
     assert 0.3 < honest < 0.65
