@@ -54,6 +54,14 @@ def test_equals_the_formulas_pair_by_pair() -> None:
     np.testing.assert_allclose(udr_spearman(codes, kl).scores, spearman, atol=1e-9)
 
 
+@pytest.mark.parametrize("rank", [udr_lasso, udr_spearman])
+def test_rows_are_drawn_and_not_the_first_ones(rank: Callable[..., UDR]) -> None:
+    codes = np.vstack([np.zeros_like(CODES), CODES])
+    models, kl = [codes, -2 * codes], 2 * [ALIVE]
+    assert rank(models, kl, rows=len(CODES)).scores.min() > 0.7
+    assert not np.array_equal(*(rank(models, kl, rows=20, seed=seed).scores for seed in (0, 1)))
+
+
 def test_models_that_agree_up_to_order_sign_and_scale_match() -> None:
     codes = [CUBE, 5 * CUBE[:, [2, 0, 1]] - 3, -CUBE]
     kl = 3 * [np.ones(3)]

@@ -16,7 +16,7 @@ from disentangle_pl.studies.clinical_inputs import (
     residual,
 )
 from disentangle_pl.studies.clinical_people import Sides
-from disentangle_pl.studies.clinical_probe import ONE, answer, question
+from disentangle_pl.studies.clinical_probe import ONE, answer, question, refitted_answer
 from disentangle_pl.studies.clinical_targets import Target
 from tests.studies.clinic import small_question, visits_of
 
@@ -55,6 +55,17 @@ def test_answers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         file.write_bytes(b"cut")
     with pytest.raises(TypeError):
         answer(to, fixed("z", codes), "linear", plan, tmp_path)
+
+
+def test_refitted_answers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to, codes = small_question()
+    plan = Plan(repeats=1)
+    first = refitted_answer(to, fixed("z", codes), "linear", plan, tmp_path)
+    assert first["r2"].low < answer(to, fixed("z", codes), "linear", plan, tmp_path)["r2"].value < first["r2"].high
+    monkeypatch.setitem(clinical_probe.PROBES, "linear", cast(Any, None))
+    assert refitted_answer(to, fixed("z", codes), "linear", plan, tmp_path) == first
+    with pytest.raises(TypeError):
+        refitted_answer(to, fixed("z", codes), "linear", plan._replace(seed=1), tmp_path)
 
 
 def test_questions_are_of_held_out_people_whose_all_is_known() -> None:
