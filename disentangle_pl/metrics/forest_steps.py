@@ -7,7 +7,7 @@ from disentangle_pl.metrics.tree_growth import next_random
 from disentangle_pl.metrics.trees import SAME, Bools, Floats, Places, Singles
 
 PURE = np.finfo(np.float64).eps
-compiled = njit(cache=True, nogil=True)
+compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled
@@ -50,7 +50,7 @@ def grow_classes(
         impurity = impurities[waiting]
         total = _count(order[0, first:last], labels, weights, counts[0])
         if parent < 0:
-            impurity = 1 - (counts[0] ** 2).sum() / (total * total)
+            impurity = 1 - _squares(counts[0]) / (total * total)
         else:
             below[side, parent] = nodes
         value[nodes] = counts[0] / total
@@ -61,8 +61,8 @@ def grow_classes(
             if chosen >= 0:
                 under = _count(order[chosen, first:cut], labels, weights, counts[1])
                 over = total - under
-                left = 1 - (counts[1] ** 2).sum() / (under * under)
-                right = 1 - ((counts[0] - counts[1]) ** 2).sum() / (over * over)
+                left = 1 - _squares(counts[1]) / (under * under)
+                right = 1 - _squares_of_difference(counts[0], counts[1]) / (over * over)
                 if total / everyone * (impurity - over / total * right - under / total * left) + PURE >= 0:
                     latent[nodes] = chosen
                     lower, upper = values[chosen, order[chosen, cut - 1]], values[chosen, order[chosen, cut]]
@@ -89,6 +89,23 @@ def _count(rows: Places, labels: Places, weights: Floats, counts: Floats) -> flo
     for row in rows:
         counts[labels[row]] += weights[row]
         total += weights[row]
+    return total
+
+
+@compiled
+def _squares(counts: Floats) -> float:
+    """Sum squares of whole numbers, which is exact, without an array for each of the many small nodes."""
+    total = 0.0
+    for count in counts:
+        total += count * count
+    return total
+
+
+@compiled
+def _squares_of_difference(whole: Floats, part: Floats) -> float:
+    total = 0.0
+    for k in range(whole.size):
+        total += (whole[k] - part[k]) ** 2
     return total
 
 
@@ -144,7 +161,7 @@ def _scan_gini(
     under, over = counts[1], counts[2]
     under[:] = 0
     over[:] = counts[0]
-    left, left_squares, right_squares, cut = 0.0, 0.0, (over**2).sum(), 0
+    left, left_squares, right_squares, cut = 0.0, 0.0, _squares(over), 0
     near = best + total * (1 - 1e-12)
     for p in range(rows.size - 1):
         row = rows[p]
