@@ -30,7 +30,7 @@ def coarse_boost(tasks: Sequence[Task], *, levels: int = 128, jobs: int = -1) ->
     """Fit boosted trees to every task: 100 rounds of trees of depth 3 at a rate of .1.
 
     Made for the floor of a score, that is for codes of noise. Where codes know something, importances may differ by .05
-    from those of `boosting.boost`, and fewer rows are cut off alone.
+    from those of `boosting.boost`, and rows not fitted to are predicted better, for few are cut off alone.
 
     As `boosting.boost`, except that a cut lies between two of so many levels of about as many rows each; a latent of at
     most 255 different values has these for levels. Cuts of equal worth go to another latent from tree to tree.

@@ -26,7 +26,7 @@ def test_trees_on_levels_are_near_those_of_every_cut(name: str) -> None:
     np.testing.assert_allclose(coarse.importances, exact.importances, atol=0.06)
     unseen, actual = CODES[2000:], TARGETS[name][2000:]
     errors = [float(np.mean((trees.predict(unseen) - actual) ** 2)) for trees in (exact, coarse)]
-    assert errors[1] == pytest.approx(errors[0], rel=0.1)
+    assert 0.7 * errors[0] < errors[1] < 1.05 * errors[0]
     np.testing.assert_array_equal(coarse.classes, exact.classes)
 
 
