@@ -89,12 +89,12 @@ def _distance(ordered: Values, nearest: int) -> Values:
 
 def _within(ordered: Values, points: Values, radius: Values) -> NDArray[np.int64]:
     """Count the ordered values closer to each point than its radius, the point itself included."""
-    right = np.searchsorted(ordered, points + radius, side="left")
-    left = np.searchsorted(ordered, points - radius, side="right")
+    upper = np.searchsorted(ordered, points + radius, side="left")
+    lower = np.searchsorted(ordered, points - radius, side="right")
     # rounding of the sums may let in the neighbours at the radius itself
-    right = right - (ordered[right - 1] - points >= radius)
-    left = left + (points - ordered[np.minimum(left, len(ordered) - 1)] >= radius)
-    counts: NDArray[np.int64] = np.maximum(right - left, 1)
+    upper = upper - (ordered[upper - 1] - points >= radius)
+    lower = lower + (points - ordered[np.minimum(lower, len(ordered) - 1)] >= radius)
+    counts: NDArray[np.int64] = np.maximum(upper - lower, 1)
     return counts
 
 

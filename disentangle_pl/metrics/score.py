@@ -416,12 +416,12 @@ def _numbered_groups(groups: Any) -> NDArray[np.int64]:
 
 def _labels(column: Values, bins: int | None) -> NDArray[np.int64]:
     labels = np.full(len(column), MISSING)
-    there = ~np.isnan(column)
-    present = column[there]
+    rows = ~np.isnan(column)
+    present = column[rows]
     if bins is None:
-        labels[there] = np.unique(present, return_inverse=True)[1]
+        labels[rows] = np.unique(present, return_inverse=True)[1]
     elif len(present):
-        labels[there] = np.searchsorted(equal_bins(present[:, None], bins)[:, 0], present, side="right") - 1
+        labels[rows] = np.searchsorted(equal_bins(present[:, None], bins)[:, 0], present, side="right") - 1
     return labels
 
 

@@ -354,10 +354,10 @@ def chosen(names: Iterable[str]) -> dict[str, Entry]:
     Raises:
         InputError: If there is no such entry.
     """
-    wanted, entries = set(names), ALL | MORE
-    if unknown := sorted(wanted - set(entries)):
+    selection, entries = set(names), ALL | MORE
+    if unknown := sorted(selection - set(entries)):
         raise InputError(f"the score sheet has no entry {unknown[0]!r}: it has {', '.join(entries)}")
-    return {name: entry for name, entry in entries.items() if name in wanted}
+    return {name: entry for name, entry in entries.items() if name in selection}
 
 
 def score_codes(

@@ -76,9 +76,9 @@ def question(
     Raises:
         InputError: If nothing is known of any scan.
     """
-    there = np.isfinite(target.values) & np.isfinite(known).all(axis=1)
+    complete = np.isfinite(target.values) & np.isfinite(known).all(axis=1)
     rows = np.concatenate((sides.train, sides.held_out)) if protocol == "train-test" else sides.held_out
-    rows = rows[there[rows]]
+    rows = rows[complete[rows]]
     if mode == ONE:
         years = visits["years"].to_numpy(np.float64)[rows]
         rows = rows[np.lexsort((rows, np.nan_to_num(years, nan=np.inf)))]
@@ -145,10 +145,10 @@ def refitted_answer(to: Question, source: Source, probe: str, plan: Plan, folder
 
 
 def _key(to: Question, source: Source, probe: str, plan: Plan) -> str:
-    said = hashlib.sha256(repr((VERSION, source.digest, probe, tuple(plan), to.targets.discrete)).encode())
+    digest = hashlib.sha256(repr((VERSION, source.digest, probe, tuple(plan), to.targets.discrete)).encode())
     for values in (to.rows, to.targets.target, to.targets.people, to.train, to.test):
-        said.update(np.ascontiguousarray(values).tobytes())
-    return said.hexdigest()[:32]
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _read(path: Path) -> Predicted | None:

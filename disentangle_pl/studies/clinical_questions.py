@@ -103,13 +103,13 @@ def _target_rows(
 
 def _answers(to: Question, sources: Sequence[tuple[Name, Source]], known: Known, baseline: str | None) -> Rows:
     drawn = resampled_people(to.tested, seed=known.plan.seed)
-    found = []
+    answers = []
     for probe in (LINEAR, BOOSTED) if known.boosting else (LINEAR,):
         for name, source in sources:
             scores = answer(to, source, probe, known.plan, known.folder, drawn)
             anew = refitted_answer(to, source, probe, known.plan, known.folder) if known.refitted else {}
-            found.append(Answered(name, probe, source.name, scores, anew))
-    return rows_of(to, found, baseline)
+            answers.append(Answered(name, probe, source.name, scores, anew))
+    return rows_of(to, answers, baseline)
 
 
 def _sites(known: Known, target: Target) -> Iterator[Source]:
@@ -133,15 +133,15 @@ def _confound(name: str, cells: pd.Series, sources: Sequence[tuple[Name, Source]
     targets = [to for level in sorted(cells.dropna().unique()) if (to := _level(name, cells, level, known))]
     if not targets:
         raise InputError(f"no {name} has {known.plan.folds} held-out people, and as many elsewhere")
-    found = []
+    answers = []
     for who, source in sources:
         each = [
             answer(to, source, LINEAR, known.plan, known.folder, resampled_people(to.tested._replace(discrete=False)))
             for to in targets
         ]
         scores = {metric: mean_of([scores[metric] for scores in each]) for metric in each[0]}
-        found.append(Answered(who, LINEAR, source.name, scores))
-    return [{**row, "mode": CONFOUND, "people_1": ""} for row in rows_of(targets[0], found, None)]
+        answers.append(Answered(who, LINEAR, source.name, scores))
+    return [{**row, "mode": CONFOUND, "people_1": ""} for row in rows_of(targets[0], answers, None)]
 
 
 def _level(name: str, cells: pd.Series, level: str, known: Known) -> Question | None:

@@ -34,15 +34,15 @@ def decoder_scores(model: VAE, table: CodeTable, *, pairs: int | None = None, po
     if table.kl is None:
         raise InputError("these codes come without the KL of their latents: encode them with their model")
     active = torch.from_numpy(table.kl > NATS)
-    found = {"informative_by_kl": float(active.sum())}
+    counts = {"informative_by_kl": float(active.sum())}
     if not active.any() or len(active) < 2:
-        return found
+        return counts
     device = model.device
     draws = torch.Generator(device).manual_seed(0)
     pairs = pairs or max(FEWEST_PAIRS, min(MOST_PAIRS, VOXELS // prod(model.backbone.shape[1:])))
     shu = consistency(model.decode, lambda image: model.encode(image).mean, len(active), pairs=pairs, generator=draws)
     codes = torch.from_numpy(table.codes).to(device)
-    return found | {
+    return counts | {
         "consistency": float(shu.consistency[active].mean()),
         "restrictiveness": float(shu.restrictiveness[active].mean()),
         "distance_to_orthogonality": distance_to_orthogonality(model.decode, codes, points=points, active=active),
