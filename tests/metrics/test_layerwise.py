@@ -76,7 +76,7 @@ def test_a_layer_with_too_few_units_alive_has_no_value(living: int) -> None:
 def test_units_of_a_wide_layer_speak_for_all() -> None:
     wide = np.repeat(FACTORS / FACTORS.std(axis=0), 27, axis=1) + RANDOM.normal(size=(400, 81))
     for _, axes in sorted(layer_scores(wide, FACTORS).scores.items()):
-        assert axes.value > axes.rotated + 0.1
+        assert axes.value > axes.rotated + 0.05
     known = normalised_information(wide, FACTORS)[active_latents(wide)]
     assert axes.value == pytest.approx(concentration(known), abs=0.05)
     assert axes.value != concentration(known)
