@@ -25,6 +25,7 @@ def predict_scores(args: Sequence[str]) -> None:
         disentangle-pl predict-scores last.ckpt --protocol train-test --data.truth=volumes.csv --targets mmse cn_ad
         disentangle-pl predict-scores last.ckpt --clinical ADNIMERGE.csv --mapping adnimerge
         disentangle-pl predict-scores last.ckpt --residualise age sex --boosting=true
+        disentangle-pl predict-scores last.ckpt --refitted=true
     """
     does = (
         "Predict scores, diagnoses, conversion and later scores of people no encoder has seen from frozen latents, "
@@ -56,6 +57,12 @@ def predict_scores(args: Sequence[str]) -> None:
         "--residualise", nargs="+", type=str, default=[], help="confounds to take out as training controls have them"
     )
     parser.add_argument("--boosting", type=bool, default=False, help="also fit gradient-boosted trees")
+    parser.add_argument(
+        "--refitted",
+        type=bool,
+        default=False,
+        help="also intervals over people to train on, all probes fitted anew: ten times as long (--protocol held-out)",
+    )
     parser.add_argument("--conversion", type=float, default=CONVERSION, help="years within which MCI becomes dementia")
     parser.add_argument("--out", type=Path, default=Path("predict-scores"), help="where report and tables go")
     parser.add_argument("--config", action="config", help="a YAML file with `data`")
@@ -71,6 +78,8 @@ def predict_scores(args: Sequence[str]) -> None:
             f"--folds {given.folds}, --repeats {given.repeats} and --conversion {given.conversion:g} must be at least "
             "2, at least 1 and above 0"
         )
+    if given.refitted and given.protocol != "held-out":
+        raise InputError("--refitted=true leaves people out of cross-validation: give it with --protocol held-out")
     made: Any = parser.instantiate_classes(given)
     if not isinstance(made.data, LongitudinalData):
         raise InputError(f"predict-scores takes models of brain scans, and {type(made.data).__name__} has none")
@@ -82,6 +91,7 @@ def predict_scores(args: Sequence[str]) -> None:
         volumes=given.volumes,
         residualise=given.residualise,
         boosting=given.boosting,
+        refitted=given.refitted,
         conversion=given.conversion,
         records=Records(given.clinical, given.mapping),
     )

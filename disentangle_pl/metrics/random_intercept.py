@@ -66,17 +66,17 @@ def random_intercept(outcome: Values, design: Values, groups: ArrayLike) -> Fit:
             f"a regression of {rows} rows on {columns} columns cannot be solved: the columns must differ, the outcome "
             "must vary, and more rows than columns are needed"
         )
-    known, group = np.unique(np.asarray(groups), return_inverse=True)
-    sizes = np.bincount(group, minlength=len(known)).astype(np.int64)
+    names, group = np.unique(np.asarray(groups), return_inverse=True)
+    sizes = np.bincount(group, minlength=len(names)).astype(np.int64)
     group = group.astype(np.int64)
     curve = [_criterion(ratio, outcome, design, group, sizes) for ratio in RATIOS]
     lowest = int(np.argmin(curve))
     inside = (RATIOS[max(lowest - 1, 0)], RATIOS[min(lowest + 1, len(RATIOS) - 1)])
-    found = minimize_scalar(
+    optimum = minimize_scalar(
         _criterion, bounds=inside, args=(outcome, design, group, sizes), method="bounded", options={"xatol": 1e-7}
     )
-    best = float(found.x)
-    ratio = 0.0 if _criterion(-np.inf, outcome, design, group, sizes) <= float(found.fun) else float(np.exp(best))
+    best = float(optimum.x)
+    ratio = 0.0 if _criterion(-np.inf, outcome, design, group, sizes) <= float(optimum.fun) else float(np.exp(best))
     y, x = (_whitened(part, ratio, group, sizes) for part in (outcome[:, None], design))
     inverse = np.linalg.inv(x.T @ x)
     slopes: Values = inverse @ x.T @ y[:, 0]
@@ -114,9 +114,9 @@ def _criterion(log_ratio: float, outcome: Values, design: Values, group: Labels,
     """Return -2 times the restricted log-likelihood, but for a constant, at its best variance within groups."""
     ratio = float(np.exp(log_ratio))
     y, x = (_whitened(part, ratio, group, sizes) for part in (outcome[:, None], design))
-    rest = y[:, 0] - x @ np.linalg.lstsq(x, y[:, 0], rcond=None)[0]
+    residuals = y[:, 0] - x @ np.linalg.lstsq(x, y[:, 0], rcond=None)[0]
     free = len(y) - x.shape[1]
-    spread = max(float(rest @ rest), SMALLEST * float(np.var(outcome)))
+    spread = max(float(residuals @ residuals), SMALLEST * float(np.var(outcome)))
     return float(free * np.log(spread / free) + np.log1p(sizes * ratio).sum() + np.linalg.slogdet(x.T @ x)[1])
 
 

@@ -34,6 +34,8 @@ class Settings:
         volumes: Columns; none for those that are named like volumes.
         residualise: Confounds to take from codes, volumes and components as controls in training have them.
         boosting: Also fit boosted trees.
+        refitted: Also compute intervals that hold what other people to fit probes to would do, at ten times the cost;
+            in cross-validation only.
         conversion: Years within which impairment becomes dementia.
         records: Tables of visits without a scan, for what is to come.
     """
@@ -45,6 +47,7 @@ class Settings:
     volumes: Sequence[str] = ()
     residualise: Sequence[str] = ()
     boosting: bool = False
+    refitted: bool = False
     conversion: float = CONVERSION
     records: Records = field(default_factory=Records)
 
@@ -80,6 +83,7 @@ def known_of(data: LongitudinalData, sides: Sides, settings: Settings, folder: P
         confounds=np.column_stack([np.empty((len(table), 0)), *taken]),
         controls=stages(data.visits) == CN,
         boosting=settings.boosting,
+        refitted=settings.refitted,
         folder=folder,
     )
     more += _few_controls(found)
