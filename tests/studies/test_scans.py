@@ -109,6 +109,40 @@ def test_copies_stay_on_one_side(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "these share an image, and stay together: sub-0; sub-5" in capsys.readouterr().out
 
 
+def test_a_split_grows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, split, out = (
+        bids(tmp_path / "bids", {f"{i:02d}": 1 for i in range(12)}),
+        tmp_path / "old.tsv",
+        tmp_path / "s.tsv",
+    )
+    report_scans(root, out, split=SplitPlan(split))
+    before, lines = read_split(split), split.read_text().splitlines()
+    write(root / "sub-12" / "ses-1" / "anat" / "sub-12_ses-1_T1w.nii.gz", anatomy(77))
+    capsys.readouterr()
+    report_scans(root, out, split=SplitPlan(split, seed=5))
+    assert "split: 12 people keep their parts; 1 new: 1 train" in capsys.readouterr().out
+    assert read_split(split)[before.index].equals(before)
+    assert split.read_text().splitlines()[1:] == [*lines[1:], "sub-12\ttrain"]
+    report_scans(root, out, split=SplitPlan(split, fractions=(0.2, 0.4, 0.4)))
+    assert "split: 13 people keep their parts; 0 new" in capsys.readouterr().out
+
+
+def test_people_who_are_gone_keep_their_parts_and_spellings_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, split = bids(tmp_path / "bids", {f"{i:02d}": 1 for i in range(6)}), tmp_path / "split.tsv"
+    visits = report_scans(root, tmp_path / "scans.tsv", split=SplitPlan(split, fractions=(0.5, 0.25, 0.25)))
+    before = split.read_bytes()
+    fewer = visits[1:].assign(participant_id=[str(i) for i in range(1, 6)])
+    fewer.to_csv(tmp_path / "other.tsv", sep="\t", index=False, na_rep="n/a")
+    capsys.readouterr()
+    report_scans(tmp_path / "other.tsv", tmp_path / "out.tsv", split=SplitPlan(split))
+    said = capsys.readouterr().out
+    assert "split: 5 people keep their parts; 0 new" in said
+    assert "split: 1 people of split.tsv have no scan here, and keep their parts: 00" in said
+    assert split.read_bytes() == before
+
+
 def test_wrong_calls_end_in_one_sentence(caps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = f"--out={tmp_path / 'scans.tsv'}"
     csv = caps / "ADNIMERGE.csv"
