@@ -109,6 +109,9 @@ def prepare(args: Sequence[str]) -> None:
         type=Literal[6, 12] | None,
         help="align stripped brains to MNI152: 6 keeps head size in the image, 12 only in the table (scale)",
     )
+    parser.add_argument(
+        "--nan_as_background", action="store_true", help="take NaN as background, instead of leaving such scans out"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core; the result is the same")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be prepared")
     given = parser.parse_args(list(args))
@@ -118,6 +121,7 @@ def prepare(args: Sequence[str]) -> None:
         given.spacing,
         _intensity(given.percentiles, given.zscore, given.window),
         (*((N4(),) if given.n4 else ()), *corrections[given.align]),
+        given.nan_as_background,
     )
     report_prepared(given.source, given.out, preparation, given.jobs, given.strict)
 

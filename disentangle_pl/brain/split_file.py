@@ -170,7 +170,7 @@ def refuse_shared(visits: pd.DataFrame, part: pd.Series, images: pd.Series) -> N
     if shared.any():
         raise InputError(
             f"the same image is on two sides of the split: {listing(visits.loc[shared, 'path'].tolist())}; leave one "
-            "out, or write a split by disentangle-pl scans, which keeps such people together"
+            "out, or write a split by disentangle-pl scans --split, which keeps such people together, and fit with it"
         )
 
 

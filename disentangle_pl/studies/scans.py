@@ -8,7 +8,7 @@ import pandas as pd
 
 from disentangle_pl.brain.clinical import read_clinical
 from disentangle_pl.brain.clocks import since_first
-from disentangle_pl.brain.duplicates import twins
+from disentangle_pl.brain.duplicates import copied, copies, twins
 from disentangle_pl.brain.mapping import load_mapping
 from disentangle_pl.brain.nearest import join_clinical
 from disentangle_pl.brain.split import FRACTIONS, Split
@@ -90,8 +90,17 @@ def report_scans(
     if out.absolute() == source.absolute():
         raise InputError(f"{out} is the table that is read: write to another one by --out")
     found = find_visits(source, check=True, strict=strict, rescans=rescans)
+    same = twins(found.visits["path"])
+    skipped = copied(found.visits, same)
+    if strict and len(skipped):
+        raise InputError(": ".join(skipped.loc[0]))
+    once = ~copies(found.visits["participant_id"], same)
+    same = same[once].reset_index(drop=True)
+    found = found._replace(
+        visits=found.visits[once].reset_index(drop=True), skipped=pd.concat([found.skipped, skipped], ignore_index=True)
+    )
     visits, remarks = _joined(found.visits, clinical or ClinicalTables())
-    same = twins(visits["path"])
+    same = same.where(same.duplicated(keep=False), None)
     print(f"{source} is read as {found.layout}", *summary(visits, same), *remarks, sep="\n")
     if len(found.skipped):
         print(f"left out, {len(found.skipped)} scans:", *most(reasons(found.skipped)), sep="\n  ")

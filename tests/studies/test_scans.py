@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,28 @@ def test_copies_stay_on_one_side(tmp_path: Path, capsys: pytest.CaptureFixture[s
         part = read_split(split)
         assert part["0"] == part["5"]
     assert "these share an image, and stay together: sub-0; sub-5" in capsys.readouterr().out
+
+
+def test_a_recompressed_copy_of_one_person_is_left_out_and_of_two_stays_on_one_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = bids(tmp_path / "bids", {"0": 2, **{f"{i}": 1 for i in range(1, 6)}})
+    scans = sorted(root.glob("sub-*/ses-*/anat/*"))
+    content = gzip.decompress(scans[0].read_bytes())
+    scans[1].write_bytes(gzip.compress(content, 1))
+    scans[6].unlink()
+    scans[6].with_suffix("").write_bytes(content)
+    for seed in range(4):
+        split = tmp_path / f"split{seed}.tsv"
+        visits = report_scans(root, tmp_path / "scans.tsv", split=SplitPlan(split, seed, (0.4, 0.3, 0.3)))
+        part = read_split(split)
+        assert part["0"] == part["5"]
+    assert len(visits) == 6
+    said = capsys.readouterr().out
+    assert f"{scans[1]}: is the same image of the same person as {scans[0]}" in said
+    assert "the same image more than once, 2 scans:" in said
+    with pytest.raises(InputError, match="is the same image of the same person"):
+        report_scans(root, tmp_path / "scans.tsv", strict=True)
 
 
 def test_a_split_grows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
