@@ -69,8 +69,8 @@ def stratified(
     else:
         strata, said = _strata(people, int(np.ceil(1 / min(fractions))))
         remarks += said
-    old = had.reindex(people.index)
-    part = old.fillna(_joined(old, together))
+    old = had.reindex(people.index).astype(object)
+    part = old.where(old.notna(), _joined(old, together))
     table = pd.DataFrame({"unit": together, "stratum": strata, "size": 1})[part.isna()]
     units = table.groupby("unit").agg({"stratum": "first", "size": "sum"})
     units["lot"] = [_lot(str(unit), seed) for unit in units.index]
@@ -80,7 +80,8 @@ def stratified(
         dealt = _deal(units["size"].tolist(), fractions)
     else:
         dealt = _deal_more(units[["stratum", "size"]], fractions, pd.crosstab(strata, part))
-    return part.fillna(together.map(pd.Series(dealt, index=units.index, dtype=object))).rename("part"), remarks
+    new = together.map(pd.Series(dealt, index=units.index, dtype=object))
+    return part.where(part.notna(), new).rename("part"), remarks
 
 
 def _joined(part: pd.Series, together: pd.Series) -> pd.Series:
@@ -91,7 +92,7 @@ def _joined(part: pd.Series, together: pd.Series) -> pd.Series:
         raise InputError(
             f"{listing(torn)} must stay with people of two parts of the split: leave them out, or make a new split"
         )
-    return parts.transform("first")
+    return parts.transform("first").astype(object)
 
 
 def _people(visits: pd.DataFrame) -> pd.DataFrame:

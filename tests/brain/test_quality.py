@@ -94,7 +94,7 @@ def test_one_bad_volume_leaves_the_others_as_they_are(value: float) -> None:
     alone = likeness(lambda: iter(volumes[:8]))
     volumes[8, 0, 0, 0] = value
     found = likeness(lambda: iter(volumes))
-    np.testing.assert_allclose(found[:8], alone, atol=0.01)
+    np.testing.assert_allclose(found[:8], alone, atol=0.02)
     table = quality_table(pd.DataFrame({"scale": [1.0] * 9}), found)
     assert table["outlier"].tolist() == [False] * 8 + [True]
     assert np.isfinite(table["z"]).all()

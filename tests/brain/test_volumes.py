@@ -328,8 +328,8 @@ def test_sheared_axes_are_put_right(tmp_path: Path) -> None:
     """A block on a sheared grid that fills its field is the block of the same millimetres on a right one."""
     x, y, z = np.indices((24, 24, 24))
     shear = np.eye(4)
-    shear[0, 1], shear[0, 3] = 0.4, -4.8
-    across = x + 0.4 * y - 4.8
+    shear[0, 1], shear[0, 3] = 0.4, -4.6
+    across = x + 0.4 * y - 4.6
     blocks = [(abs(place - 11.5) < 5) & (abs(y - 11.5) < 7) & (abs(z - 11.5) < 4) for place in (x, across)]
     right, sheared = (
         Preparation((24, 24, 24), 1.0, Window(0, 100)).examine(write(tmp_path / f"{i}.nii", 100.0 * block, affine))
