@@ -335,7 +335,7 @@ def test_copies_odd_headers_and_overflow_are_said_and_the_others_go_on(
     said = capsys.readouterr().out
     for words in (
         "left out, 2 scans:",
-        "d.nii.gz: reaches 1.1e+08 once prepared",
+        "d.nii.gz: reaches 1.1e+06 once prepared",
         f"a2.nii: is the same image of the same person as {paths['a']}",
         "the same image of several people, 2 scans, who must be in one part of a split:",
         "sheared axes, 1 scans, resampled along those of the scanner unless aligned:\n  2 b.nii.gz: 11.3 degrees",
