@@ -201,8 +201,8 @@ def _deal_more(units: pd.DataFrame, fractions: tuple[float, float, float], count
     parts = []
     for stratum, size in units.itertuples(index=False):
         own = given.setdefault(str(stratum), np.zeros(len(fractions)))
-        behind = sum(shares * (some.sum() + size) - some for some in (everybody, own))
-        choice = int(np.argmax(np.round(behind, 9)))
+        behind = shares * (everybody.sum() + own.sum() + 2 * size) - everybody - own
+        choice = int(np.argmax(behind.round(9)))
         everybody[choice] += size
         own[choice] += size
         parts.append(Split._fields[choice])

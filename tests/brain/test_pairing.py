@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,10 @@ from torch import Tensor
 from disentangle_pl.brain.pairing import IntervalPairs, Pairing, RescanPairs, StrangerPairs, TwinPairs
 from disentangle_pl.brain.rescans import visit_numbers, visit_rows
 from disentangle_pl.brain.sampling import visit_pairs
+from disentangle_pl.data.draws import Draw
 from disentangle_pl.errors import InputError
+
+Pairs = Callable[[pd.DataFrame], Draw]
 
 VISITS = pd.DataFrame(
     {
@@ -31,7 +36,7 @@ RESCANNED = pd.DataFrame(
 VISIT = [0, 0, 0, 1, 2, 3, 3, 4, 4, 5, 5, 6]
 
 
-def draw(pairing: Pairing, n: int = 20_000, visits: pd.DataFrame = VISITS) -> Tensor:
+def draw(pairing: Pairs, n: int = 20_000, visits: pd.DataFrame = VISITS) -> Tensor:
     (rows,) = pairing(visits)(n, torch.Generator().manual_seed(0))
     assert rows.shape == (n, 2)
     assert rows.dtype == torch.int64
@@ -89,7 +94,7 @@ def test_ages_in_whole_years_do_not_make_two_sessions_one_visit() -> None:
 
 
 @pytest.mark.parametrize("pairing", [visit_pairs, IntervalPairs()])
-def test_no_pair_of_visits_is_of_one_visit(pairing: Pairing) -> None:
+def test_no_pair_of_visits_is_of_one_visit(pairing: Pairs) -> None:
     rows = draw(pairing, visits=RESCANNED)
     visit, person = np.array(VISIT), RESCANNED["participant_id"].to_numpy()
     first, second = rows.numpy().T
@@ -108,9 +113,10 @@ def test_visits_are_equally_likely_however_often_they_were_scanned() -> None:
 
 def test_controls_draw_the_scans_of_visit_pairs() -> None:
     """Each scan is as likely among strangers and twins as among pairs; nobody comes in for a rescan alone."""
+    pairings: list[Pairs] = [visit_pairs, StrangerPairs(), TwinPairs()]
     shares = [
         np.bincount(draw(pairing, 60_000, RESCANNED).flatten().numpy(), minlength=len(VISIT)) / 120_000
-        for pairing in (visit_pairs, StrangerPairs(), TwinPairs())
+        for pairing in pairings
     ]
     np.testing.assert_allclose(shares[1], shares[0], atol=0.01)
     np.testing.assert_allclose(shares[2], shares[0], atol=0.01)
@@ -130,7 +136,8 @@ def test_people_with_nothing_but_rescans_are_said(caplog: pytest.LogCaptureFixtu
     said = "1 of 4 training participants have one visit, 1 of them with rescans of it, which RescanPairs takes,"
     assert f"{said} and are left out of the pairs" in caplog.text
     only = RESCANNED[RESCANNED["participant_id"] == "c"]
-    for pairing in (visit_pairs, IntervalPairs(), StrangerPairs(), TwinPairs()):
+    pairings: list[Pairs] = [visit_pairs, IntervalPairs(), StrangerPairs(), TwinPairs()]
+    for pairing in pairings:
         with pytest.raises(InputError, match=r"no training participant has two visits|two training participants"):
             pairing(only)
     assert draw(RescanPairs(), 8, only).tolist() == [[7, 8]] * 8
