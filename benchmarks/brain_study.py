@@ -4,8 +4,8 @@
 
 Simulates a cohort, lists, splits and prepares its scans, trains Ada-GVAE and both baselines, and says what their
 latents mean, what they change, and how far a scan can be aged. Pairs are of two visits, never of a visit and its rescan
-(see `visit_numbers`), which only the reliability of latents is measured on. Each step is a command of `disentangle-pl`, printed
-before it runs; the same call goes on after a kill.
+(see `visit_numbers`), which only the reliability of latents is measured on. Each step is a command of `disentangle-pl`,
+printed before it runs; the same call goes on after a kill.
 """
 
 import argparse
