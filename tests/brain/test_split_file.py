@@ -69,9 +69,11 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
 
 def test_visits_go_where_the_file_says(caplog: pytest.LogCaptureFixture) -> None:
     part = PART.set_axis(PART.index.str.removeprefix("sub-"))
-    parts = split_by(VISITS, part, NONE)
+    with caplog.at_level("INFO"):
+        parts = split_by(VISITS, part, NONE)
     assert [rows.index.tolist() for rows in parts] == [[0, 1], [2], [3]]
-    assert not caplog.text
+    assert "1 of 4 people of the split have no scan here: d" in caplog.text
+    assert "NOT held-out" not in caplog.text
     only = split_by(VISITS, part.replace("val", "train"), NONE)
     assert only.val is only.train
     assert "NOT held-out" in caplog.text
