@@ -47,10 +47,18 @@ def scans(args: Sequence[str]) -> None:
     )
     parser.add_argument("--window", type=float, default=0.5, help="most years between a scan and its clinical visit")
     parser.add_argument("--bounds", type=bool, default=False, help="take cells such as >1700 as 1700, not as missing")
-    parser.add_argument("--split", type=Path | None, help="also write who is for train, val and test, in this file")
+    parser.add_argument(
+        "--split",
+        type=Path | None,
+        help="also write who is for train, val and test; whom the file has a part for keeps it, new people are added",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     parser.add_argument(
-        "--fractions", nargs=3, type=float, default=list(FRACTIONS), help="shares of training, validation and test"
+        "--fractions",
+        nargs=3,
+        type=float,
+        default=[],
+        help=f"shares of train, val and test (default: those of a split that is there, else {FRACTIONS})",
     )
     parser.add_argument("--group", type=str | None, help="split by whole groups of this column, such as site")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
@@ -60,7 +68,7 @@ def scans(args: Sequence[str]) -> None:
         given.source,
         given.out,
         ClinicalTables(given.clinical, given.mapping, given.window, given.bounds),
-        SplitPlan(given.split, given.seed, tuple(given.fractions), given.group) if given.split else None,
+        SplitPlan(given.split, given.seed, tuple(given.fractions) or None, given.group) if given.split else None,
         given.strict,
         given.rescans,
     )
@@ -101,6 +109,9 @@ def prepare(args: Sequence[str]) -> None:
         type=Literal[6, 12] | None,
         help="align stripped brains to MNI152: 6 keeps head size in the image, 12 only in the table (scale)",
     )
+    parser.add_argument(
+        "--nan_as_background", action="store_true", help="take NaN as background, instead of leaving such scans out"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core; the result is the same")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be prepared")
     given = parser.parse_args(list(args))
@@ -110,6 +121,7 @@ def prepare(args: Sequence[str]) -> None:
         given.spacing,
         _intensity(given.percentiles, given.zscore, given.window),
         (*((N4(),) if given.n4 else ()), *corrections[given.align]),
+        given.nan_as_background,
     )
     report_prepared(given.source, given.out, preparation, given.jobs, given.strict)
 

@@ -8,12 +8,13 @@ import pandas as pd
 
 from disentangle_pl.brain.clinical import read_clinical
 from disentangle_pl.brain.clocks import since_first
-from disentangle_pl.brain.duplicates import twins
+from disentangle_pl.brain.duplicates import copied, copies, twins
 from disentangle_pl.brain.mapping import load_mapping
 from disentangle_pl.brain.nearest import join_clinical
 from disentangle_pl.brain.split import FRACTIONS, Split
-from disentangle_pl.brain.split_file import read_split, split_by, write_split
+from disentangle_pl.brain.split_file import extend_split, fractions_of, read_split, split_by, split_names, write_split
 from disentangle_pl.brain.stratify import stratified
+from disentangle_pl.brain.tables import listing
 from disentangle_pl.brain.visits import find_visits, reasons
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.scan_summary import most, summary
@@ -47,18 +48,18 @@ class ClinicalTables:
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """A split to write.
+    """A split to write, or to add new people to.
 
     Args:
-        path: The new file.
+        path: The file. Whoever it has a part for keeps it.
         seed: Another seed gives another split.
-        fractions: Shares of train, val and test.
+        fractions: Shares of train, val and test; None for those that the file was made with, or else the usual ones.
         group: Column whose groups stay together, none to stratify.
     """
 
     path: Path
     seed: int = 0
-    fractions: tuple[float, float, float] = FRACTIONS
+    fractions: tuple[float, float, float] | None = None
     group: str | None = None
 
 
@@ -89,8 +90,17 @@ def report_scans(
     if out.absolute() == source.absolute():
         raise InputError(f"{out} is the table that is read: write to another one by --out")
     found = find_visits(source, check=True, strict=strict, rescans=rescans)
+    same = twins(found.visits["path"])
+    skipped = copied(found.visits, same)
+    if strict and len(skipped):
+        raise InputError(": ".join(skipped.loc[0]))
+    once = ~copies(found.visits["participant_id"], same)
+    same = same[once].reset_index(drop=True)
+    found = found._replace(
+        visits=found.visits[once].reset_index(drop=True), skipped=pd.concat([found.skipped, skipped], ignore_index=True)
+    )
     visits, remarks = _joined(found.visits, clinical or ClinicalTables())
-    same = twins(visits["path"])
+    same = same.where(same.duplicated(keep=False), None)
     print(f"{source} is read as {found.layout}", *summary(visits, same), *remarks, sep="\n")
     if len(found.skipped):
         print(f"left out, {len(found.skipped)} scans:", *most(reasons(found.skipped)), sep="\n  ")
@@ -117,15 +127,38 @@ def _joined(visits: pd.DataFrame, clinical: ClinicalTables) -> tuple[pd.DataFram
 
 
 def _dealt(visits: pd.DataFrame, same: pd.Series, plan: SplitPlan) -> list[str]:
-    part, remarks = stratified(visits, plan.seed, plan.fractions, plan.group, same)
-    how = f"seed {plan.seed}, fractions {' '.join(map(str, plan.fractions))}, {'; '.join(remarks)}"
-    write_split(plan.path, part, how)
+    there = plan.path.exists()
+    fractions = plan.fractions or (fractions_of(plan.path) if there else None) or FRACTIONS
+    people = pd.Series(visits["participant_id"].unique())
+    split = read_split(plan.path) if there else pd.Series(dtype=object)
+    names = split_names(people, split).set_axis(people) if there else split
+    before = names.map(split).dropna()
+    part, remarks = stratified(visits, plan.seed, fractions, plan.group, same, before)
+    how = f"seed {plan.seed}, fractions {' '.join(map(str, fractions))}, {'; '.join(remarks)}"
+    if there:
+        new = part.drop(before.index)
+        remarks = [_grown(before, new), *_absent(split, names, plan.path), *(remarks if len(new) else [])]
+        extend_split(plan.path, new, f"{len(new)} people later: {how}")
+    else:
+        write_split(plan.path, part, how)
     parts = split_by(visits, read_split(plan.path), same)
     sizes = [
         f"{name} {rows['participant_id'].nunique()} people, {len(rows)} scans"
         for name, rows in zip(Split._fields, parts, strict=True)
     ]
     return [f"split: {'; '.join(sizes)}", *(f"split: {said}" for said in remarks), f"written: {plan.path}"]
+
+
+def _grown(before: pd.Series, new: pd.Series) -> str:
+    dealt = ", ".join(f"{count} {name}" for name in Split._fields if (count := int((new == name).sum())))
+    return f"{len(before)} people keep their parts; {len(new)} new{': ' + dealt if len(new) else ''}"
+
+
+def _absent(split: pd.Series, names: pd.Series, path: Path) -> list[str]:
+    gone = split.index[~split.index.isin(names)].tolist()
+    return (
+        [f"{len(gone)} people of {path.name} have no scan here, and keep their parts: {listing(gone)}"] if gone else []
+    )
 
 
 def _write(visits: pd.DataFrame, out: Path) -> None:
