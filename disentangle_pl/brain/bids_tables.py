@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
-from disentangle_pl.brain.cells import CellRules, log_faults, read_times
+from disentangle_pl.brain.cells import DAYS_A_YEAR, CellRules, log_faults, read_times
 from disentangle_pl.brain.clocks import in_time, with_years
 from disentangle_pl.brain.fields import COLUMNS, KEYS, TRAITS, fields, fill, holds_for_life, tidied, typed
 from disentangle_pl.brain.identities import as_scans_write, unlike
@@ -58,7 +58,7 @@ def describe(scans: pd.DataFrame, root: Path, rules: CellRules | None = None) ->
     for table, path in people:
         rows = table.drop(columns=list(waves_of(map(str, table.columns))))
         visits = _fill_person(visits, table[["participant_id"]].join(fields(rows.iloc[:, 1:], path, rules)))
-    return typed(visits.drop(columns=_CLOCKS))
+    return typed(with_years(visits)[0].drop(columns=_CLOCKS))
 
 
 def scan_times(paths: pd.Series, rules: CellRules) -> pd.Series:
@@ -79,7 +79,7 @@ def scan_times(paths: pd.Series, rules: CellRules) -> pd.Series:
     cells = paths.map(lambda path: folders[Path(path).parent.parent].get(_stem(path)))
     times, faults = read_times(cells.astype("str").where(cells.notna()))
     log_faults("acq_time", faults, Path("scans.tsv"), rules)
-    days = (times.dropna() * 365.25).floordiv(1)
+    days = (times.dropna() * DAYS_A_YEAR).floordiv(1)
     if (
         len(days) > 1
         and days.nunique() == 1

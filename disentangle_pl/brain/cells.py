@@ -19,6 +19,8 @@ from disentangle_pl.errors import InputError
 CODES = (-1, -4, -9, -99, -999, -9999)
 """Numbers that often mean missing."""
 
+DAYS_A_YEAR = 365.25
+
 BOUND = "that are a bound or a range"
 UNKNOWN = frozenset({"unknown", "unk", "missing", "not available", "not known", "?", "-", "--", "."})
 
@@ -29,7 +31,7 @@ _RANGE = re.compile(rf"(?P<low>{_PLAIN})\s*(?:-|\u2013|to)\s*(?P<high>{_PLAIN})"
 _AGED = re.compile(
     rf"(?P<count>{_PLAIN})\s*(?P<unit>d|w|m|y|days?|weeks?|mos?|months?|yrs?|years?)(\s*old)?", re.IGNORECASE
 )
-_UNITS = {"d": 365.25, "w": 365.25 / 7, "m": 12.0, "y": 1.0}
+_UNITS = {"d": DAYS_A_YEAR, "w": DAYS_A_YEAR / 7, "m": 12.0, "y": 1.0}
 _FOR_AGES = re.compile("age|(.*_)?age(_.*)?")
 _SIGNED_QUANTITY = re.compile(
     "(.*_)?(z|zscore|z_score|change|delta|diff|difference|slope|rate|pc_?\\d+|gap_years|years)(_.*)?"
@@ -95,21 +97,26 @@ def read_numbers(cells: pd.Series, name: str, rules: CellRules) -> tuple[pd.Seri
     return values, [fault for fault in (*faults, *more) if len(fault.cells)]
 
 
-def read_times(cells: pd.Series) -> tuple[pd.Series, list[Fault]]:
-    """Read ISO 8601 times as years since 1970.
+def read_times(cells: pd.Series, written: str = "ISO8601") -> tuple[pd.Series, list[Fault]]:
+    """Read times as years since 1970.
+
+    Args:
+        cells: (N,) text.
+        written: How, as in `datetime.strptime`.
 
     Returns:
         (N,) float64, NaN missing, and what was found: times that cannot be read, or of years no scan is of. (Shifted
         dates, as BIDS wants them before 1925, are of use, since all of a person are shifted alike.)
     """
-    times = pd.to_datetime(cells.astype("str").where(cells.notna()), format="ISO8601", utc=True, errors="coerce")
+    times = pd.to_datetime(cells.astype("str").where(cells.notna()), format=written, utc=True, errors="coerce")
     strange = times.notna() & ~times.dt.year.between(_FIRST, _LAST)
-    years = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=365.25)
+    example = "ISO 8601 time, such as 2012-05-31" if written == "ISO8601" else f"time of the format {written}"
     faults = [
-        Fault("that are no ISO 8601 time, such as 2012-05-31", cells[times.isna() & cells.notna()]),
+        Fault(f"that are no {example}", cells[times.isna() & cells.notna()]),
         Fault(f"of years outside {_FIRST}..{_LAST}", cells[strange]),
     ]
-    return years.where(~strange).astype("float64"), [fault for fault in faults if len(fault.cells)]
+    years = (times.where(~strange) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=DAYS_A_YEAR)
+    return years.astype("float64"), [fault for fault in faults if len(fault.cells)]
 
 
 def read_words(cells: pd.Series) -> tuple[pd.Series, list[Fault]]:
@@ -122,7 +129,7 @@ def read_words(cells: pd.Series) -> tuple[pd.Series, list[Fault]]:
     values = numeric(texts)
     numbered = values.dropna()
     coded = values.isin(CODES) & bool(len(numbered) < texts.notna().sum() or numbered.abs().max() > 1)
-    unknown = texts.map(lambda cell: cell.lower() in UNKNOWN, na_action="ignore").fillna(value=False).astype(bool)
+    unknown = texts.map(lambda cell: isinstance(cell, str) and cell.lower() in UNKNOWN).astype(bool)
     faults = [Fault("with a code of missing", texts[coded]), Fault("that say that it is not known", texts[unknown])]
     return texts.where(~coded & ~unknown), [fault for fault in faults if len(fault.cells)]
 

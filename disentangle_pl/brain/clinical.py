@@ -6,8 +6,18 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from disentangle_pl.brain.cells import CellRules, Fault, numeric, read_numbers, read_words, refuse, sentence
-from disentangle_pl.brain.clocks import DAYS_A_YEAR, label_years
+from disentangle_pl.brain.cells import (
+    DAYS_A_YEAR,
+    CellRules,
+    Fault,
+    numeric,
+    read_numbers,
+    read_times,
+    read_words,
+    refuse,
+    sentence,
+)
+from disentangle_pl.brain.clocks import label_years
 from disentangle_pl.brain.fields import sexes
 from disentangle_pl.brain.mapping import Age, Column, Mapping, Time
 from disentangle_pl.brain.tables import listing, read_table
@@ -140,11 +150,9 @@ def _measured_time(source: _Source, time: Time, people: pd.Series) -> pd.Series:
     cells, _ = _meanings(source, Column(time.column))
     if time.unit == "label":
         return label_years(cells)
-    dates = pd.to_datetime(cells, format=time.format, utc=True, errors="coerce")
-    wrong = cells[dates.isna() & cells.notna()]
-    source.report("time", [Fault(f"that are no date of format {time.format}", wrong)] if len(wrong) else [])
-    days = (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
-    return (days - days.groupby(people).transform("min")) / DAYS_A_YEAR
+    years, faults = read_times(cells, time.format)
+    source.report("time", faults)
+    return years - years.groupby(people).transform("min")
 
 
 def _age(source: _Source, time: pd.Series) -> pd.Series:

@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from disentangle_pl.brain.cells import DAYS_A_YEAR
 from disentangle_pl.brain.fields import without_run
 from disentangle_pl.brain.tables import listing, natural
-
-DAYS_A_YEAR = 365.25
 
 _LABEL = re.compile(r"(?:ses-)?(?:(?P<baseline>bl|sc|scmri)|(?:M|m)(?P<months>\d{1,3})|d(?P<days>-?\d{1,5}))")
 _WORDS = (
@@ -62,12 +61,10 @@ def clock_remarks(participant: pd.Series, dated: Dated, clocks: Mapping[str, pd.
     people = participant[several].nunique()
     sources = dated.source.where(dated.years.notna(), None)
     counts = {name: participant[several & (sources == name)].nunique() for name in clocks}
-    sentences = [f"{name} of {count} people" for name, count in counts.items() if count]
     undated = participant[several & dated.years.isna()].nunique()
-    sentences += [f"unknown of {undated} people" if undated else ""]
-    remarks = (
-        [f"time between visits of {people} people with several: {'; '.join(filter(None, sentences))}"] if people else []
-    )
+    phrases = [f"by {name} for {count}" for name, count in counts.items() if count]
+    phrases += [f"unknown for {undated}"] if undated else []
+    remarks = [f"time between visits of {people} people: {', '.join(phrases)}"] if people else []
     return remarks + [line for name in clocks for line in _contradiction(participant, dated, name, clocks[name])]
 
 

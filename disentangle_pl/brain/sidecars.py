@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
+from disentangle_pl.brain.cells import DAYS_A_YEAR
 from disentangle_pl.brain.fields import tidy
 from disentangle_pl.brain.tables import decoded
 
@@ -20,7 +21,7 @@ _LACKING = re.compile(
 )
 _SEX = re.compile(r"\b(fe)?male\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
-_PER_YEAR = {"day": 365.25, "week": 365.25 / 7, "mo": 12.0}
+_PER_YEAR = {"day": DAYS_A_YEAR, "week": DAYS_A_YEAR / 7, "mo": 12.0}
 
 
 def described(table: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -55,7 +55,7 @@ def test_a_folder_with_every_kind_of_cell(caplog: pytest.LogCaptureFixture) -> N
         "1 cell that are no number ('unknown')",
         "1 cell outside 0..120 (852)",
         "sex: 2 cells that are numbers without Levels in participants.json",
-        "time between visits of 8 people with several: acq_time of scans.tsv of 8 people",
+        "time between visits of 8 people: by acq_time of scans.tsv for 8",
     ):
         assert words in caplog.text, words
     bounded = find_visits(CASES / "bids", bounds=True).visits.groupby("participant_id")["age"].first()
@@ -170,7 +170,10 @@ def test_the_date_of_the_chosen_file_is_trusted_first(tmp_path: Path, caplog: py
     assert keys(visits)[:2] == [("sub-1", "ses-b"), ("sub-1", "ses-a")], "the earlier visit first"
     assert keys(visits)[4:] == [("sub-3", "ses-b"), ("sub-3", "ses-a")]
     np.testing.assert_allclose(visits["years"], [0, 2, 0, 1, 0, 1.5], atol=0.01)
-    assert "3 people with several: acq_time of scans.tsv of 1 people; acq_time of 1 people; ages of 1" in caplog.text
+    assert (
+        "time between visits of 3 people: by acq_time of scans.tsv for 1, by acq_time for 1, by ages for 1"
+        in caplog.text
+    )
     assert "ages contradict the time between visits of 1 people: sub-1" in caplog.text
 
 
@@ -181,7 +184,7 @@ def test_dates_that_were_removed_are_none(tmp_path: Path, caplog: pytest.LogCapt
     with caplog.at_level("INFO"):
         assert read_visits(tmp_path)["years"].tolist() == [0, 1, 0, 1]
     assert "of one day, and so not taken as dates" in caplog.text
-    assert "labels of sessions of 2 people" in caplog.text
+    assert "by labels of sessions for 2" in caplog.text
 
 
 def test_whole_years_of_age_do_not_overrule_labels_of_months(tmp_path: Path) -> None:

@@ -93,8 +93,10 @@ def test_other_dates_need_their_format(tmp_path: Path) -> None:
     iso = mapping(time=Time("t", "date"), scores={"x": Column("x")})
     rows, remarks = read_clinical(path, iso)
     assert rows.empty
-    assert "mine: time: 3 cells that are no date of format ISO8601 ('9/8/2005', '9/9/2005'): missing" in remarks
-    with pytest.raises(InputError, match="'9/8/2005' as time in line 2: cells that are no date of format ISO8601"):
+    assert (
+        "mine: time: 3 cells that are no ISO 8601 time, such as 2012-05-31 ('9/8/2005', '9/9/2005'): missing" in remarks
+    )
+    with pytest.raises(InputError, match="'9/8/2005' as time in line 2: cells that are no ISO 8601 time"):
         read_clinical(path, iso, strict=True)
     told = mapping(time=Time("t", "date", "%m/%d/%Y"), scores={"x": Column("x")})
     np.testing.assert_allclose(read_clinical(path, told).rows["time"], [0, 0, 1 / 365.25])

@@ -39,7 +39,8 @@ def test_tables_of_people_and_sessions(tmp_path: Path, caplog: pytest.LogCapture
     assert visits["sex"].tolist() == ["F", "F", "M"]
     assert visits["site"].tolist() == ["A", "A", "B"]
     assert visits["diagnosis"].tolist() == ["AD", "AD", "CN"]
-    assert scores_of(visits) == ["cdr_sb", "education_years", "mmse"]
+    assert scores_of(visits) == ["cdr_sb", "abeta", "education_years", "mmse"]
+    np.testing.assert_equal(visits["abeta"].to_numpy(), [np.nan, 800, np.nan])
     np.testing.assert_equal(visits["cdr_sb"].to_numpy(), [4.5, np.nan, np.nan])
     np.testing.assert_equal(visits["education_years"].to_numpy(), [12, 12, np.nan])
     np.testing.assert_equal(visits["mmse"].to_numpy(), [25, np.nan, 30], "a score of a person is of the first visit")

@@ -26,7 +26,7 @@ def test_shipped_mappings_are_what_their_file_says() -> None:
     assert adni.traits["diagnosis"].values["Dementia"] == "AD"
     assert {"PTID", "Years_bl", "VISCODE", "AGE", "DX", "CDRSB"} <= set(adni.columns)
     assert adni.required == ["PTID", "MMSE"]
-    assert list(adni.missing) == [-4, -1]
+    assert list(adni.missing) == ["-4", "-1"]
 
 
 def test_a_small_mapping_has_defaults(tmp_path: Path) -> None:

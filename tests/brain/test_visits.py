@@ -145,7 +145,7 @@ def test_tables(tmp_path: Path, suffix: str, separator: str) -> None:
         tmp_path / "deep" / "b.nii",
         tmp_path / "a.nii",
     ]
-    np.testing.assert_equal(visits["years"].to_numpy(), [0, 1, np.nan])
+    np.testing.assert_equal(visits["years"].to_numpy(), [0, 1, 0])
 
 
 @pytest.mark.parametrize(
