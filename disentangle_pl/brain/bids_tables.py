@@ -4,6 +4,7 @@ Source: Gorgolewski et al. 2016, The brain imaging data structure, Scientific Da
 specification 1.9.
 """
 
+import csv
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from disentangle_pl.brain.clocks import in_time, with_years
 from disentangle_pl.brain.fields import COLUMNS, KEYS, TRAITS, fields, fill, holds_for_life, tidied, typed
 from disentangle_pl.brain.identities import as_scans_write, unlike
 from disentangle_pl.brain.sidecars import described
-from disentangle_pl.brain.tables import listing, read_table
+from disentangle_pl.brain.tables import decoded, listing, read_table
 from disentangle_pl.brain.waves import by_visit, waves_of
 from disentangle_pl.errors import InputError
 
@@ -94,10 +95,14 @@ def _acquired(folder: Path) -> dict[str, str]:
     """Return the acq_time by file name of the scans.tsv in a folder."""
     pairs: dict[str, str] = {}
     for path in sorted(folder.glob("sub-*_scans.tsv")):
-        table = read_table(path)
-        if {"filename", "acq_time"} <= set(table.columns):
-            rows = table[["filename", "acq_time"]].dropna()
-            pairs |= {_stem(name): time for name, time in rows.itertuples(index=False)}
+        try:
+            lines = decoded(path).splitlines()
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read as a table ({error}): give a .tsv file") from error
+        for row in csv.DictReader(lines, delimiter="\t"):
+            name, time = ((row.get(column) or "").strip() for column in ("filename", "acq_time"))
+            if name and time.lower() not in ("", "n/a"):
+                pairs[_stem(name)] = time
     return pairs
 
 
@@ -119,11 +124,9 @@ def _read_sessions(paths: list[Path], visits: pd.DataFrame, rules: CellRules) ->
     if rules.strict:
         for path, table in zip(paths, tables, strict=True):
             fields(table, path, rules)
-    parts = [
-        _keyed(table.assign(participant_id=path.parent.name), visits, path)
-        for path, table in zip(paths, tables, strict=True)
-    ]
-    return pd.concat(parts, ignore_index=True)
+    people = [path.parent.name for path in paths]
+    table = pd.concat(tables, keys=people, names=["participant_id"]).reset_index("participant_id")
+    return _keyed(table.reset_index(drop=True), visits, paths[0].parent.parent / "sub-*_sessions.tsv")
 
 
 def _read_keyed(path: Path, visits: pd.DataFrame) -> pd.DataFrame:
@@ -142,6 +145,7 @@ def _keyed(table: pd.DataFrame, visits: pd.DataFrame, path: Path) -> pd.DataFram
     twice = keys.loc[rows.index][keys.loc[rows.index].duplicated()]
     if len(twice):
         names = [" ".join(row) for row in twice.to_numpy().tolist()]
+        path = path.parent / path.name.replace("sub-*", twice["participant_id"].iloc[0])
         visit = "" if "session_id" in keys else ", or name the column of the visit session_id"
         raise InputError(f"{path} has more than one row of {listing(names)}: keep one each{visit}")
     return rows

@@ -21,7 +21,7 @@ CODES = (-1, -4, -9, -99, -999, -9999)
 
 DAYS_A_YEAR = 365.25
 
-BOUND = "that are a bound or a range"
+BOUND = "with a bound or a range"
 UNKNOWN = frozenset({"unknown", "unk", "missing", "not available", "not known", "?", "-", "--", "."})
 
 _PLAIN = r"\d+(?:\.\d*)?|\.\d+"
@@ -91,7 +91,7 @@ def read_numbers(cells: pd.Series, name: str, rules: CellRules) -> tuple[pd.Seri
         Fault(
             BOUND, odd[bounds.notna()], "taken at it, or at its middle" if rules.bounds else "missing without --bounds"
         ),
-        Fault("that are no number", odd[(parsed.isna() & bounds.isna()).astype(bool)]),
+        Fault("without a number", odd[(parsed.isna() & bounds.isna()).astype(bool)]),
     ]
     values, more = _in_range(values, cells, name)
     return values, [fault for fault in (*faults, *more) if len(fault.cells)]
@@ -110,9 +110,9 @@ def read_times(cells: pd.Series, written: str = "ISO8601") -> tuple[pd.Series, l
     """
     times = pd.to_datetime(cells.astype("str").where(cells.notna()), format=written, utc=True, errors="coerce")
     strange = times.notna() & ~times.dt.year.between(_FIRST, _LAST)
-    example = "ISO 8601 time, such as 2012-05-31" if written == "ISO8601" else f"time of the format {written}"
+    example = "an ISO 8601 time such as 2012-05-31" if written == "ISO8601" else f"a time of the format {written}"
     faults = [
-        Fault(f"that are no {example}", cells[times.isna() & cells.notna()]),
+        Fault(f"without {example}", cells[times.isna() & cells.notna()]),
         Fault(f"of years outside {_FIRST}..{_LAST}", cells[strange]),
     ]
     years = (times.where(~strange) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=DAYS_A_YEAR)
@@ -130,7 +130,7 @@ def read_words(cells: pd.Series) -> tuple[pd.Series, list[Fault]]:
     numbered = values.dropna()
     coded = values.isin(CODES) & bool(len(numbered) < texts.notna().sum() or numbered.abs().max() > 1)
     unknown = texts.map(lambda cell: isinstance(cell, str) and cell.lower() in UNKNOWN).astype(bool)
-    faults = [Fault("with a code of missing", texts[coded]), Fault("that say that it is not known", texts[unknown])]
+    faults = [Fault("with a code of missing", texts[coded]), Fault("with a word for unknown", texts[unknown])]
     return texts.where(~coded & ~unknown), [fault for fault in faults if len(fault.cells)]
 
 
@@ -201,7 +201,7 @@ def _without_codes(values: pd.Series, name: str) -> tuple[pd.Series, list[Fault]
     repeated = coded & values.isin([code for code, count in counts.items() if count > 1 or code <= -99])
     if doubtful or not repeated.any():
         often = values[repeated]
-        return values, [Fault("that often mean missing", often, "taken as numbers")]
+        return values, [Fault("with what often means missing", often, "taken as numbers")]
     return values.where(~repeated), [Fault("with a code of missing", values[repeated])]
 
 

@@ -201,7 +201,7 @@ def _sexes(cells: pd.Series, path: Path, rules: CellRules) -> pd.Series:
         return letters
     alone = bool(numbered.equals(letters.notna()))
     outcome = "taken as they are" if alone else "missing, beside M and F"
-    why = f"that are numbers without Levels in {path.stem}.json, so that nobody knows which is which"
+    why = f"with a number and no Levels in {path.stem}.json to say which is which"
     log_faults("sex", [Fault(why, letters[numbered], outcome)], path, rules)
     return letters if alone else letters.where(~numbered)
 

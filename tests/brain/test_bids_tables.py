@@ -51,10 +51,10 @@ def test_a_folder_with_every_kind_of_cell(caplog: pytest.LogCaptureFixture) -> N
     assert first["sex"].fillna("?").tolist() == ["?", "?", "F", "M", "M", "F", "F", "?"]
     for words in (
         "participants.tsv: mmse: 3 cells outside 0..30 (-4, 999, -1): missing",
-        "age: 2 cells that are a bound or a range ('89+', '>90'): missing without --bounds",
-        "1 cell that are no number ('unknown')",
+        "age: 2 cells with a bound or a range ('89+', '>90'): missing without --bounds",
+        "1 cell without a number ('unknown')",
         "1 cell outside 0..120 (852)",
-        "sex: 2 cells that are numbers without Levels in participants.json",
+        "sex: 2 cells with a number and no Levels in participants.json",
         "time between visits of 8 people: by acq_time of scans.tsv for 8",
     ):
         assert words in caplog.text, words
@@ -154,7 +154,7 @@ def test_sexes_that_are_numbers_alone_stay_and_are_said(tmp_path: Path, caplog: 
     (tmp_path / "participants.tsv").write_text("participant_id\tsex\nsub-1\t1\nsub-2\t2\n")
     with caplog.at_level("INFO"):
         assert read_visits(tmp_path)["sex"].tolist() == ["1", "2"]
-    assert "nobody knows which is which (1, 2): taken as they are" in caplog.text
+    assert "to say which is which (1, 2): taken as they are" in caplog.text
 
 
 def test_the_date_of_the_chosen_file_is_trusted_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -106,7 +106,7 @@ def test_numbers_that_look_like_codes_stay(name: str, cells: list[str]) -> None:
 
 
 def test_doubtful_codes_are_said() -> None:
-    assert "2 cells that often mean missing (-1): taken as numbers" in numbers("x", "-1", "-1", "-2.5")[1]
+    assert "2 cells with what often means missing (-1): taken as numbers" in numbers("x", "-1", "-1", "-2.5")[1]
 
 
 def test_words_lose_their_codes() -> None:

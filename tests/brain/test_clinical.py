@@ -55,7 +55,7 @@ def test_cells_behind_a_comparison_sign(tmp_path: Path, bounds: bool, values: li
     rows, remarks = read_clinical(path, mapping(scores={"x": Column("x"), "y": Column("y")}), bounds)
     np.testing.assert_equal(rows["x"].to_numpy(), values)
     outcome = "taken at it, or at its middle" if bounds else "missing without --bounds"
-    assert remarks == [f"mine: x: 2 cells that are a bound or a range ('>1700', '<=80'): {outcome}"]
+    assert remarks == [f"mine: x: 2 cells with a bound or a range ('>1700', '<=80'): {outcome}"]
 
 
 def test_values_mean_what_the_mapping_says(tmp_path: Path) -> None:
@@ -94,9 +94,9 @@ def test_other_dates_need_their_format(tmp_path: Path) -> None:
     rows, remarks = read_clinical(path, iso)
     assert rows.empty
     assert (
-        "mine: time: 3 cells that are no ISO 8601 time, such as 2012-05-31 ('9/8/2005', '9/9/2005'): missing" in remarks
+        "mine: time: 3 cells without an ISO 8601 time such as 2012-05-31 ('9/8/2005', '9/9/2005'): missing" in remarks
     )
-    with pytest.raises(InputError, match="'9/8/2005' as time in line 2: cells that are no ISO 8601 time"):
+    with pytest.raises(InputError, match="'9/8/2005' as time in line 2: cells without an ISO 8601 time"):
         read_clinical(path, iso, strict=True)
     told = mapping(time=Time("t", "date", "%m/%d/%Y"), scores={"x": Column("x")})
     np.testing.assert_allclose(read_clinical(path, told).rows["time"], [0, 0, 1 / 365.25])
@@ -121,7 +121,7 @@ def test_sessions_of_clinica_are_one_table(tmp_path: Path) -> None:
     [
         ("who,x\n1,2\n", "lacks the columns id: it has who, x"),
         ("id,y\n1,2\n", "lacks the columns x: it has id, y"),
-        ("id,x\n1,high\n", "has 'high' as x in line 2: cells that are no number are not read"),
+        ("id,x\n1,high\n", "has 'high' as x in line 2: cells without a number are not read"),
         ("id,x\n1,>high\n", "has '>high' as x in line 2"),
         ("id,x\n,5\n", "has no participant that fits .*: its id has nothing"),
     ],

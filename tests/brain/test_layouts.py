@@ -59,7 +59,7 @@ def test_mostly_numbers_are_a_score_and_what_is_none_is_said(tmp_path: Path, cap
         visits = read_visits(tmp_path / "s.tsv")
     np.testing.assert_equal(visits["abeta"].to_numpy(), [800, np.nan, 900])
     assert scores_of(visits) == ["abeta"]
-    assert "s.tsv: abeta: 1 cell that are a bound or a range ('>1700'): missing without --bounds" in caplog.text
+    assert "s.tsv: abeta: 1 cell with a bound or a range ('>1700'): missing without --bounds" in caplog.text
     assert find_visits(tmp_path / "s.tsv", bounds=True).visits["abeta"].tolist() == [800, 1700, 900]
 
 
