@@ -31,7 +31,7 @@ _AGES_IN_MONTHS = ("age_months", "age_in_months")
 _SEXES = dict.fromkeys(("m", "male", "man", "boy"), "M") | dict.fromkeys(("f", "female", "woman", "girl"), "F")
 _SCORES = {"cdrsb": "cdr_sb", "cdrsum": "cdr_sb", "cdr_sob": "cdr_sb", "cdrtot": "cdr", "cdr_global": "cdr"}
 _FOR_LIFE = re.compile("sex|.*(educ|apoe).*")
-_IDENTIFIER = re.compile("(.*_)?(id|rid|ptid|eid|iid|fid|uid|uuid|guid|subjid|subid|oasisid|imageid|scanid|uid|pid)")
+_IDENTIFIER = re.compile("(.*_)?(id|rid|ptid|eid|iid|fid|uid|uuid|guid|subjid|subid|oasisid|imageid|scanid|pid)")
 _GROUPS = tuple(
     re.compile(words, re.IGNORECASE)
     for words in (
