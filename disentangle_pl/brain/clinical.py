@@ -88,9 +88,11 @@ def read_clinical(path: Path, mapping: Mapping, bounds: bool = False, strict: bo
         rows[PLANNED] = label_years(source.table[mapping.time.label])
     rows["age"] = _age(source, rows["time"])
     for name, column in mapping.traits.items():
-        rows[name] = _words(source, name, column)
+        if source.has(column.column):
+            rows[name] = _words(source, name, column)
     for name, column in mapping.scores.items():
-        rows[name] = _numbers(source, name, column)
+        if source.has(column.column):
+            rows[name] = _numbers(source, name, column)
     return _usable(rows, source)
 
 
@@ -164,8 +166,6 @@ def _age(source: _Source, time: pd.Series) -> pd.Series:
 
 
 def _words(source: _Source, name: str, column: Column) -> pd.Series:
-    if not source.has(column.column):
-        return pd.Series(None, index=source.table.index, dtype=object)
     cells, coded = _meanings(source, column)
     words, faults = read_words(cells.map(str, na_action="ignore"))
     source.report(name, [*coded, *faults])
@@ -173,8 +173,6 @@ def _words(source: _Source, name: str, column: Column) -> pd.Series:
 
 
 def _numbers(source: _Source, name: str, column: Column) -> pd.Series:
-    if not source.has(column.column):
-        return pd.Series(float("nan"), index=source.table.index)
     cells, coded = _meanings(source, column)
     values, faults = read_numbers(cells, name, source.rules)
     source.report(name, [*coded, *faults])
@@ -204,7 +202,7 @@ def _usable(rows: pd.DataFrame, source: _Source) -> Clinical:
     strangers = rows["participant_id"].isna()
     untimed = ~strangers & rows[["time", "age"]].isna().all(axis=1) & (mapping.time is not None)
     contents = [*mapping.traits, *mapping.scores, *([] if mapping.time else ["age"])]
-    empty = rows[contents].isna().all(axis=1) & ~strangers & ~untimed
+    empty = rows.reindex(columns=contents).isna().all(axis=1) & ~strangers & ~untimed
     for count, what in (
         (strangers.sum(), f"have a {mapping.participant.column} that does not fit {mapping.participant.pattern!r}"),
         (untimed.sum(), "have no time"),

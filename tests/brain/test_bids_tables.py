@@ -94,6 +94,7 @@ def test_visit_codes_join_adnimerge_without_dates(tmp_path: Path) -> None:
         "adnimerge: cdr_sb: 2 cells with a code of missing (-1, -4): missing, as the mapping says" in clinical.remarks
     )
     visits, _ = join_clinical(read_visits(tmp_path), clinical, mapping)
+    assert not {"adas11", "faq", "moca"} & set(visits.columns), "optional, and not there"
     np.testing.assert_equal(visits["mmse"].to_numpy(), [29, NAN, 26, 22])
     np.testing.assert_equal(visits["cdr_sb"].to_numpy(), [0, NAN, 1.5, NAN])
     assert visits["diagnosis"].tolist() == ["CN", "MCI", "MCI", "AD"]
