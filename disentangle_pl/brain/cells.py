@@ -198,7 +198,7 @@ def _without_codes(values: pd.Series, name: str) -> tuple[pd.Series, list[Fault]
     uncoded = values[~coded].dropna()
     doubtful = bool((uncoded < 0).any()) or bool(len(uncoded) and uncoded.max() <= 1)
     counts = values[coded].value_counts()
-    repeated = coded & values.isin([code for code, count in counts.items() if count > 1 or code <= -99])
+    repeated = coded & ((values.map(counts) > 1) | (values <= -99))
     if doubtful or not repeated.any():
         often = values[repeated]
         return values, [Fault("with what often means missing", often, "taken as numbers")]

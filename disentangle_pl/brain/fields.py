@@ -92,7 +92,11 @@ def fields(table: pd.DataFrame, path: Path, rules: CellRules | None = None) -> p
     more = [name for name in table.columns if name not in _NO_SCORES and not name.startswith("unnamed")]
     renamed = table[more].rename(columns=_SCORES)
     renamed = renamed.loc[:, ~renamed.columns.duplicated()]
-    scores = {name: _numbers(renamed[name], name, path, rules) for name in renamed if is_score(name, renamed[name])}
+    scores = {
+        name: _numbers(renamed[name], name, path, rules)
+        for name in map(str, renamed.columns)
+        if is_score(name, renamed[name])
+    }
     return pd.DataFrame(columns, index=table.index).join(renamed.assign(**scores))
 
 

@@ -120,7 +120,7 @@ def ask(
     table.to_csv(folder / "latents.tsv", sep="\t", index=False)
     reach = reach_of(scans.mean[scans.train].double().numpy())
     distance = float(reach.distance(answer.after[None].double().numpy())[0])
-    about = {
+    about: dict[str, Any] = {
         "subject": visit["participant_id"],
         "session": visit["session_id"],
         "question": question.name,
