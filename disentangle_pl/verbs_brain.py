@@ -46,7 +46,12 @@ def scans(args: Sequence[str]) -> None:
         help=f"what their columns mean: {', '.join(SHIPPED)}, or YAML files",
     )
     parser.add_argument("--window", type=float, default=0.5, help="most years between a scan and its clinical visit")
-    parser.add_argument("--bounds", type=bool, default=False, help="take cells such as >1700 as 1700, not as missing")
+    parser.add_argument(
+        "--bounds",
+        type=bool,
+        default=False,
+        help="take cells such as >1700 and 89+ as 1700 and 89, 65-70 as 67.5, not as missing",
+    )
     parser.add_argument(
         "--split",
         type=Path | None,
@@ -61,7 +66,9 @@ def scans(args: Sequence[str]) -> None:
         help=f"shares of train, val and test (default: those of a split that is there, else {FRACTIONS})",
     )
     parser.add_argument("--group", type=str | None, help="split by whole groups of this column, such as site")
-    parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at the first scan, or cell of a table, that cannot be used"
+    )
     parser.add_argument("--rescans", action="store_true", help="list every run of a visit: ses-M000, ses-M000_run-2")
     given = parser.parse_args(list(args))
     report_scans(
@@ -114,6 +121,7 @@ def prepare(args: Sequence[str]) -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core; the result is the same")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be prepared")
+    parser.add_argument("--bounds", type=bool, default=False, help="take cells such as 89+ as 89, not as missing")
     given = parser.parse_args(list(args))
     corrections: dict[int | None, tuple[Correction, ...]] = {None: (), 6: (Rigid(),), 12: (Affine(),)}
     preparation = Preparation(
@@ -123,7 +131,7 @@ def prepare(args: Sequence[str]) -> None:
         (*((N4(),) if given.n4 else ()), *corrections[given.align]),
         given.nan_as_background,
     )
-    report_prepared(given.source, given.out, preparation, given.jobs, given.strict)
+    report_prepared(given.source, given.out, preparation, given.jobs, given.strict, given.bounds)
 
 
 def _intensity(percentiles: Sequence[float], zscore: bool, window: Sequence[float]) -> Intensity:

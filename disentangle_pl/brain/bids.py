@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
-from disentangle_pl.brain.bids_tables import describe
 from disentangle_pl.brain.fields import KEYS
 from disentangle_pl.brain.tables import listing, natural, read_table
 
@@ -24,7 +23,7 @@ def is_bids(root: Path) -> bool:
 
 
 def read_bids(root: Path) -> pd.DataFrame:
-    """Find one T1-weighted scan a participant and session, and what the tables know of it (see `describe`).
+    """Find one T1-weighted scan a participant and session.
 
     Scans are `sub-*/[ses-*/]anat/*_T1w.nii[.gz]`; of several in one session those that the session's scans.tsv lists
     and of these the lowest run is taken, and this is said.
@@ -33,12 +32,12 @@ def read_bids(root: Path) -> pd.DataFrame:
         root: The directory that holds the sub-* folders.
 
     Returns:
-        The columns of `read_visits`; session_id is "n/a" without a session level.
+        Columns participant_id, session_id and path; session_id is "n/a" without a session level.
 
     Raises:
         InputError: If a table is wrong.
     """
-    return describe(in_order(find_scans(root)), root)
+    return in_order(find_scans(root))
 
 
 def find_scans(root: Path) -> pd.DataFrame:

@@ -11,7 +11,6 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.brain.bids import in_order, one_each
-from disentangle_pl.brain.bids_tables import describe
 
 CROPPED = "_desc-Crop_"
 
@@ -30,18 +29,15 @@ def read_caps(root: Path) -> pd.DataFrame:
         root: A CAPS folder, or the `subjects` folder in it.
 
     Returns:
-        The columns of `read_visits`; a CAPS folder has no tables of its own, so ages and scores are unknown unless
-        BIDS tables lie in it.
-
-    Raises:
-        InputError: If a table is wrong.
+        Columns participant_id, session_id and path; a CAPS folder has no tables of its own, so ages and scores are
+        unknown unless BIDS tables lie in it.
     """
     found = {folder: sorted(folder.glob("[!.]*_T1w.nii*"), key=_uncropped) for folder in _folders(root)}
     paths = {(folder.parent.parent.name, folder.parent.name): scans for folder, scans in found.items() if scans}
     chosen = {who: [path for path in scans if _uncropped(path) == _uncropped(scans[0])] for who, scans in paths.items()}
     cropped = sum(CROPPED in scans[0].name for scans in paths.values())
     rank_zero_info(f"{cropped} of {len(paths)} sessions of {root} have a cropped scan, which is taken")
-    return describe(in_order(one_each(chosen)), root)
+    return in_order(one_each(chosen))
 
 
 def _folders(root: Path) -> Iterator[Path]:

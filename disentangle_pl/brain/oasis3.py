@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from disentangle_pl.brain.bids import in_order, one_each
-from disentangle_pl.brain.bids_tables import describe
 
 _EXPERIMENT = re.compile(r"(OAS3\d{4})_MR_(d\d{4,5})")
 
@@ -28,11 +27,8 @@ def read_oasis3(root: Path) -> pd.DataFrame:
         root: The folder of the OAS3*_MR_d* folders.
 
     Returns:
-        The columns of `read_visits`; participants are sub-OAS30001, sessions ses-d0757. Ages and scores come from the
-        clinical tables.
-
-    Raises:
-        InputError: If a BIDS table beside the scans is wrong.
+        Columns participant_id, session_id and path; participants are sub-OAS30001, sessions ses-d0757. Ages and scores
+        come from the clinical tables.
     """
     found = {}
     for folder in sorted(root.glob("OAS3*_MR_d*")):
@@ -40,7 +36,7 @@ def read_oasis3(root: Path) -> pd.DataFrame:
         scans = [*folder.glob("anat*/[!.]*T1w.nii*"), *folder.glob("anat*/NIFTI/[!.]*T1w.nii*")]
         if name and scans:
             found[f"sub-{name[1]}", f"ses-{name[2]}"] = sorted(scans, key=_by_number)
-    return describe(in_order(one_each(found)), root)
+    return in_order(one_each(found))
 
 
 def _by_number(path: Path) -> tuple[int, str]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from disentangle_pl.console import wide_console
 from disentangle_pl.folders import user_cache
 from disentangle_pl.metrics.intervals import Interval
 from disentangle_pl.metrics.references import DRAWS
@@ -101,7 +102,7 @@ def show(
         name = f"{line.name} {HIGH}" if line.high_chance else line.name
         interval = (intervals or {}).get(line.name, Interval(line.value, line.value, line.value))
         table.add_row(name, _with_range(*interval), floor, rotated, _number(line.ceiling))
-    console = Console()
+    console = wide_console()
     console.print(table)
     for name, reason in refused.items():
         console.print(f"{name} was left out: {reason}", soft_wrap=True, markup=False)

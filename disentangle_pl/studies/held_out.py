@@ -13,7 +13,7 @@ from disentangle_pl.brain.rescans import visit_numbers
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.reliability import People
-from disentangle_pl.metrics.score import Codes, GroundTruth, Values, ground_truth
+from disentangle_pl.metrics.score import FEWEST, Codes, GroundTruth, Values, ground_truth
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.studies.codes import check_fits, posteriors
@@ -67,13 +67,19 @@ def open_part(data: ImageData, part: Part) -> pd.DataFrame:
     """Set data up and return the visits of the held-out people.
 
     Raises:
-        InputError: If the data are no brain scans.
+        InputError: If the data are no brain scans, or too few are held out.
     """
     if not isinstance(data, LongitudinalData):
         raise InputError(f"latents of brain scans are asked for, but the data are {type(data).__name__}: give scans")
     data.prepare_data()
     data.setup("validate")
     visits: pd.DataFrame = getattr(data.parts, part)
+    if len(visits) < FEWEST:
+        raise InputError(
+            f"the {part} part has {len(visits)} scans of {visits['participant_id'].nunique()} people, and latents need "
+            f"at least {FEWEST} scans of held-out people: choose the part by --part, or hold out more people with "
+            "disentangle-pl scans FOLDER --split FILE --fractions 0.6 0.1 0.3"
+        )
     return visits
 
 

@@ -23,7 +23,7 @@ CUT = 0.02
 
 
 def report_prepared(
-    source: Path, out: Path, preparation: Preparation, jobs: int = 1, strict: bool = False
+    source: Path, out: Path, preparation: Preparation, jobs: int = 1, strict: bool = False, bounds: bool = False
 ) -> pd.DataFrame:
     """Prepare scans into a folder, and say what became of them.
 
@@ -34,7 +34,9 @@ def report_prepared(
         out: The folder, new or of an earlier call with the same settings.
         preparation: What to do with each scan.
         jobs: Processes; -1 for one a core.
-        strict: Stop at the first scan that cannot be prepared, instead of leaving it out.
+        strict: Stop at the first scan that cannot be prepared, instead of leaving it out, and at the first cell of a
+            table that cannot be read.
+        bounds: Take cells such as `89+` at their bound, as in `find_visits`.
 
     Returns:
         The table of `quality_table`, with participant_id and session_id.
@@ -45,7 +47,7 @@ def report_prepared(
     """
     if jobs == 0 or jobs < -1:
         raise InputError(f"jobs is {jobs}: give the number of processes, or -1 for one a core")
-    found = find_visits(source, check=True, strict=strict)
+    found = find_visits(source, check=True, strict=strict, bounds=bounds)
     print(f"{source} is read as {found.layout}")
     with alone(out):
         store = open_store(out, preparation)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from disentangle_pl.brain.clinical import read_clinical
-from disentangle_pl.brain.clocks import since_first
+from disentangle_pl.brain.clocks import in_time, with_years
 from disentangle_pl.brain.duplicates import copied, copies, twins
 from disentangle_pl.brain.mapping import load_mapping
 from disentangle_pl.brain.nearest import join_clinical
@@ -28,7 +28,8 @@ class ClinicalTables:
         paths: Clinical tables.
         mappings: The mapping of each: a name of those shipped, or a YAML file.
         window: Largest distance between a scan and its clinical visit, in years.
-        bounds: Take numbers behind a comparison sign at their bound; otherwise they are missing.
+        bounds: Take numbers behind a comparison sign at their bound, and ranges at their middle, in these and in the
+            tables of the scans; otherwise they are missing.
 
     Raises:
         InputError: If tables and mappings do not pair up.
@@ -78,29 +79,33 @@ def report_scans(
         out: The table to write (.tsv or .csv); what was left out goes to `<name>.skipped.tsv` beside it.
         clinical: Tables to join.
         split: Also deal out the participants, once for everything that follows.
-        strict: Stop at the first scan that cannot be used, instead of leaving it out.
+        strict: Stop at the first scan that cannot be used, instead of leaving it out, and at the first cell of a table
+            that cannot be read, instead of taking it as missing.
         rescans: List further runs of a visit too, as rows of their own (see `with_rescans`).
 
     Returns:
         The table as written.
 
     Raises:
-        InputError: If the source, a clinical table, a mapping or the split is wrong; in strict mode, if a scan is.
+        InputError: If the source, a clinical table, a mapping or the split is wrong; in strict mode, if a scan or a
+            cell is.
     """
     if out.absolute() == source.absolute():
         raise InputError(f"{out} is the table that is read: write to another one by --out")
-    found = find_visits(source, check=True, strict=strict, rescans=rescans)
+    clinical = clinical or ClinicalTables()
+    found = find_visits(source, check=True, strict=strict, rescans=rescans, bounds=clinical.bounds)
     same = twins(found.visits["path"])
     skipped = copied(found.visits, same)
     if strict and len(skipped):
         raise InputError(": ".join(skipped.loc[0]))
     once = ~copies(found.visits["participant_id"], same)
-    same = same[once].reset_index(drop=True)
+    same = same[once]
+    image = dict(zip(found.visits["path"][once], same.where(same.duplicated(keep=False), None), strict=True))
     found = found._replace(
         visits=found.visits[once].reset_index(drop=True), skipped=pd.concat([found.skipped, skipped], ignore_index=True)
     )
-    visits, remarks = _joined(found.visits, clinical or ClinicalTables())
-    same = same.where(same.duplicated(keep=False), None)
+    visits, remarks = _joined(found.visits, clinical, strict)
+    same = visits["path"].map(image)  # clinical dates may have put rows in another order
     print(f"{source} is read as {found.layout}", *summary(visits, same), *remarks, sep="\n")
     if len(found.skipped):
         print(f"left out, {len(found.skipped)} scans:", *most(reasons(found.skipped)), sep="\n  ")
@@ -115,15 +120,16 @@ def report_scans(
     return visits
 
 
-def _joined(visits: pd.DataFrame, clinical: ClinicalTables) -> tuple[pd.DataFrame, list[str]]:
+def _joined(visits: pd.DataFrame, clinical: ClinicalTables, strict: bool) -> tuple[pd.DataFrame, list[str]]:
     remarks = []
     for path, name in zip(clinical.paths, clinical.mappings, strict=True):
         mapping = load_mapping(name)
-        table = read_clinical(path, mapping, clinical.bounds)
+        table = read_clinical(path, mapping, clinical.bounds, strict)
         visits, said = join_clinical(visits, table, mapping, clinical.window)
         remarks += said
-    years = visits["years"].fillna(since_first(visits["age"], visits["participant_id"]))
-    return visits.assign(years=years), remarks
+    if not clinical.paths:
+        return visits, remarks
+    return in_time(with_years(visits)[0]), remarks
 
 
 def _dealt(visits: pd.DataFrame, same: pd.Series, plan: SplitPlan) -> list[str]:

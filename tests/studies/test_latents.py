@@ -225,6 +225,7 @@ def test_wrong_input_is_one_sentence(brain_runs: Runs, tmp_path: Path, capsys: p
 
     assert "images of shape (1, 8, 8, 8), but the data have (1, 6, 6, 6)" in said("--data.size=[6,6,6]")
     assert "no checkpoint" in refused(capsys, "latents", str(tmp_path / "none.ckpt"))
+    assert "the val part has 4 scans of 1 people, and latents need at least 6" in said("--part=val")
     constant = tmp_path / "truth.tsv"
     constant.write_text(brain_runs.truth.read_text())
     rows = pd.read_csv(brain_runs.truth, sep="\t")
