@@ -15,6 +15,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "docs.extension.mathml",
     "docs.extension.docstrings",
+    "docs.extension.links",
     "docs.extension.generated",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}

@@ -14,7 +14,6 @@ import runpy
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -65,13 +64,13 @@ def warm_python() -> str:
         listener.listen(64)
         of_tests = ("WANDB", "SLURM", "DISENTANGLE", "TORCHELASTIC")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(of_tests)}
-        subprocess.Popen(
+        listener.set_inheritable(True)
+        os.posix_spawn(
+            sys.executable,
             [sys.executable, "-P", __file__, str(listener.fileno()), str(_session())],
-            cwd=folder,
-            env=clean | {"PYTHONPATH": str(Path(__file__).parents[1])},
-            stdin=subprocess.DEVNULL,
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
+            clean | {"PYTHONPATH": str(Path(__file__).parents[1])},
+            file_actions=[(os.POSIX_SPAWN_OPEN, file, os.devnull, os.O_RDWR, 0) for file in (0, 1)],
+            setsid=True,
         )
     return str(folder / "python")
 
