@@ -15,7 +15,6 @@ extensions = [
     "sphinx.ext.napoleon",
     "docs.extension.mathml",
     "docs.extension.docstrings",
-    "docs.extension.links",
     "docs.extension.generated",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}

@@ -119,8 +119,9 @@ def serve(listener: socket.socket, session: int) -> tuple[bytes, list[int]] | No
                 call, files, _, _ = socket.recv_fds(caller, LARGEST, 3)
                 pid = os.fork() if call else -1
                 if pid == 0:
-                    for other in (caller, *[each.fileobj for each in ready.get_map().values()]):
-                        other.close() if isinstance(other, socket.socket) else os.close(other)
+                    caller.close()
+                    for each in list(ready.get_map().values()):
+                        each.fileobj.close() if isinstance(each.fileobj, socket.socket) else os.close(each.fd)
                     return call, files
                 for file in files:
                     os.close(file)
