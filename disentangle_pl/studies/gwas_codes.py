@@ -1,18 +1,29 @@
 """The latents of a brain model as phenotypes: one value a person, with the covariates that the table of visits has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import PeopleTable, people_table
 from disentangle_pl.genetics.phenotypes import Summary, one_value
+from disentangle_pl.metrics.prediction_folds import Rows
 from disentangle_pl.studies.gwas_kept import kept_codes
+from disentangle_pl.studies.harmonisation import (
+    AFTER,
+    BEFORE,
+    Harmonisation,
+    auc_line,
+    batches_of_data,
+    without_sites,
+    write_lines,
+)
 from disentangle_pl.studies.scan_codes import ScanCodes
 
 HEAD_SIZE = ("icv", "etiv", "ml_icv", "intracranialvol", "head_log_scale", "scale")
@@ -27,11 +38,13 @@ class Codes:
         checkpoint: Of a model of brain scans.
         summary: One value a person: that of the first scan, the mean, or the slope, see `one_value`.
         with_training: Also take the people that the model was trained on.
+        harmonisation: How sites are taken out; without a batch they stay in.
     """
 
     checkpoint: Path
     summary: Summary = "baseline"
     with_training: bool = False
+    harmonisation: Harmonisation = field(default_factory=Harmonisation)
 
 
 class Phenotyped(NamedTuple):
@@ -60,8 +73,23 @@ def phenotypes_of(codes: Codes, data: ImageData, out: Path) -> Phenotyped:
     """
     if not isinstance(data, LongitudinalData):
         raise InputError(f"latents of brain scans are asked for, but the data are {type(data).__name__}: give scans")
-    scans = kept_codes(codes.checkpoint, data, out)
-    return phenotypes_from(scans, data.known, codes.summary, codes.with_training)
+    scans, remarks = kept_codes(codes.checkpoint, data, out), list[str]()
+    if codes.harmonisation.batch is not None:
+        scans, remarks = _harmonised(scans, data, codes, out)
+    found = phenotypes_from(scans, data.known, codes.summary, codes.with_training)
+    return found._replace(remarks=[*remarks, *found.remarks])
+
+
+def _harmonised(scans: ScanCodes, data: LongitudinalData, codes: Codes, out: Path) -> tuple[ScanCodes, list[str]]:
+    """Take sites out of all codes, as the training controls have them, and write how well they were told."""
+    batches = batches_of_data(codes.harmonisation, data, scans.train)
+    values = scans.mean.double().numpy()
+    rows: Rows = np.arange(len(values)) if codes.with_training else scans.held_out
+    done, remarks = without_sites(values, batches, rows)
+    both = ((BEFORE, values), (AFTER, done))
+    lines = [auc_line("", "latents", stage, each[scans.held_out], batches, scans.held_out) for stage, each in both]
+    said = [*batches.remarks, *remarks, *write_lines(lines, out)]
+    return scans._replace(mean=torch.from_numpy(np.asarray(done, dtype=np.float64))), said
 
 
 def phenotypes_from(scans: ScanCodes, known: pd.DataFrame, summary: Summary, with_training: bool) -> Phenotyped:
