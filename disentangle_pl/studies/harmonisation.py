@@ -119,7 +119,7 @@ def batches_of(settings: Harmonisation, visits: pd.DataFrame, train: NDArray[np.
     remarks = [
         f"ComBat over {names[0]} is fitted to {len(rows)} {whose}, of {len(np.unique(people[rows]))} people at "
         f"{len(np.unique(sites[rows].astype(str)))} sites; what stays in: "
-        f"{listing([*settings.covariates]) or 'no covariate'}, and the person"
+        f"{', '.join(settings.covariates) or 'no covariate'}, and the person"
     ]
     if len(few):
         remarks.append(f"ComBat does not know {listing([*map(str, few)], 5)}: of one control nobody tells the site")
