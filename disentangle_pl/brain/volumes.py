@@ -14,7 +14,7 @@ import numpy.typing as npt
 from disentangle_pl.brain.correction import Correction, Placed
 from disentangle_pl.brain.foreground import background, foreground
 from disentangle_pl.brain.intensity import Intensity, Percentiles
-from disentangle_pl.brain.nifti import read_scan
+from disentangle_pl.brain.nifti import Voxels, read_scan
 from disentangle_pl.brain.quality import CENTRE, Facts, facts_of, share_outside
 from disentangle_pl.brain.resampling import Resampled, resampled
 from disentangle_pl.errors import InputError
@@ -107,6 +107,20 @@ class Preparation:
         where = dict(zip(CENTRE, middle.tolist(), strict=True))
         return Prepared(volume, {**facts_of(scan, inside), "cut_off": cut_off, "scale": placed.scale, **where})
 
+    def unscaled(self, path: Path) -> Voxels:
+        """Return one scan (D, H, W) = `size` as it is before intensities are mapped, background 0.
+
+        Raises:
+            InputError: As `__call__`.
+        """
+        scan = read_scan(path)
+        centred = scan._replace(voxels=scan.voxels - background(scan.voxels))
+        try:
+            placed = reduce(lambda done, correct: correct(done), self.corrections, Placed(centred))
+            return self._resampled(placed).values
+        except InputError as error:
+            raise InputError(f"{path} {error}") from error
+
     def _resampled(self, placed: Placed) -> Resampled:
         try:
             return resampled(placed, self.size, self.spacing)
@@ -131,4 +145,6 @@ def _described(part: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)  # as a JSON file gives it back
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
