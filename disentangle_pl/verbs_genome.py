@@ -14,7 +14,7 @@ from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_codes import Codes, Phenotyped, phenotypes_of
 from disentangle_pl.studies.gwas_report import Told
 from disentangle_pl.studies.gwas_results import associated
-from disentangle_pl.studies.harmonisation import Harmonisation
+from disentangle_pl.studies.harmonisation import Harmonisation, write_lines
 from disentangle_pl.verb_parser import VerbParser, data_of_run, verb_parser
 
 
@@ -68,6 +68,8 @@ def gwas(args: Sequence[str]) -> None:
     phenotyped = _from_files(given) if given.checkpoint is None else _from_model(given, harmonisation, parser)
     told = _told(given, phenotyped.remarks)
     associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
+    if phenotyped.sites:
+        write_lines(phenotyped.sites, given.out)
 
 
 def _what(parser: VerbParser) -> None:

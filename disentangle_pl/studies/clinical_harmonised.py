@@ -27,6 +27,7 @@ from disentangle_pl.studies.harmonisation import (
     Line,
     auc_line,
     batches_of_data,
+    sentences_of,
     without_sites,
     write_lines,
 )
@@ -98,7 +99,10 @@ class Harmoniser:
 
     def report(self, out: Path) -> list[str]:
         """Write `harmonisation.tsv`, and return what is to be said."""
-        return [*write_lines(self.lines, out), *dict.fromkeys(self.remarks)] if self.lines else []
+        if not self.lines:
+            return []
+        write_lines(self.lines, out)
+        return [*sentences_of(self.lines), *dict.fromkeys(self.remarks)]
 
     def _done(self, values: Values, batches: Batches) -> Values:
         done, remarks = without_sites(values, batches, self._asked, ahead=True)

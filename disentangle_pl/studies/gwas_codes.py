@@ -19,10 +19,11 @@ from disentangle_pl.studies.harmonisation import (
     AFTER,
     BEFORE,
     Harmonisation,
+    Line,
     auc_line,
     batches_of_data,
+    sentences_of,
     without_sites,
-    write_lines,
 )
 from disentangle_pl.studies.scan_codes import ScanCodes
 
@@ -54,11 +55,13 @@ class Phenotyped(NamedTuple):
         phenotypes: Columns z0, z1, ... of the active latents.
         covariates: Columns age, age2, sex, site, head size: those known for all people and not constant; None if none.
         remarks: What was left out, and whom the model has seen.
+        sites: How well sites were told before and after ComBat; empty without.
     """
 
     phenotypes: PeopleTable
     covariates: PeopleTable | None
     remarks: list[str]
+    sites: tuple[Line, ...] = ()
 
 
 def phenotypes_of(codes: Codes, data: ImageData, out: Path) -> Phenotyped:
@@ -73,23 +76,24 @@ def phenotypes_of(codes: Codes, data: ImageData, out: Path) -> Phenotyped:
     """
     if not isinstance(data, LongitudinalData):
         raise InputError(f"latents of brain scans are asked for, but the data are {type(data).__name__}: give scans")
-    scans, remarks = kept_codes(codes.checkpoint, data, out), list[str]()
-    if codes.harmonisation.batch is not None:
-        scans, remarks = _harmonised(scans, data, codes, out)
+    scans = kept_codes(codes.checkpoint, data, out)
+    if codes.harmonisation.batch is None:
+        return phenotypes_from(scans, data.known, codes.summary, codes.with_training)
+    scans, lines, remarks = _harmonised(scans, data, codes)
     found = phenotypes_from(scans, data.known, codes.summary, codes.with_training)
-    return found._replace(remarks=[*remarks, *found.remarks])
+    return found._replace(remarks=[*remarks, *sentences_of(lines), *found.remarks], sites=tuple(lines))
 
 
-def _harmonised(scans: ScanCodes, data: LongitudinalData, codes: Codes, out: Path) -> tuple[ScanCodes, list[str]]:
-    """Take sites out of all codes, as the training controls have them, and write how well they were told."""
+def _harmonised(scans: ScanCodes, data: LongitudinalData, codes: Codes) -> tuple[ScanCodes, list[Line], list[str]]:
+    """Take sites out of all codes, as the training controls have them, and measure how well they are told."""
     batches = batches_of_data(codes.harmonisation, data, scans.train)
     values = scans.mean.double().numpy()
     rows: Rows = np.arange(len(values)) if codes.with_training else scans.held_out
     done, remarks = without_sites(values, batches, rows)
     both = ((BEFORE, values), (AFTER, done))
     lines = [auc_line("", "latents", stage, each[scans.held_out], batches, scans.held_out) for stage, each in both]
-    said = [*batches.remarks, *remarks, *write_lines(lines, out)]
-    return scans._replace(mean=torch.from_numpy(np.asarray(done, dtype=np.float64))), said
+    clean = scans._replace(mean=torch.from_numpy(np.asarray(done, dtype=np.float64)))
+    return clean, lines, [*batches.remarks, *remarks]
 
 
 def phenotypes_from(scans: ScanCodes, known: pd.DataFrame, summary: Summary, with_training: bool) -> Phenotyped:

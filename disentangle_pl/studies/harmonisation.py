@@ -202,15 +202,18 @@ def auc_line(
     return {**line, **numbers, "people": len(np.unique(people)), "scans": len(there)}
 
 
-def write_lines(lines: Sequence[Line], out: Path) -> list[str]:
-    """Write `harmonisation.tsv`, and return its rows as sentences."""
+def write_lines(lines: Sequence[Line], out: Path) -> None:
+    """Write `harmonisation.tsv` into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame(lines)
     part = out / f".{TABLE}.partial"
-    table.to_csv(part, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+    pd.DataFrame(lines).to_csv(part, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
     part.replace(out / TABLE)
+
+
+def sentences_of(lines: Sequence[Line]) -> list[str]:
+    """Say how well sites are told before and after."""
     said = []
-    for (model, of), rows in table.groupby(["model", "of"], sort=False):
+    for (model, of), rows in pd.DataFrame(lines).groupby(["model", "of"], sort=False):
         ends = [
             f"{row.stage} {row.site_auc:.2f} [{row.low:.2f}, {row.high:.2f}]" if row.sites else f"{row.stage} unknown"
             for row in rows.itertuples()

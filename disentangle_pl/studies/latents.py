@@ -25,6 +25,7 @@ from disentangle_pl.studies.harmonisation import (
     Line,
     auc_line,
     batches_of_data,
+    sentences_of,
     without_sites,
     write_lines,
 )
@@ -157,7 +158,9 @@ def _write(found: Sequence[Described], groups: Sequence[Group], known: Scans, ou
     ]
     draw_latents(panels).savefig(out / "latents.png", dpi=130)
     lines = [line for each in found for line in each.sites]
-    about_sites = write_lines(lines, out) if lines else []
+    if lines:
+        write_lines(lines, out)
+    about_sites = sentences_of(lines) if lines else []
     remarks = list(dict.fromkeys([*about_sites, *(remark for each in found for remark in each.remarks)]))
     text = findings(
         len(set(known.people.tolist())),

@@ -16,6 +16,7 @@ from disentangle_pl.studies.harmonisation import (
     auc_line,
     batches_of,
     fitted,
+    sentences_of,
     without_sites,
     write_lines,
 )
@@ -130,8 +131,10 @@ def test_the_table_says_unknown_where_nobody_can_tell(tmp_path: Path) -> None:
     visits, codes = table(8)
     batches = batches_of(SITE, visits, np.arange(16))
     line = auc_line("", "latents", BEFORE, codes[:8], batches, np.arange(8))
-    said = write_lines([line], tmp_path)
-    assert said == ["site AUC of latents, before unknown (chance 0.5; 0 sites with enough of 4 held-out people)"]
+    write_lines([line], tmp_path)
+    assert sentences_of([line]) == [
+        "site AUC of latents, before unknown (chance 0.5; 0 sites with enough of 4 held-out people)"
+    ]
     assert pd.read_csv(tmp_path / TABLE, sep="\t")["site_auc"].isna().all()
 
 
