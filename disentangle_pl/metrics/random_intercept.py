@@ -165,7 +165,7 @@ def _profile(ratio: Values, sums: _Sums) -> _Profile:
     squares = (sums.design[:, :, None] * sums.design[:, None, :]).reshape(len(sums.sizes), -1)
     inner = np.eye(columns) - (shrink.T @ squares).reshape(-1, columns, columns)
     right = -(sums.design.T @ (shrink * sums.outcome))
-    slopes = np.linalg.solve(inner, right.T[:, :, None])[:, :, 0].T
+    slopes = np.asarray(np.linalg.solve(inner, right.T[:, :, None])[:, :, 0].T, dtype=np.float64)
     residual = sums.square - (shrink * sums.outcome**2).sum(0) - (right * slopes).sum(0)
     residual = np.maximum(residual, SMALLEST * sums.variance)
     free = sums.rows - columns

@@ -87,7 +87,7 @@ def test_little_white_matter_is_still_the_brightest_peak() -> None:
 def test_two_scanners_come_out_alike(gamma: float, maps: list[str]) -> None:
     scans, places = on_two_scanners(gamma)
     raw = [float(np.log(scans[1][place].mean() / scans[0][place].mean())) for place in places.values()]
-    assert min(raw) > 0.8
+    assert min(raw) > 0.6
     standard = learnt_landmarks([landmarks_of(each) for each in scans])
     made: dict[str, Intensity] = {"stripe": WhiteStripe(), "histogram": Histogram(standard)}
     for name in maps:
