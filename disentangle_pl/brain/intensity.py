@@ -113,8 +113,8 @@ class WhiteStripe(Intensity):
 
     The peak of white matter is the brightest one of the smoothed histogram of the foreground; the stripe is what lies
     within `width` of its quantile. The map is linear: what scanners do to contrast stays, and the background becomes
-    one negative number, which differs between scans. The unit is the spread within the stripe, a small part of the
-    distance of grey from white matter, so that values reach far below 0.
+    one negative number, which differs between scans. The unit is the spread within the stripe, which grows with noise,
+    and is a small part of the distance of grey from white matter, so that values reach far below 0.
 
     Args:
         width: Share of the foreground on either side of the peak, in (0, 0.5).

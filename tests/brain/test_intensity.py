@@ -45,15 +45,15 @@ def tissues(seed: int = 0, n: int = 24) -> tuple[Voxels, dict[str, npt.NDArray[n
 
 
 def on_two_scanners(gamma: float) -> tuple[list[Voxels], dict[str, npt.NDArray[np.bool_]]]:
-    """The simulated head on two scanners of other gain, bias field and contrast, and where its tissues are."""
+    """The simulated head on two scanners of other gain and contrast, and where its tissues are."""
     head = prepared()[0]
     fractions = torch.from_numpy(head.fractions)
     signal = 0.75 * (torch.einsum("c,cxyz->xyz", torch.from_numpy(MEANS), fractions) + torch.from_numpy(head.detail))
     mask = fractions.sum(0) > 0.5
-    still = np.zeros(3)
+    still, field = np.zeros(3), np.random.default_rng(0).normal(size=(4, 4, 4))
     scanners = [
-        Acquisition(still, still, gain, contrast, 0.02, np.random.default_rng(i).normal(size=(4, 4, 4)), 0.01)
-        for i, (gain, contrast) in enumerate(((-0.4, -gamma), (0.5, gamma)))
+        Acquisition(still, still, gain, contrast, 0.02, field, 0.01 * np.exp(gain))
+        for gain, contrast in ((-0.4, -gamma), (0.5, gamma))
     ]
     scans = [scan(signal, mask, settings, np.random.default_rng(9)) for settings in scanners]
     places = {"white": head.fractions[a.WHITE] > 0.8, "cortex": head.fractions[a.CORTEX] > 0.7}
