@@ -177,7 +177,7 @@ def without_sites(
 
 
 def auc_line(
-    model: str, of: str, stage: str, inputs: Inputs | Values, batches: Batches, rows: NDArray[np.integer]
+    model: str, of: str, stage: str, inputs: Inputs | NDArray[np.floating], batches: Batches, rows: NDArray[np.integer]
 ) -> Line:
     """Measure how well sites are told from some rows; NaN where there are too few people.
 
@@ -191,7 +191,7 @@ def auc_line(
     """
     known = batches.sites[rows] != UNKNOWN
     there = np.flatnonzero(known if callable(inputs) else known & np.isfinite(inputs).all(axis=1))
-    part = _some(inputs, there) if callable(inputs) else columns(inputs[there])
+    part = _some(inputs, there) if callable(inputs) else columns(inputs[there].astype(np.float64))
     sites, people = batches.sites[rows][there], batches.people[rows][there]
     line: Line = {"model": model, "of": of, "stage": stage}
     try:
@@ -237,7 +237,7 @@ def _are_controls(named: str | None, visits: pd.DataFrame) -> Mask:
     if named is None:
         return np.ones(len(visits), bool)
     if named.casefold() in STAGES:
-        return stages(visits) == STAGES[named.casefold()]
+        return np.asarray(stages(visits) == STAGES[named.casefold()], dtype=np.bool_)
     words = visits["diagnosis"].astype("str").str.strip().str.casefold()
     mine: Mask = (words == named.casefold()).to_numpy(bool)
     if not mine.any():
