@@ -17,6 +17,7 @@ from typing import NamedTuple
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from rich.progress import track
 
 from benchmarks.machine import describe_commit, describe_machine
@@ -99,6 +100,11 @@ def maps(cohort: Cohort) -> dict[str, Intensity]:
     }
 
 
+def components(products: NDArray[np.float32], rows: Rows) -> Inputs:
+    """Make principal components of some rows of images, of which (N, N) inner products are given."""
+    return remembered(principal_components(products[np.ix_(rows, rows)], COMPONENTS))
+
+
 def measured(inputs: Inputs, cohort: Cohort) -> str:
     """Return the site AUC and R2 of the ventricles of held-out people as cells of a table."""
     rows = cohort.held_out
@@ -123,14 +129,13 @@ def lines_of(cohort: Cohort) -> Iterator[str]:
         scans = [preparation(Path(path)) for path in track(cohort.visits["path"], name, transient=True)]
         voxels = np.stack(scans).reshape(len(scans), -1).astype(np.float32)
         products = inner_products(voxels)
-        yield f"| {name} | {measured(remembered(principal_components(products[np.ix_(rows, rows)], COMPONENTS)), cohort)} |"
+        yield f"| {name} | {measured(components(products, rows), cohort)} |"
         if name not in COMBAT:
             continue
         begun = time.process_time()
         done, _ = without_sites(voxels, cohort.batches, rows)
         seconds = time.process_time() - begun
-        after = inner_products(np.asarray(done, dtype=np.float32))
-        inputs = remembered(principal_components(after[np.ix_(rows, rows)], COMPONENTS))
+        inputs = components(inner_products(np.asarray(done, dtype=np.float32)), rows)
         yield f"| {name}, ComBat of {voxels.shape[1]} voxels ({seconds:.0f} s) | {measured(inputs, cohort)} |"
         codes = principal_components(products, COMPONENTS)(cohort.train)
         yield f"| {name}, {COMPONENTS} components of training people | {measured(columns(codes[rows]), cohort)} |"
