@@ -24,6 +24,8 @@ from disentangle_pl.studies.clinical_targets import STAGES, stages
 TABLE = "harmonisation.tsv"
 BEFORE, AFTER = "before", "after"
 UNKNOWN = ""
+ENOUGH = 20
+"""People of a site below which a word is said: of 20 the error of a shift is a quarter of the spread of people."""
 
 Unknown = Literal["refuse", "keep"]
 Line = dict[str, object]
@@ -121,6 +123,12 @@ def batches_of(settings: Harmonisation, visits: pd.DataFrame, train: NDArray[np.
         f"{len(np.unique(sites[rows].astype(str)))} sites; what stays in: "
         f"{', '.join(settings.covariates) or 'no covariate'}, and the person"
     ]
+    least = int(counts[counts >= FEWEST].min())
+    if least < ENOUGH:
+        remarks.append(
+            f"ComBat knows the smallest site by {least} of these people: below {ENOUGH} the error of a site's shift "
+            "may mark the site more than what is taken out"
+        )
     if len(few):
         remarks.append(f"ComBat does not know {listing([*map(str, few)], 5)}: of one control nobody tells the site")
     years = visits["years"].to_numpy(np.float64)
@@ -224,6 +232,13 @@ def sentences_of(lines: Sequence[Line]) -> list[str]:
             f"site AUC of {whose}, {', '.join(ends)} (chance 0.5; {scans['sites']} sites with enough of "
             f"{scans['people']} held-out people)"
         )
+        told = rows.set_index("stage")["site_auc"]
+        if AFTER in told and told[AFTER] > told[BEFORE]:
+            said.append(
+                f"**ComBat has made the sites of {whose} easier to tell**: it was fitted to so few people that its "
+                "error, alike in all scans of a site, marks the site more than what was taken out; fit it to more "
+                "people, as by --combat.controls=null with the diagnosis among --combat.covariates, or leave it out"
+            )
     return said
 
 

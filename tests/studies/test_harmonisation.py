@@ -101,7 +101,7 @@ def test_a_site_of_one_person_is_not_fitted() -> None:
     visits.loc[:1, "site"] = "lonely"
     batches = batches_of(SITE, visits, np.arange(60))
     assert batches.fit.min() == 2
-    assert "does not know lonely" in batches.remarks[1]
+    assert "does not know lonely" in batches.remarks[-1]
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,22 @@ def test_the_table_says_unknown_where_nobody_can_tell(tmp_path: Path) -> None:
         "site AUC of latents, before unknown (chance 0.5; 0 sites with enough of 4 held-out people)"
     ]
     assert pd.read_csv(tmp_path / TABLE, sep="\t")["site_auc"].isna().all()
+
+
+def test_a_fit_to_few_people_that_marks_sites_is_warned_of() -> None:
+    rng = np.random.default_rng(0)
+    visits, _ = table(60)
+    codes = rng.normal(size=(60, 12))[np.repeat(np.arange(60), 2)] + 0.3 * rng.normal(size=(120, 12))
+    batches = batches_of(SITE, visits, np.arange(12))
+    assert "ComBat knows the smallest site by 2 of these people: below 20" in batches.remarks[1]
+    rows = np.arange(12, 120)
+    done, _ = without_sites(codes, batches, rows)
+    lines = [
+        auc_line("", "latents", BEFORE, codes[rows], batches, rows),
+        auc_line("", "latents", AFTER, done[rows], batches, rows),
+    ]
+    assert sentences_of(lines)[1].startswith("**ComBat has made the sites of latents easier to tell**")
+    assert len(sentences_of([{**lines[1], "stage": BEFORE}, {**lines[0], "stage": AFTER}])) == 1
 
 
 def test_latents_without_sites(brain_runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
