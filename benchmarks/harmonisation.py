@@ -34,6 +34,7 @@ from disentangle_pl.brain.intensity import (
 from disentangle_pl.brain.truth import scan_factors
 from disentangle_pl.brain.visits import read_visits
 from disentangle_pl.brain.volumes import Preparation
+from disentangle_pl.metrics.combat import fit_combat, harmonised
 from disentangle_pl.metrics.intervals import Interval
 from disentangle_pl.metrics.prediction import Asked, Plan, cross_validated, linear
 from disentangle_pl.metrics.prediction_folds import Rows, person_weights
@@ -49,6 +50,7 @@ SIZE, SPACING, COMPONENTS = 32, 6.0, 16
 COMBAT = ("percentiles", "histogram")  # maps that ComBat is measured after
 GAIN, CONTRAST = 0.4, 0.2  # standard deviations over sites, of logarithms
 PLAN = Plan(folds=5, inner=2, repeats=1)
+SHIFTS, CONTROLS = (0.0, 1.0, 2.0), (4, 20, 100)
 RESULT = Path(__file__).parent / "results" / "harmonisation.md"
 
 
@@ -143,6 +145,40 @@ def lines_of(cohort: Cohort) -> Iterator[str]:
         yield f"| {name}, the same after ComBat | {measured(columns(np.asarray(clean)[rows]), cohort)} |"
 
 
+def controls_needed(shift: float, controls: int, seed: int = 0) -> tuple[float, float]:
+    """Return the site AUC of held-out people before and after ComBat that was fitted to so many controls a site.
+
+    Args:
+        shift: Standard deviation of shifts over 8 sites, in units of that of people; 16 independent features.
+        controls: People a site to fit to, two visits each.
+        seed: Of all random numbers.
+    """
+    rng, sites, features, held_out = np.random.default_rng(seed), 8, 16, 25
+    people = sites * (controls + held_out)
+    who = np.repeat(np.arange(people), 2)
+    site, age = who % sites, rng.uniform(-10, 10, people)[who, None]
+    values = rng.normal(size=(people, features))[who] + 0.4 * rng.normal(size=(len(who), features)) + 0.05 * age
+    values += shift * rng.normal(size=(sites, features))[site]
+    names, train = np.array([f"s{number}" for number in range(sites)], dtype=object)[site], who < sites * controls
+    combat = fit_combat(values[train], names[train], age[train], who[train])
+    after = harmonised(combat, values, names, age, who)
+    before, done = (
+        site_auc(columns(np.asarray(each)[~train]), names[~train], who[~train], PLAN).auc.mean
+        for each in (values, after)
+    )
+    return before, done
+
+
+def controls_lines() -> Iterator[str]:
+    """Write what few controls do as a table."""
+    yield "## Controls a site\n\nSite AUC of held-out people before and after ComBat, by the shift of sites.\n"
+    yield f"| controls | {' | '.join(f'shift {shift:g}' for shift in SHIFTS)} |"
+    yield "|---" * (len(SHIFTS) + 1) + "|"
+    for controls in CONTROLS:
+        cells = ["{:.2f}, {:.2f}".format(*controls_needed(shift, controls)) for shift in SHIFTS]
+        yield f"| {controls} | {' | '.join(cells)} |"
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -161,6 +197,7 @@ def main() -> None:
         )
         text += ["| | site AUC (chance 0.5) | R2 of ventricles |", "|---|---|---|", *lines_of(cohort), ""]
         print("\n".join(text), flush=True)
+    text += [*controls_lines(), ""]
     RESULT.write_text("\n".join(text))
 
 
