@@ -2,17 +2,26 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from disentangle_pl.brain.alignment import Affine, Rigid
 from disentangle_pl.brain.cohort_settings import Settings
 from disentangle_pl.brain.correction import N4, Correction
-from disentangle_pl.brain.intensity import Intensity, Percentiles, Window, ZScore
+from disentangle_pl.brain.intensity import (
+    Histogram,
+    Intensity,
+    Percentiles,
+    WhiteStripe,
+    Window,
+    ZScore,
+    read_landmarks,
+)
 from disentangle_pl.brain.mapping import SHIPPED
 from disentangle_pl.brain.split import FRACTIONS
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.prepare import report_prepared
+from disentangle_pl.studies.prepare_histogram import with_histogram
 from disentangle_pl.studies.scans import ClinicalTables, SplitPlan, report_scans
 from disentangle_pl.studies.simulate import simulate
 from disentangle_pl.verb_parser import verb_parser
@@ -88,6 +97,8 @@ def prepare(args: Sequence[str]) -> None:
         disentangle-pl prepare /data/bids --out prepared --jobs -1
         disentangle-pl prepare scans.tsv --out prepared --size 96 112 96 --spacing 2 --n4=true
         disentangle-pl prepare stripped.tsv --out aligned --align 12 --zscore=true
+        disentangle-pl prepare stripped.tsv --out standard --histogram=true --split split.tsv
+        disentangle-pl prepare others.tsv --out others --landmarks standard/prepared.json
         disentangle-pl fit --config brain.yaml --data.root=prepared --data.size=null --data.spacing=null
     """
     does = (
@@ -109,6 +120,17 @@ def prepare(args: Sequence[str]) -> None:
         "--window", nargs=2, type=float, default=[], help="instead: intensities that become 0 and 1 in every scan"
     )
     parser.add_argument(
+        "--whitestripe",
+        type=bool,
+        default=False,
+        help="instead: mean 0 and deviation 1 over white matter (stripped T1)",
+    )
+    parser.add_argument(
+        "--histogram", type=bool, default=False, help="instead: percentiles of the brain become those of training scans"
+    )
+    parser.add_argument("--split", type=Path | None, help="with --histogram: who is for training (default: by a hash)")
+    parser.add_argument("--landmarks", type=Path | None, help="instead: those of this prepared.json, or JSON file")
+    parser.add_argument(
         "--n4", type=bool, default=False, help="first remove the coil's slow changes of brightness (N4)"
     )
     parser.add_argument(
@@ -127,19 +149,29 @@ def prepare(args: Sequence[str]) -> None:
     preparation = Preparation(
         tuple(given.size),
         given.spacing,
-        _intensity(given.percentiles, given.zscore, given.window),
+        _intensity(given),
         (*((N4(),) if given.n4 else ()), *corrections[given.align]),
         given.nan_as_background,
     )
+    if given.histogram:
+        preparation = with_histogram(given.source, given.out, preparation, given.split, given.jobs)
     report_prepared(given.source, given.out, preparation, given.jobs, given.strict, given.bounds)
 
 
-def _intensity(percentiles: Sequence[float], zscore: bool, window: Sequence[float]) -> Intensity:
-    if zscore and window:
-        raise InputError("--zscore and --window exclude each other: give one")
-    if window:
-        return Window(*window)
-    return ZScore() if zscore else Percentiles(*percentiles)
+def _intensity(given: Any) -> Intensity:
+    """Return the map that is asked for; that of --histogram is made later, of the scans."""
+    names = [name for name in ("zscore", "window", "whitestripe", "histogram", "landmarks") if given[name]]
+    if len(names) > 1:
+        raise InputError(f"--{names[0]} and --{names[1]} exclude each other: give one")
+    if given.split and not given.histogram:
+        raise InputError("--split says whose histograms are learnt from: it is of use with --histogram=true alone")
+    if given.window:
+        return Window(*given.window)
+    if given.landmarks:
+        return Histogram(read_landmarks(given.landmarks))
+    if given.whitestripe:
+        return WhiteStripe()
+    return ZScore() if given.zscore else Percentiles(*given.percentiles)
 
 
 def simulated_cohort(args: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from disentangle_pl.studies.clinical_ahead import Records
 from disentangle_pl.studies.clinical_known import Settings
 from disentangle_pl.studies.clinical_people import HeldOut, Protocol
 from disentangle_pl.studies.clinical_targets import CONVERSION
+from disentangle_pl.studies.harmonisation import Harmonisation
 from disentangle_pl.verb_parser import data_of_run, verb_parser
 
 
@@ -26,6 +27,7 @@ def predict_scores(args: Sequence[str]) -> None:
         disentangle-pl predict-scores last.ckpt --clinical ADNIMERGE.csv --mapping adnimerge
         disentangle-pl predict-scores last.ckpt --residualise age sex --boosting=true
         disentangle-pl predict-scores last.ckpt --refitted=true
+        disentangle-pl predict-scores last.ckpt --combat.batch=site --combat.covariates=[age,sex] --combat.controls=CN
     """
     does = (
         "Predict scores, diagnoses, conversion and later scores of people no encoder has seen from frozen latents, "
@@ -65,6 +67,7 @@ def predict_scores(args: Sequence[str]) -> None:
     )
     parser.add_argument("--conversion", type=float, default=CONVERSION, help="years within which MCI becomes dementia")
     parser.add_argument("--out", type=Path, default=Path("predict-scores"), help="where report and tables go")
+    parser.add_class_arguments(Harmonisation, "combat")
     parser.add_argument("--config", action="config", help="a YAML file with `data`")
     parser.add_subclass_arguments(ImageData, "data", required=False, help="data to encode (default: those of the run)")
     given = parser.parse_args([*data_of_run(args), *args])
@@ -94,5 +97,6 @@ def predict_scores(args: Sequence[str]) -> None:
         refitted=given.refitted,
         conversion=given.conversion,
         records=Records(given.clinical, given.mapping),
+        harmonisation=Harmonisation(**given.combat.as_dict()),
     )
     report_clinical(given.checkpoints, made.data, given.out, given.baseline, settings)

@@ -115,6 +115,20 @@ class Preparation:
         where = dict(zip(CENTRE, middle.tolist(), strict=True))
         return Prepared(volume, {**facts_of(scan, inside), "cut_off": cut_off, "scale": placed.scale, **where})
 
+    def unscaled(self, path: Path) -> Voxels:
+        """Return one scan (D, H, W) = `size` as it is before intensities are mapped, background 0.
+
+        Raises:
+            InputError: As `__call__`.
+        """
+        scan = read_scan(path)
+        centred = scan._replace(voxels=scan.voxels - background(scan.voxels))
+        try:
+            placed = reduce(lambda done, correct: correct(done), self.corrections, Placed(centred))
+            return self._resampled(placed).values
+        except InputError as error:
+            raise InputError(f"{path} {error}") from error
+
     def _resampled(self, placed: Placed) -> Resampled:
         try:
             return resampled(placed, self.size, self.spacing)
@@ -167,4 +181,6 @@ def _described(part: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)  # as a JSON file gives it back
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

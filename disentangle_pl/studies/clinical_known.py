@@ -18,6 +18,7 @@ from disentangle_pl.studies.clinical_people import HeldOut, Protocol, Sides
 from disentangle_pl.studies.clinical_questions import Known
 from disentangle_pl.studies.clinical_table import VOLUMES
 from disentangle_pl.studies.clinical_targets import CN, CONVERSION, stages
+from disentangle_pl.studies.harmonisation import Harmonisation
 
 ENOUGH = 20  # controls a number of confounds
 
@@ -38,6 +39,7 @@ class Settings:
             in cross-validation only.
         conversion: Years within which impairment becomes dementia.
         records: Tables of visits without a scan, for what is to come.
+        harmonisation: How sites are taken out of latents, volumes and images; without a batch they stay in.
     """
 
     targets: Sequence[str] = ()
@@ -50,6 +52,7 @@ class Settings:
     refitted: bool = False
     conversion: float = CONVERSION
     records: Records = field(default_factory=Records)
+    harmonisation: Harmonisation = field(default_factory=Harmonisation)
 
 
 def known_of(data: LongitudinalData, sides: Sides, settings: Settings, folder: Path) -> tuple[Known, list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.mapping import SHIPPED
@@ -32,6 +33,7 @@ from disentangle_pl.studies.clinical_table import (
     REFITTED,
     WITH,
 )
+from disentangle_pl.studies.harmonisation import TABLE
 from tests.command_line import refused, run
 from tests.studies.clinic import PEOPLE, TRAIN, Clinic, make_clinic
 from tests.studies.run_folders import make_run
@@ -249,6 +251,34 @@ def test_refitted_intervals_by_the_verb(clinic: Clinic, tmp_path: Path) -> None:
     ends = rows[rows["versus"] == ""].set_index("interval")
     assert ends["value"]["people"] == pytest.approx(ends["value"][REFITTED])
     assert ends["low"][REFITTED] < ends["value"][REFITTED] < ends["high"][REFITTED]
+
+
+def test_sites_are_taken_out_of_latents_volumes_and_images(
+    clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--targets", "mmse", "--repeats=1", "--folds=3", f"--data.truth={clinic.truth}", f"--out={tmp_path}"]
+    run("predict-scores", str(clinic.good[0]), *flags, "--combat.batch=site", "--combat.covariates=[age,sex]")
+    found = pd.read_csv(tmp_path / TABLE, sep="\t", keep_default_na=False)
+    assert list(zip(found["of"], found["stage"], strict=True)) == [
+        (of, stage) for of in ("volumes", "latents", "pca") for stage in ("before", "after")
+    ]
+    assert (found["people"] == PEOPLE - TRAIN).all()
+    said = capsys.readouterr().out
+    assert "of 7 people at 3 sites; what stays in: age, sex, and the person" in said
+    assert "Site AUC of latents of good0, before" in said
+
+
+def test_voxels_are_changed_before_they_are_multiplied(clinic: Clinic, tmp_path: Path) -> None:
+    def doubled(before: NDArray[np.float32], after: NDArray[np.float32]) -> None:
+        after[:] = 2 * before
+
+    data = data_of(clinic)
+    plain, changed = brief_pictures(data, tmp_path), brief_pictures(data, tmp_path, change=doubled)
+    assert changed.products is not None
+    assert changed.unchanged is not None
+    assert plain.products is not None
+    np.testing.assert_array_equal(changed.unchanged, plain.products)
+    np.testing.assert_allclose(changed.products, 4 * plain.products, rtol=1e-4, atol=1e-4)
 
 
 def test_wrong_input_is_one_sentence(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
