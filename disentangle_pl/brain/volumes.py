@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -14,7 +15,8 @@ import numpy.typing as npt
 from disentangle_pl.brain.correction import Correction, Placed
 from disentangle_pl.brain.foreground import background, foreground
 from disentangle_pl.brain.intensity import Intensity, Percentiles
-from disentangle_pl.brain.nifti import read_scan
+from disentangle_pl.brain.midspace import Midspace
+from disentangle_pl.brain.nifti import Scan, read_scan
 from disentangle_pl.brain.quality import CENTRE, Facts, facts_of, share_outside
 from disentangle_pl.brain.resampling import Resampled, resampled
 from disentangle_pl.errors import InputError
@@ -47,6 +49,7 @@ class Preparation:
         spacing: Edge of the cubic voxels in mm.
         intensity: What happens to the values of the volume.
         corrections: What happens before the one resampling, in order.
+        midspace: Aligns all scans of a person together, after the corrections; None for each on its own.
 
     Raises:
         InputError: If a size or the spacing is not positive.
@@ -56,6 +59,7 @@ class Preparation:
     spacing: float
     intensity: Intensity = USUAL
     corrections: tuple[Correction, ...] = ()
+    midspace: Midspace | None = None
 
     def __post_init__(self) -> None:
         if min(self.size) < 1 or self.spacing <= 0:
@@ -69,6 +73,7 @@ class Preparation:
             "spacing": float(self.spacing),
             "intensity": _described(self.intensity),
             "corrections": [_described(correction) for correction in self.corrections],
+            **({"midspace": _described(self.midspace)} if self.midspace else {}),
         }
 
     @property
@@ -93,19 +98,42 @@ class Preparation:
         Raises:
             InputError: As `__call__`.
         """
-        scan = read_scan(path)
-        centred = scan._replace(voxels=scan.voxels - background(scan.voxels))
+        result = self.examine_person([path])[0]
+        if isinstance(result, str):
+            raise InputError(f"{path} {result}")
+        return result
+
+    def examine_person(self, paths: Sequence[Path]) -> list[Prepared | str]:
+        """Prepare the scans of a person.
+
+        Returns:
+            One a scan, in order: the result, or what is wrong with the scan, without its path.
+        """
+        corrected = [self._corrected(path) for path in paths]
+        if self.midspace:
+            corrected = _together(self.midspace, corrected)
+        return [each if isinstance(each, str) else self._finished(*each) for each in corrected]
+
+    def _corrected(self, path: Path) -> tuple[Scan, Placed] | str:
         try:
-            placed = reduce(lambda done, correct: correct(done), self.corrections, Placed(centred))
+            scan = read_scan(path)
+            centred = scan._replace(voxels=scan.voxels - background(scan.voxels))
+            return scan, reduce(lambda done, correct: correct(done), self.corrections, Placed(centred))
+        except InputError as error:
+            return str(error).removeprefix(f"{path} ")
+
+    def _finished(self, scan: Scan, placed: Placed) -> Prepared | str:
+        try:
             grid = self._resampled(placed)
             volume = self.intensity(grid.values).astype(np.float16)
         except InputError as error:
-            raise InputError(f"{path} {error}") from error
-        inside = foreground(centred.voxels)
+            return str(error)
+        inside = foreground(placed.scan.voxels)
         cut_off = share_outside(inside, np.linalg.inv(grid.affine) @ placed.scan.affine, self.size)
         middle = grid.affine[:3, :3] @ ((np.array(self.size) - 1) / 2) + grid.affine[:3, 3]
         where = dict(zip(CENTRE, middle.tolist(), strict=True))
-        return Prepared(volume, {**facts_of(scan, inside), "cut_off": cut_off, "scale": placed.scale, **where})
+        fit = {"scale": placed.scale, "overlap": placed.overlap, "similarity": placed.similarity}
+        return Prepared(volume, {**facts_of(scan, inside), "cut_off": cut_off, **fit, **where})
 
     def _resampled(self, placed: Placed) -> Resampled:
         try:
@@ -114,21 +142,28 @@ class Preparation:
             raise InputError(f"cannot be resampled to {self.spacing} mm ({error})") from error
 
 
-def attempt(path: Path, preparation: Preparation) -> Prepared | str:
-    """Prepare a scan in a worker process.
+def attempts(paths: Sequence[Path], preparation: Preparation) -> list[Prepared | str]:
+    """Prepare the scans of a person in a worker process, see `Preparation.examine_person`."""
+    return preparation.examine_person(paths)
 
-    Returns:
-        The result, or what is wrong with the scan, without its path.
-    """
-    try:
-        return preparation.examine(path)
-    except InputError as error:
-        return str(error).removeprefix(f"{path} ")
+
+def _together(midspace: Midspace, corrected: list[tuple[Scan, Placed] | str]) -> list[tuple[Scan, Placed] | str]:
+    placed = iter(midspace([each[1] for each in corrected if not isinstance(each, str)]))
+    done: list[tuple[Scan, Placed] | str] = []
+    for each in corrected:
+        if not isinstance(each, str):
+            there = next(placed)
+            each = there if isinstance(there, str) else (each[0], there)
+        done.append(each)
+    return done
 
 
 def _described(part: Any) -> dict[str, Any]:
-    return {"class": type(part).__name__, **{k: _plain(v) for k, v in dataclasses.asdict(part).items()}}
+    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    return {"class": type(part).__name__, **{name: _plain(value) for name, value in values.items()}}
 
 
 def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return _described(value)
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
