@@ -166,4 +166,6 @@ def _described(part: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return _described(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
