@@ -64,8 +64,8 @@ class Midspace:
     """
 
     alignment: Alignment
-    rounds: int = 4
-    steps: int = 6
+    rounds: int = 3
+    steps: int = 4
 
     def __call__(self, scans: Sequence[Placed]) -> list[Placed | str]:
         """Place the stripped scans of a person in the millimetres of the template.
