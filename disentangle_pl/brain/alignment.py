@@ -263,11 +263,11 @@ def checked(brain: Brain, whole: Matrix) -> Fit:
     fit = fit_of(brain, whole)
     if not fit.overlap >= LEAST.overlap:
         raise InputError(
-            f"does not fit the MNI152 template (overlap {fit.overlap:.2f}, at least {LEAST.overlap:g}): {_HELP}"
+            f"does not fit the MNI152 template (overlap {fit.overlap:.3f}, at least {LEAST.overlap:g}): {_HELP}"
         )
     if not fit.similarity >= LEAST.similarity:
         raise InputError(
-            f"does not resemble the MNI152 template (similarity {fit.similarity:.2f}, at least "
+            f"does not resemble the MNI152 template (similarity {fit.similarity:.3f}, at least "
             f"{LEAST.similarity:g}): {_HELP}"
         )
     if fit.similarity < SURE:
