@@ -143,8 +143,21 @@ class Preparation:
 
 
 def attempts(paths: Sequence[Path], preparation: Preparation) -> list[Prepared | str]:
-    """Prepare the scans of a person in a worker process, see `Preparation.examine_person`."""
-    return preparation.examine_person(paths)
+    """Prepare scans in a worker process: those of a person, if they are aligned together.
+
+    Returns:
+        One a scan, in order: the result, or what is wrong with the scan, without its path.
+    """
+    return (
+        preparation.examine_person(paths) if preparation.midspace else [_attempt(path, preparation) for path in paths]
+    )
+
+
+def _attempt(path: Path, preparation: Preparation) -> Prepared | str:
+    try:
+        return preparation.examine(path)
+    except InputError as error:
+        return str(error).removeprefix(f"{path} ")
 
 
 def _together(midspace: Midspace, corrected: list[tuple[Scan, Placed] | str]) -> list[tuple[Scan, Placed] | str]:

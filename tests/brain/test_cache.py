@@ -29,13 +29,13 @@ def cache(tmp_path: Path) -> Path:
 def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The scans that were prepared, by name."""
     names: list[str] = []
-    whole = Preparation.examine_person
+    whole = Preparation.examine
 
-    def counted(self: Preparation, paths: list[Path]) -> list[Prepared | str]:
-        names.extend(path.name for path in paths)
-        return whole(self, paths)
+    def counted(self: Preparation, path: Path) -> Prepared:
+        names.append(path.name)
+        return whole(self, path)
 
-    monkeypatch.setattr(Preparation, "examine_person", counted)
+    monkeypatch.setattr(Preparation, "examine", counted)
     return names
 
 
