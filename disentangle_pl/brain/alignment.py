@@ -96,12 +96,12 @@ class Fit(NamedTuple):
     similarity: float
 
 
-LEAST = Fit(overlap=0.935, similarity=0.85)
-"""The least of human brains (T1, T2, FLAIR, echo-planar) were 0.955 and 0.88; of brains turned by 180 degrees about the
-left-right or the front-back axis, of parcellations and maps of a tissue, the most were 0.86 and 0.86; a ball has 0.91
-and 0.84."""
+LEAST = Fit(overlap=0.935, similarity=0.8)
+"""The least of whole human brains (T1, T2, FLAIR, echo-planar with fields lost to air) were 0.952 and 0.84. The most
+overlap had, of what is none: a brain turned by 180 degrees about the left-right or the front-back axis 0.86, a ball
+0.91, a brain shaped like a monkey's 0.93; a map of white matter 0.69."""
 SURE, BETTER = 0.92, 0.02
-"""A brain turned back to front lies on the template like one (similarity up to 0.89): below the first number it is
+"""A brain turned back to front lies on the template like one (0.94 and 0.89): below the first number it is
 tried whether it would be more similar by the second once it is turned."""
 PLATEAU = 0.6
 """Share of neighbouring voxels that are equal: in labels of tissue 0.74, in parcellations 0.91, in scans 0.01."""
@@ -292,7 +292,8 @@ def _around(level: Tensor, centre: Tensor, spacing: float) -> Fixed:
     outside = level[0, -1].numpy() < 0.5
     near = torch.from_numpy((ndimage.distance_transform_edt(outside) * spacing <= AROUND).ravel())
     near &= torch.arange(len(near)) % (THINNED if spacing == FINEST else 1) == 0
-    return Fixed(grid(centre, spacing)[near], orthonormal(level[0].flatten(1).T[near]))
+    first = -1 if spacing == SPACINGS[0] else 0  # the outline alone leads astray no contrast and no coil
+    return Fixed(grid(centre, spacing)[near], orthonormal(level[0, first:].flatten(1).T[near]))
 
 
 def _start(brain: Brain, turn: Matrix) -> Matrix:

@@ -173,9 +173,11 @@ def _climb(
     directions = directions.to(maps)
     best, damping = maps.new_full((many,), torch.inf), maps.new_full((many,), _FIRST)
     normal, slope = maps.new_zeros(many, k, k), maps.new_zeros(many, k)
-    trial = maps
+    trial, points = maps, fixed.points
+    there = torch.cat([points, torch.ones_like(points[:, :1])], dim=1).T
+    moved = (directions[:, :3].to(points).reshape(-1, 4) @ there).reshape(k, 3, -1)
     for _ in range(steps):
-        cost, new_normal, new_slope = _normal_equations(images, centres, fixed, spacing, trial, directions)
+        cost, new_normal, new_slope = _normal_equations(images, centres, fixed, spacing, trial, moved)
         better = cost < best
         maps = torch.where(better[:, None, None], trial, maps)
         normal = torch.where(better[:, None, None], new_normal, normal)
@@ -188,15 +190,16 @@ def _climb(
 
 
 def _normal_equations(
-    images: Tensor, centres: Tensor, fixed: Fixed, spacing: float, maps: Tensor, directions: Tensor
+    images: Tensor, centres: Tensor, fixed: Fixed, spacing: float, maps: Tensor, moved: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return cost (B,), Gauss-Newton matrix (B, k, k) and slope (B, k) of one minus the correlation ratio."""
+    """Return cost (B,), Gauss-Newton matrix (B, k, k) and slope (B, k) of one minus the correlation ratio.
+
+    The k directions move the points by `moved` (k, 3, P).
+    """
     points = fixed.points
     found = _sampled(images, _voxels(images, centres, spacing, points, maps))
     value, slopes = found[:, 0], found[:, 1:] / spacing
     turned = maps[:, :3, :3].to(slopes).mT @ slopes
-    there = torch.cat([points, torch.ones_like(points[:, :1])], dim=1).T
-    moved = (directions[:, :3].to(points).reshape(-1, 4) @ there).reshape(len(directions), 3, -1)
     change = torch.einsum("bcp,kcp->bkp", turned, moved)
     both = torch.cat([value[:, None], change], dim=1)
     centred = both - both.mean(-1, keepdim=True)
