@@ -3,7 +3,8 @@
     python -m benchmarks.brain_study [--sweep sweeps/brain_small.yaml] [--results benchmarks/results/brain]
 
 Simulates a cohort, lists, splits and prepares its scans, trains Ada-GVAE and both baselines, and says what their
-latents mean, what they change, and how far a scan can be aged. Each step is a command of `disentangle-pl`, printed
+latents mean, what they change, and how far a scan can be aged. The picture of the README is of two more models, trained
+on voxels of 3 mm instead of 6. Each step is a command of `disentangle-pl`, printed
 before it runs; the same call goes on after a kill.
 """
 
@@ -21,7 +22,9 @@ import pandas as pd
 from disentangle_pl.run_state import FINISHED
 
 METHODS = ("brain_beta_vae", "brain_paired_vae", "brain_ada_gvae")
-QUICK = "sweeps/brain_quick.yaml"
+QUICK, FINE = "sweeps/brain_quick.yaml", "sweeps/brain_fine.yaml"
+TITLES = ("VAE on single scans", "Ada-GVAE on pairs of visits")  # of the first and the last method
+FOLLOWED = ("ratio_ventricles", "ratio_cortex", "ratio_hippocampus", "gain")
 PICKED = ("Dementia", "CN")
 YEARS = 5
 COLUMNS = ("run", "state", "config", "seed_everything")
@@ -54,8 +57,9 @@ def make_data(folder: Path, subjects: int, anatomies: Path | None) -> None:
     if not table.exists():  # it is written after the split
         shares = ("--fractions", 0.6, 0.1, 0.3)
         call("scans", cohort, "--rescans", "--out", table, "--split", folder / "split.tsv", *shares)
-    geometry = ("--size", 32, 32, 32, "--spacing", 6, "--window", 0, 1000, "--align", 12)
-    call("prepare", table, "--out", folder / "prepared", *geometry, "--jobs", -1)
+    for name, size, spacing in (("prepared", 32, 6), ("prepared_fine", 64, 3)):
+        geometry = ("--size", size, size, size, "--spacing", spacing, "--window", 0, 1000, "--align", 12)
+        call("prepare", table, "--out", folder / name, *geometry, "--jobs", -1)
 
 
 def finished(methods: Path) -> pd.DataFrame:
@@ -85,12 +89,19 @@ def first_of(folder: Path, diagnosis: str) -> str:
     return str(fitting["participant_id"].iloc[0])
 
 
+def _first_runs(runs: pd.DataFrame) -> tuple[str, str]:
+    theirs, ours = (str(runs["checkpoint"][runs["method"] == method].iloc[0]) for method in (METHODS[0], METHODS[-1]))
+    return theirs, ours
+
+
 def describe(folder: Path) -> None:
     """Say and show what the latents of the finished runs mean, and what years do to scans of held-out people."""
     runs = finished(folder / "methods")
     call("latents", *runs["checkpoint"], "--apart", "ratio_ventricles", "gain", "--out", folder / "latents")
-    theirs, ours = (str(runs["checkpoint"][runs["method"] == method].iloc[0]) for method in (METHODS[0], METHODS[-1]))
+    theirs, ours = _first_runs(runs)
     call("traverse", theirs, ours, "--out", folder / "traverse")
+    shown = ("--follow", *FOLLOWED, "--titles", *TITLES)
+    call("traverse", *_first_runs(finished(folder / "fine")), *shown, "--out", folder / "figure")
     for name, checkpoint in zip(runs["name"], runs["checkpoint"], strict=True):
         call("counterfactual", checkpoint, "--out", folder / "ageing" / name)
     for diagnosis in PICKED:
@@ -101,6 +112,7 @@ def describe(folder: Path) -> None:
 def keep(folder: Path, results: Path) -> None:
     """Copy tables, words and pictures, but no scans and no checkpoints."""
     pictures = [path.relative_to(folder) for part in ("latents", "traverse") for path in (folder / part).glob("*.png")]
+    pictures.append(Path("figure/ends.png"))
     ageing = [path.relative_to(folder) for path in (folder / "ageing").glob("*/*summary.tsv")]
     ageing += [path.relative_to(folder) for path in (folder / "ageing").glob("*/soundness.json")]
     scans = [path.relative_to(folder) for path in (folder / "counterfactual").glob("*/*/*.png")]
@@ -108,6 +120,9 @@ def keep(folder: Path, results: Path) -> None:
         target = results / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / name, target)
+    for method, checkpoint in finished(folder / "fine")[["method", "checkpoint"]].itertuples(index=False):
+        film = folder / "figure" / f"{Path(checkpoint).parents[1].name}.gif"
+        shutil.copyfile(film, results / "figure" / f"{method}.gif")
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -122,11 +137,12 @@ def main(args: Sequence[str] | None = None) -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     make_data(given.out, given.subjects, given.anatomies)
     call("sweep", given.sweep, "--out", given.out / "methods", "--parallel", 2, brain=given.out)
+    call("sweep", FINE, "--out", given.out / "fine", "--parallel", 2, brain=given.out)
     describe(given.out)
     if given.results:
         keep(given.out, given.results)
     print(f"What the latents mean: {given.out / 'latents' / 'findings.md'}")
-    print(f"Pictures: {given.out / 'latents'}, {given.out / 'traverse'}, {given.out / 'counterfactual'}")
+    print(f"Pictures: {given.out / 'latents'}, {given.out / 'figure'}, {given.out / 'counterfactual'}")
 
 
 if __name__ == "__main__":
