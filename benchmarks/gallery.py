@@ -134,8 +134,8 @@ def brain(out: Path) -> list[Item]:
         Item(
             "brain_traversals.png",
             "What changes in a scan with a latent",
-            "Axial and coronal planes through ventricles and hippocampus, voxels of 3 mm. Of each method the latents that "
-            "follow ventricles, cortex, hippocampus and gain of the scanner most: both ends, and what changes "
+            "Axial and coronal planes through ventricles and hippocampus, voxels of 3 mm. Of each method those latents "
+            "that follow ventricles, cortex, hippocampus and gain of the scanner most: both ends, and what changes "
             "between these; the other latents stay at a typical scan. Red is brighter, blue is darker. One model each, "
             "trained for this picture on finer voxels than those of the numbers.",
             "make brain",

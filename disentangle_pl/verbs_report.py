@@ -13,7 +13,7 @@ from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.reports.report import write_reports
 from disentangle_pl.reports.run_details import LatentTable
-from disentangle_pl.reports.volumes import volumes_section
+from disentangle_pl.reports.volumes import folder_section, volumes_section
 from disentangle_pl.runs import newest_checkpoint
 from disentangle_pl.studies.codes import encode
 from disentangle_pl.verb_parser import data_of_run, verb_parser
@@ -61,20 +61,22 @@ def report(args: Sequence[str]) -> None:
         type=bool,
         default=False,
         help="compute from the checkpoint of one run on volumes what its latents change, and two visits of a held-out "
-        "person with their reconstructions, to scroll through in the page",
+        "person with their reconstructions, to scroll through in the page, and show the volumes in --include too",
     )
     given = parser.parse_args(list(args))
     include = [*([given.variance] if given.variance else []), *given.include]
     if given.volumes and not given.images:
         raise InputError("--volumes shows pictures and --images=false leaves them out: give one of them")
-    information = volumes = None
+    information, volumes = None, []
     for name in ("encode", "volumes"):
         if getattr(given, name) and len(given.runs) > 1:
             raise InputError(f"--{name} takes one run, got {len(given.runs)}: give one, or leave it out")
     if given.encode or given.volumes:
         model, data = _trained(given.runs[0], "--encode" if given.encode else "--volumes")
         information = _information(model, data) if given.encode else None
-        volumes = volumes_section(model, data) if given.volumes else None
+        if given.volumes:
+            folders = (folder_section(folder, number) for number, folder in enumerate(include))
+            volumes = [volumes_section(model, data), *(section for section in folders if section)]
     write_reports(given.runs, given.out, images=given.images, include=include, information=information, volumes=volumes)
 
 

@@ -46,7 +46,7 @@ def write_reports(
     images: bool = True,
     include: Sequence[Path] = (),
     information: LatentTable | None = None,
-    volumes: Section | None = None,
+    volumes: Sequence[Section] = (),
 ) -> Path:
     """Write the report of a run, or the comparison of several, and say where.
 
@@ -56,7 +56,7 @@ def write_reports(
         images: Show pictures; the licence of data may forbid to pass them on.
         include: Folders that other verbs have written to, to show as well.
         information: Shares of factors that the latents of a single run know, if the run has not stored them.
-        volumes: What to scroll through, of a single run.
+        volumes: Sections to scroll through, of a single run.
 
     Returns:
         The file.
@@ -97,7 +97,7 @@ def run_page(
     images: bool,
     more: Sequence[Section],
     information: LatentTable | None,
-    volumes: Section | None = None,
+    volumes: Sequence[Section] = (),
 ) -> Page:
     """Make the page of one run."""
     row = details.row
@@ -110,7 +110,7 @@ def run_page(
         scores_section(details),
         *([latents] if latents else []),
         *pictures_sections(details, images),
-        *([volumes] if volumes else []),
+        *volumes,
         Section("curves", "Training curves", [BEYOND] if pictures else ["Nothing was logged."], pictures),
         settings_section(details),
         *(

@@ -114,7 +114,7 @@ for (const figure of document.querySelectorAll("figure.volumes")) {
       }
       context.putImageData(picture, 0, 0);
       const where = Math.round(origin[axis] + spacing * at[axis]);
-      const words = `${"xyz"[axis]} = ${where < 0 ? "\\u2212" : "+"}${Math.abs(where)} mm`;
+      const words = `${"xyz"[axis]} = ${where < 0 ? "\\u2212" : where ? "+" : ""}${Math.abs(where)} mm`;
       slider.value = at[axis];
       slider.setAttribute("aria-valuetext", words);
       output.value = words;

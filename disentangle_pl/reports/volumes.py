@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from disentangle_pl.brain.export import Affine
+from disentangle_pl.brain.export import Affine, read_volume
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.sampling import rows_of
 from disentangle_pl.callbacks.traversals import traverse
@@ -29,6 +30,7 @@ from disentangle_pl.studies.traverse_ends import foreground_box
 ACROSS = 8  # slices in a row of a picture
 Volume = NDArray[np.floating[Any]]
 LATENTS = 4
+PLACES, FILES = 2, 12  # of volumes of other verbs that are shown
 KEYS = (
     "Scroll with the sliders, or select a plane and use the arrow keys or the wheel; a click on a plane moves the "
     "others there. L and R are the left and right of the person."
@@ -120,6 +122,54 @@ def volumes_section(model: VAE, data: ImageData) -> Section:
     who = visits["participant_id"].iloc[0]
     viewers = [viewer(traversals, affine, swept), viewer(_person(model, data, visits), affine, f"Scans of {who}.")]
     return Section("volumes", "Volumes", [KEYS], viewers=viewers)
+
+
+def folder_section(folder: Path, number: int) -> Section | None:
+    """Make the volumes of a folder that traverse or counterfactual has written ready to scroll through.
+
+    Of a file with several steps the first, the middle and the last are shown; files of a folder that have another shape
+    than its first one are left out.
+
+    Args:
+        folder: Its files .nii.gz, and those in folders of it.
+        number: Of the section; anchors must differ.
+
+    Returns:
+        The section, None if there is no such file.
+
+    Raises:
+        InputError: If a file cannot be read.
+    """
+    places = sorted({path.parent for path in folder.rglob("*.nii.gz")})
+    if not places:
+        return None
+    words = [KEYS]
+    if len(places) > PLACES:
+        words.append(f"{len(places)} folders of volumes lie in it; the first {PLACES} are shown.")
+    viewers = [_viewer_of_files(place) for place in places[:PLACES]]
+    return Section(f"volumes-{number}", f"Volumes: {folder.absolute().name}", words, viewers=viewers)
+
+
+def _viewer_of_files(place: Path) -> Viewer:
+    paths = sorted(place.glob("*.nii.gz"))
+    first, affine = read_volume(paths[0])
+    groups: dict[str, dict[str, Shown]] = {}
+    for path in paths[:FILES]:
+        values, _ = read_volume(path)
+        if values.shape[:3] != first.shape[:3]:
+            continue
+        name, _, difference = path.name.removesuffix(".nii.gz").partition("difference")
+        group = groups.setdefault(name.rstrip("_") or place.name, {})
+        if values.ndim == 3:
+            group[f"difference{difference}".replace("_", " ") if "difference" in path.name else "volume"] = Shown(
+                values, signed="difference" in path.name
+            )
+        else:
+            steps = values.shape[3]
+            for step in sorted({0, steps // 2, steps - 1}):
+                group[f"step {step + 1} of {steps}"] = Shown(values[..., step])
+    more = f" The first {FILES} of {len(paths)} files." if len(paths) > FILES else ""
+    return viewer(groups, affine, f"{place.name}.{more}")
 
 
 def _two_visits(visits: pd.DataFrame) -> pd.DataFrame:

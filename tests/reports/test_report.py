@@ -59,7 +59,7 @@ def test_the_policy_of_a_page_with_volumes_is_as_strict_and_no_other_has_their_s
     run = make_run(tmp_path / "mine")
     plain = page_of(run)
     assert "canvas" not in plain.raw["script"] + plain.raw["style"]
-    page = parsed(write_reports([run], volumes=Section("volumes", "Volumes", viewers=[shown])))
+    page = parsed(write_reports([run], volumes=[Section("volumes", "Volumes", viewers=[shown])]))
     (policy,) = (meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'; img-src data:;")
     assert "unsafe" not in policy

@@ -44,7 +44,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     runs = [make_run(folder / ("a-run-with-a-very-long-name-of-no-use-to-anybody-at-all-" * 2), mig=0.3)]
     runs += [make_run(folder / "ada", aggregation="AdaGVAE", mig=0.6), make_run(folder / "ada1", seed=1, mig=0.1)]
     volumes = Section("volumes", "Volumes", viewers=[_two_volumes()])
-    scrolled = write_reports(runs[1:2], folder / "volumes.html", volumes=volumes)
+    scrolled = write_reports(runs[1:2], folder / "volumes.html", volumes=[volumes])
     return [write_reports(runs[:1]), write_reports(runs, folder / "all.html"), scrolled]
 
 

@@ -12,7 +12,9 @@ from PIL import Image
 from disentangle_pl.brain.export import Affine, Cut, Grid, cut_at, grid_of, write_volume
 from disentangle_pl.brain.template import mni_anatomy
 from disentangle_pl.callbacks.traversals import Traversal, traverse
+from disentangle_pl.errors import InputError
 from disentangle_pl.posterior import DiagonalGaussian
+from disentangle_pl.reports.volumes import folder_section
 from disentangle_pl.studies.traverse import followers
 from disentangle_pl.studies.traverse_ends import DPI, draw_ends, foreground_box
 from disentangle_pl.studies.traverse_plot import Sweep, cut_planes, draw_sweeps, write_movie
@@ -269,6 +271,24 @@ def test_a_report_scrolls_through_the_volumes_of_a_run(brain_runs: Runs, tmp_pat
     visits = {group for group, _ in groups if group.startswith("M")}
     assert visits == {"M000", "M024"}, "the first and the last visit"
     assert ("change between the visits", "decoded") in groups
+
+
+def test_volumes_of_other_verbs_are_scrolled_through_too(tmp_path: Path) -> None:
+    assert folder_section(tmp_path, 0) is None
+    rng = np.random.default_rng(0)
+    write_volume(tmp_path / "ada" / "z03.nii.gz", rng.random((4, 5, 6, 7)), np.eye(4))
+    write_volume(tmp_path / "ada" / "z03_difference.nii.gz", rng.normal(size=(4, 5, 6)), np.eye(4))
+    write_volume(tmp_path / "ada" / "z04.nii.gz", rng.random((4, 5, 7)), np.eye(4))
+    write_volume(tmp_path / "sub-1" / "difference.nii.gz", rng.normal(size=(4, 5, 6)), np.eye(4))
+    section = folder_section(tmp_path, 0)
+    assert section is not None
+    traversal, scan = section.viewers
+    steps = [("z03", name, False) for name in ("step 1 of 7", "step 4 of 7", "step 7 of 7")]
+    assert [(each.group, each.name, each.signed) for each in traversal.stacks] == [*steps, ("z03", "difference", True)]
+    assert [(each.group, each.name, each.signed) for each in scan.stacks] == [("sub-1", "difference", True)]
+    (tmp_path / "sub-1" / "difference.nii.gz").write_bytes(b"no volume")
+    with pytest.raises(InputError, match="cannot be read as volumes"):
+        folder_section(tmp_path, 0)
 
 
 def test_volumes_are_refused_where_there_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
