@@ -3,9 +3,9 @@
     python -m benchmarks.brain_study [--sweep sweeps/brain_small.yaml] [--results benchmarks/results/brain]
 
 Simulates a cohort, lists, splits and prepares its scans, trains Ada-GVAE and both baselines, and says what their
-latents mean, what they change, and how far a scan can be aged. The picture of the README is of two more models, trained
-on voxels of 3 mm instead of 6. Each step is a command of `disentangle-pl`, printed
-before it runs; the same call goes on after a kill.
+latents mean, what they change, and how far a scan can be aged. The picture of the README is of the models that the
+numbers are of, or with --fine of two more, trained on voxels of 3 mm instead of 6. Each step is a command of
+`disentangle-pl`, printed before it runs; the same call goes on after a kill.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import pandas as pd
 from disentangle_pl.run_state import FINISHED
 
 METHODS = ("brain_beta_vae", "brain_paired_vae", "brain_ada_gvae")
-QUICK, FINE = "sweeps/brain_quick.yaml", "sweeps/brain_fine.yaml"
+QUICK = "sweeps/brain_quick.yaml"
 TITLES = ("VAE on single scans", "Ada-GVAE on pairs of visits")  # of the first and the last method
 FOLLOWED = ("ratio_ventricles", "ratio_cortex", "ratio_hippocampus", "gain")
 PICKED = ("Dementia", "CN")
@@ -57,9 +57,13 @@ def make_data(folder: Path, subjects: int, anatomies: Path | None) -> None:
     if not table.exists():  # it is written after the split
         shares = ("--fractions", 0.6, 0.1, 0.3)
         call("scans", cohort, "--rescans", "--out", table, "--split", folder / "split.tsv", *shares)
-    for name, size, spacing in (("prepared", 32, 6), ("prepared_fine", 64, 3)):
-        geometry = ("--size", size, size, size, "--spacing", spacing, "--window", 0, 1000, "--align", 12)
-        call("prepare", table, "--out", folder / name, *geometry, "--jobs", -1)
+    prepare(folder, "prepared", 32, 6)
+
+
+def prepare(folder: Path, name: str, size: int, spacing: int) -> None:
+    """Prepare the scans to a cube of so many voxels of so many millimetres, unless they are prepared."""
+    geometry = ("--size", size, size, size, "--spacing", spacing, "--window", 0, 1000, "--align", 12)
+    call("prepare", folder / "scans.tsv", "--out", folder / name, *geometry, "--jobs", -1)
 
 
 def finished(methods: Path) -> pd.DataFrame:
@@ -101,7 +105,8 @@ def describe(folder: Path) -> None:
     theirs, ours = _first_runs(runs)
     call("traverse", theirs, ours, "--out", folder / "traverse")
     shown = ("--follow", *FOLLOWED, "--titles", *TITLES)
-    call("traverse", *_first_runs(finished(folder / "fine")), *shown, "--out", folder / "figure")
+    drawn = finished(folder / "fine") if (folder / "fine").is_dir() else runs
+    call("traverse", *_first_runs(drawn), *shown, "--out", folder / "figure")
     for name, checkpoint in zip(runs["name"], runs["checkpoint"], strict=True):
         call("counterfactual", checkpoint, "--out", folder / "ageing" / name)
     for diagnosis in PICKED:
@@ -120,15 +125,15 @@ def keep(folder: Path, results: Path) -> None:
         target = results / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / name, target)
-    for method, checkpoint in finished(folder / "fine")[["method", "checkpoint"]].itertuples(index=False):
-        film = folder / "figure" / f"{Path(checkpoint).parents[1].name}.gif"
-        shutil.copyfile(film, results / "figure" / f"{method}.gif")
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Do what is missing, and say where the results are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sweep", default=QUICK, help="what to train (default: %(default)s)")
+    parser.add_argument(
+        "--fine", help="a sweep of models on voxels of 3 mm, to draw the picture with: sweeps/brain_fine.yaml"
+    )
     parser.add_argument("--subjects", type=int, default=150, help="people of the cohort (default: %(default)s)")
     parser.add_argument("--anatomies", type=Path, help=".npz of tissue fractions (default: MNI152 template)")
     parser.add_argument("--out", type=Path, default=Path("runs/brain"), help="(default: %(default)s)")
@@ -137,7 +142,9 @@ def main(args: Sequence[str] | None = None) -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     make_data(given.out, given.subjects, given.anatomies)
     call("sweep", given.sweep, "--out", given.out / "methods", "--parallel", 2, brain=given.out)
-    call("sweep", FINE, "--out", given.out / "fine", "--parallel", 2, brain=given.out)
+    if given.fine:
+        prepare(given.out, "prepared_fine", 64, 3)
+        call("sweep", given.fine, "--out", given.out / "fine", "--parallel", 2, brain=given.out)
     describe(given.out)
     if given.results:
         keep(given.out, given.results)

@@ -121,7 +121,8 @@ def mask(runs: Path, out: Path) -> list[Item]:
 def brain(out: Path) -> list[Item]:
     """Draw the committed study of brain models again, smaller."""
     brain_latents(BRAIN / "latents", out / "brain_latents.png", METHODS)
-    shrink(BRAIN / "figure" / "ends.png", out / "brain_traversals.png")
+    drawn = (BRAIN / "figure" / "ends.png", BRAIN / "traverse" / "traverse.png")  # the second one of older results
+    shrink(next(path for path in drawn if path.is_file()), out / "brain_traversals.png")
     return [
         Item(
             "brain_latents.png",
@@ -134,10 +135,9 @@ def brain(out: Path) -> list[Item]:
         Item(
             "brain_traversals.png",
             "What changes in a scan with a latent",
-            "Axial and coronal planes through ventricles and hippocampus, voxels of 3 mm. Of each method those latents "
+            "Axial and coronal planes through ventricles and hippocampus. Of each method those latents "
             "that follow ventricles, cortex, hippocampus and gain of the scanner most: both ends, and what changes "
-            "between these; the other latents stay at a typical scan. Red is brighter, blue is darker. One model each, "
-            "trained for this picture on finer voxels than those of the numbers.",
+            "between these; the other latents stay at a typical scan. Red is brighter, blue is darker. One model each.",
             "make brain",
         ),
     ]

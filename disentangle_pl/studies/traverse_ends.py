@@ -65,7 +65,9 @@ def draw_ends(sweeps: Sequence[Sweep], cuts: Sequence[Cut], span: float) -> Figu
     bar = figure.add_axes(((WIDTH - 2.9) * across, 0.42 * up, 2.8 * across, BAR * up))
     figure.colorbar(drawn, cax=bar, orientation="horizontal").ax.tick_params(labelsize=POINTS, length=2, pad=1)
     side = " \N{MULTIPLICATION SIGN} ".join(map(str, sweeps[0].traversal.images.shape[3:]))
-    where = f"{cut_words(cuts)}; {side} voxels\nchange: from \N{MINUS SIGN}{span:g} to +{span:g} sd, one scale for all"
+    finer = tile * DPI / width
+    steps = f"change: from \N{MINUS SIGN}{span:g} to +{span:g} sd, one scale for all"
+    where = f"{cut_words(cuts)}; {side} voxels, drawn with {finer:.1f} pixels each\n{steps}"
     figure.text(0.1 * across, 0.5 * up, where, fontsize=POINTS, ha="left", va="top")
     return figure
 
