@@ -160,7 +160,7 @@ def _sweep(model: VAE, title: str, data: ImageData, part: Part, subject: pd.Data
     found = traverse(model, q, shown.columns, max(min(ROWS, spoken), 1), SPAN, start, latents)
     if followed:
         words = [
-            f"{short_factor(name)}\nz{latent}  r {r:+.2f}".replace("-", "\N{MINUS SIGN}")
+            f"{short_factor(name).removeprefix('ratio ')}\nz{latent}  r {r:+.2f}".replace("-", "\N{MINUS SIGN}")
             for name, (latent, r) in zip(shown.follow, followed, strict=True)
         ]
     else:

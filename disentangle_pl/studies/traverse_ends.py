@@ -16,7 +16,7 @@ DPI = 200
 """The picture is 9 inches wide: 1,800 pixels, to be shown at 900 with letters of 11 pixels."""
 WIDTH, LABEL, ABOVE, BELOW, BAR = 9.0, 1.0, 0.5, 0.62, 0.08
 POINTS = 8.0
-FOREGROUND = 0.1  # share of the largest value of the mean image above which a voxel is no background
+FOREGROUND = 0.15  # share of the largest value of the mean image above which a voxel is no background
 MARGIN = 1  # voxels around the foreground
 
 
@@ -63,7 +63,8 @@ def draw_ends(sweeps: Sequence[Sweep], cuts: Sequence[Cut], span: float) -> Figu
             lines = "\n".join(words.split("\n")[:2])
             figure.text((start - 0.06) * across, bottom + size / 2, lines, fontsize=POINTS, ha="right", va="center")
     bar = figure.add_axes(((WIDTH - 2.9) * across, 0.42 * up, 2.8 * across, BAR * up))
-    figure.colorbar(drawn, cax=bar, orientation="horizontal").ax.tick_params(labelsize=POINTS, length=2, pad=1)
+    scale = figure.colorbar(drawn, cax=bar, orientation="horizontal", ticks=[-limit, 0, limit], format="%+.2g")
+    scale.ax.tick_params(labelsize=POINTS, length=2, pad=1)
     side = " \N{MULTIPLICATION SIGN} ".join(map(str, sweeps[0].traversal.images.shape[3:]))
     finer = tile * DPI / width
     steps = f"change: from \N{MINUS SIGN}{span:g} to +{span:g} sd, one scale for all"

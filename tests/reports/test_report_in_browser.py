@@ -51,6 +51,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def _two_volumes() -> Viewer:
     """A volume of 8 x 10 x 6 voxels of 2 mm with one bright voxel, and a difference; x begins at -7 mm."""
     values = np.full((8, 10, 6), 0.5)
+    values[0, 0, 0] = values[7, 9, 5] = 0.8  # no corner is background
     values[1, 7, 4] = 1.0
     change = np.zeros(values.shape)
     change[1, 7, 4], change[6, 2, 1] = 0.2, -0.2
