@@ -177,8 +177,8 @@ def _two_visits(visits: pd.DataFrame) -> pd.DataFrame:
     sessions = visits.groupby("participant_id", sort=False)["session_id"].nunique()
     repeated = sessions.index[sessions > 1]
     chosen = visits[visits["participant_id"] == (repeated if len(repeated) else sessions.index)[0]]
-    distinct = chosen.drop_duplicates("session_id")
-    return distinct.iloc[sorted({0, len(distinct) - 1})]
+    ends: pd.DataFrame = chosen.drop_duplicates("session_id").iloc[[0, -1]]
+    return ends[~ends.index.duplicated()]
 
 
 def _person(model: VAE, data: LongitudinalData, visits: pd.DataFrame) -> dict[str, dict[str, Shown]]:

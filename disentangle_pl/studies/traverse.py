@@ -175,7 +175,7 @@ def followers(codes: Codes, factors: Factors, chosen: Sequence[int]) -> list[tup
     """Return for each chosen factor the latent that is most correlated with it and is not taken yet, and r."""
     if not chosen:
         return []
-    found = correlations(codes, factors[:, list(chosen)])
+    found = correlations(codes, factors)[:, list(chosen)]
     free, followers = np.ones(len(found), dtype=bool), []
     for r in found.T[: len(found)]:
         latent = int(np.argmax(np.where(free, np.abs(np.nan_to_num(r)), -1.0)))
