@@ -62,8 +62,9 @@ def draw_ends(sweeps: Sequence[Sweep], cuts: Sequence[Cut], span: float) -> Figu
             drawn = _show(last, differences[row, 0, ..., 0], cmap="RdBu_r", vmin=-limit, vmax=limit)
             lines = "\n".join(words.split("\n")[:2])
             figure.text((start - 0.06) * across, bottom + size / 2, lines, fontsize=POINTS, ha="right", va="center")
-    bar = figure.add_axes(((WIDTH - 2.9) * across, 0.42 * up, 2.8 * across, BAR * up))
-    scale = figure.colorbar(drawn, cax=bar, orientation="horizontal", ticks=[-limit, 0, limit], format="%+.2g")
+    bar = figure.add_axes(((WIDTH - 3.2) * across, 0.42 * up, 2.8 * across, BAR * up))
+    scale = figure.colorbar(drawn, cax=bar, orientation="horizontal", ticks=[-limit, 0, limit])
+    scale.set_ticklabels([f"\N{MINUS SIGN}{limit:.2g}", "0", f"+{limit:.2g}"])
     scale.ax.tick_params(labelsize=POINTS, length=2, pad=1)
     side = " \N{MULTIPLICATION SIGN} ".join(map(str, sweeps[0].traversal.images.shape[3:]))
     finer = tile * DPI / width
