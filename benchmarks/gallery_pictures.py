@@ -13,30 +13,28 @@ COLOURS = (128, 64, 32, 16)
 WIDTHS = (1200, 1000, 800, 640)
 
 
-def shrink(source: Path, target: Path, share: tuple[float, float] = (1.0, 1.0)) -> None:
+def shrink(source: Path, target: Path) -> None:
     """Write a picture with so few colours, and if need be pixels, that it has less than 150 KB.
 
     Args:
         source: A PNG.
         target: A PNG.
-        share: Share of the width and of the height that is kept, from the upper left corner.
 
     Raises:
         ValueError: If it stays larger.
     """
     with Image.open(source) as image:
         whole = image.convert("RGB")
-    whole = whole.crop((0, 0, round(whole.width * share[0]), round(whole.height * share[1])))
     for colours in COLOURS:
         for width in WIDTHS:
             size = (width, round(whole.height * width / whole.width))
             small = whole.resize(size, Image.Resampling.LANCZOS) if whole.width > width else whole
             buffer = BytesIO()
-            small.quantize(colours).save(buffer, format="PNG", optimize=True)
+            small.quantize(colours, Image.Quantize.MAXCOVERAGE).save(buffer, format="PNG", optimize=True)
             if buffer.tell() < LARGEST:
                 target.write_bytes(buffer.getvalue())
                 return
-    raise ValueError(f"{source} has {buffer.tell()} bytes at {width} pixels: crop it")
+    raise ValueError(f"{source} has {buffer.tell()} bytes at {width} pixels: make it smaller")
 
 
 def shrink_film(source: Path, target: Path, width: int = 480) -> None:

@@ -58,16 +58,25 @@ def traversals(args: Sequence[str]) -> None:
         disentangle-pl traverse runs/mine/checkpoints/last.ckpt
         disentangle-pl traverse runs/ada/checkpoints/last.ckpt runs/beta/checkpoints/last.ckpt --data.truth=truth.tsv
         disentangle-pl traverse last.ckpt --subject sub-001 --latents 3 5 8 --columns 9
+        disentangle-pl traverse one.ckpt two.ckpt --follow ratio_ventricles gain --titles "Single scans" Pairs
     """
     does = (
-        "Move one latent at a time and show what changes: a picture, a film and, of volumes, NIfTI files of the sweep "
-        "and of the difference of its ends. Two checkpoints are shown side by side."
+        "Move one latent at a time and show what changes: a picture, a film and, of volumes, a small picture for a "
+        "page and NIfTI files of the sweep and of the difference of its ends. Two checkpoints are shown side by side."
     )
     parser = verb_parser("traverse", does, traversals.__doc__)
     parser.add_argument("checkpoints", nargs="+", type=Path, help="one checkpoint, or two to compare")
     parser.add_argument("--part", type=Part, default="test", help="the held-out images that say how far latents spread")
     parser.add_argument("--subject", type=str | None, help="start from this participant (default: a typical scan)")
     parser.add_argument("--latents", nargs="+", type=int, default=[], help="which (default: the ten of largest KL)")
+    parser.add_argument(
+        "--follow",
+        nargs="+",
+        type=str,
+        default=[],
+        help="factors: show the latent that follows each of them most",
+    )
+    parser.add_argument("--titles", nargs="+", type=str, default=[], help="of the models (default: run and method)")
     parser.add_argument("--columns", type=int, default=7, help="steps, an odd number")
     parser.add_argument("--out", type=Path, default=Path("traverse"), help="where pictures and volumes go")
     given, data = _parsed(parser, args)
@@ -78,6 +87,8 @@ def traversals(args: Sequence[str]) -> None:
         part=given.part,
         subject=given.subject,
         latents=given.latents,
+        follow=given.follow,
+        titles=given.titles,
         columns=given.columns,
     )
 

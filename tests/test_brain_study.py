@@ -10,6 +10,7 @@ from benchmarks.brain_study import KEPT, METHODS, finished, first_of, main
 from disentangle_pl.verbs import VERBS
 from tests.command_line import ROOT
 
+PICTURES = ("latents/latents.png", "traverse/traverse.png", "figure/ends.png")
 SCAN = "counterfactual/CN/sub-1_ses-1_years+5/counterfactual.png"
 
 
@@ -31,6 +32,10 @@ def methods(tmp_path: Path) -> Path:
     folder = tmp_path / "brain" / "methods"
     folder.mkdir(parents=True)
     pd.DataFrame(rows).to_csv(folder / "results.tsv", sep="\t", index=False)
+    fine = folder.with_name("fine")
+    fine.mkdir()
+    finer = [row | {"run": f"fine-{i}"} for i, row in enumerate((rows[-1], rows[1]))]
+    pd.DataFrame(finer).to_csv(fine / "results.tsv", sep="\t", index=False)
     return folder
 
 
@@ -65,7 +70,7 @@ def test_all_steps_in_order_and_what_is_kept(methods: Path, tmp_path: Path, monk
                 folder / "scans.tsv", sep="\t", index=False
             )
             (folder / "split.tsv").write_text("# hash\nparticipant_id\tpart\nsub-1\ttest\nsub-2\ttest\n")
-        for name in (*KEPT, "latents/latents.png", "traverse/traverse.png", SCAN) if verb == "latents" else ():
+        for name in (*KEPT, *PICTURES, SCAN) if verb == "latents" else ():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
 
@@ -78,11 +83,17 @@ def test_all_steps_in_order_and_what_is_kept(methods: Path, tmp_path: Path, monk
             "sweeps/brain_small.yaml",
             "--subjects",
             "9",
+            "--fine",
+            "sweeps/brain_fine.yaml",
             "--results",
             str(tmp_path / "kept"),
         ]
     )
     verbs = [verb for verb, *_ in called]
+    assert [words[3] for words in called if words[0] == "prepare"] == [
+        str(folder / "prepared"),
+        str(folder / "prepared_fine"),
+    ]
     assert list(dict.fromkeys(verbs)) == [
         "simulate",
         "scans",
@@ -93,7 +104,13 @@ def test_all_steps_in_order_and_what_is_kept(methods: Path, tmp_path: Path, monk
         "counterfactual",
     ]
     assert set(verbs) <= set(VERBS)
-    assert called[3][1] == "sweeps/brain_small.yaml"
+    assert [words[1] for words in called if words[0] == "sweep"] == [
+        "sweeps/brain_small.yaml",
+        "sweeps/brain_fine.yaml",
+    ]
+    figure = next(words for words in called if words[0] == "traverse" and "--titles" in words)
+    assert [Path(checkpoint).parents[1].name for checkpoint in figure[1:3]] == ["fine-0", "fine-1"]
+    assert (tmp_path / "kept" / "figure" / "ends.png").is_file()
     assert verbs.count("counterfactual") == 5 + 2
     assert (tmp_path / "kept" / "latents" / "findings.md").is_file()
     assert (tmp_path / "kept" / SCAN).is_file()

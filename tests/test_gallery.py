@@ -33,17 +33,19 @@ def test_recipes_are_there() -> None:
     assert all((ROOT / "configs" / f"{recipe}.yaml").is_file() for recipe in RECIPES)
 
 
-def test_a_picture_becomes_small_and_keeps_its_corner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_becomes_small_and_keeps_its_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large = _noise(700, 1000, 3)
-    large.paste((255, 0, 0), (0, 0, 250, 350))
+    large.paste((128, 128, 128), (0, 0, 1000, 650))
+    large.paste((255, 204, 51), (0, 0, 20, 20))
     large.save(tmp_path / "large.png")
-    shrink(tmp_path / "large.png", tmp_path / "small.png", (0.25, 0.5))
+    shrink(tmp_path / "large.png", tmp_path / "small.png")
     with Image.open(tmp_path / "small.png") as small:
-        assert small.size == (250, 350)
-        assert small.convert("RGB").getpixel((200, 300)) == (255, 0, 0)
+        assert small.size == (1000, 700)
+        found = np.array(small.convert("RGB").getpixel((10, 10)), dtype=int)
+    assert np.abs(found - (255, 204, 51)).max() < 50, "a letter of an orientation"
     _noise(100, 200, 3).save(tmp_path / "large.png")
     monkeypatch.setattr(gallery_pictures, "LARGEST", 1000)
-    with pytest.raises(ValueError, match="crop it"):
+    with pytest.raises(ValueError, match="make it smaller"):
         shrink(tmp_path / "large.png", tmp_path / "small.png")
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from disentangle_pl.brain.orientation import frames_of, side_by_side, write_letters
 from disentangle_pl.brain.volumes import Volume
 
 PAGE, ACROSS = 60, 5
 OUTLIER = "#ff5555"
 FIRST_PAGE, _PAGES = "quality.png", "quality*.png"
-_LETTERS = ((0, "L", "R", "A", "P"), (1, "L", "R", "S", "I"), (2, "P", "A", "S", "I"))
+_PLANES = (2, 1, 0)
 _INCHES, _LABEL, _TITLE = 3.2, 0.16, 0.25
 _GAP = 4
 
@@ -40,28 +40,25 @@ def draw_sheets(folder: Path, quality: pd.DataFrame, volume: Callable[[int], Vol
     paths = [folder / (FIRST_PAGE if i == 0 else f"quality-{i + 1:02d}.png") for i in range(len(pages))]
     for number, (path, page) in enumerate(zip(paths, pages, strict=True), start=1):
         title = f"page {number} of {len(pages)}, {len(quality)} scans, those least like the mean first"
-        figure = draw_page(quality.iloc[page], [middle_planes(volume(int(row))) for row in page], title)
+        slices, shape = [middle_planes(volume(int(row))) for row in page], volume(int(page[0])).shape
+        figure = draw_page(quality.iloc[page], slices, shape, title)
         figure.savefig(path, dpi=110, metadata={"Software": None})
     return paths
 
 
 def middle_planes(volume: Volume) -> Picture:
     """Lay the middle axial, coronal and sagittal slice of a volume (D, H, W) side by side, upright (h, 2 D + H)."""
-    x, y, z = (side // 2 for side in volume.shape)
-    planes = [volume[:, :, z].T[::-1], volume[:, y].T[::-1], volume[x].T[::-1]]
-    height = max(plane.shape[0] for plane in planes)
-    above = [(height - plane.shape[0]) // 2 for plane in planes]
-    pads = [((top, height - plane.shape[0] - top), (0, 0)) for top, plane in zip(above, planes, strict=True)]
-    padded = [np.pad(p, pad, constant_values=volume.min()) for p, pad in zip(planes, pads, strict=True)]
-    return np.concatenate(padded, axis=1).astype(np.float32)
+    cuts = [(axis, volume.shape[axis] // 2) for axis in _PLANES]
+    return side_by_side(volume, cuts, float(volume.min()))
 
 
-def draw_page(quality: pd.DataFrame, slices: list[Picture], title: str) -> Figure:
+def draw_page(quality: pd.DataFrame, slices: list[Picture], shape: tuple[int, ...], title: str) -> Figure:
     """Draw scans in rows of five, all with the same grey levels; the names of outliers are red.
 
     Args:
         quality: n rows of `quality_table`.
         slices: n pictures of `middle_planes`, all of one shape.
+        shape: (D, H, W) of the volumes.
         title: What stands above.
 
     Returns:
@@ -70,6 +67,7 @@ def draw_page(quality: pd.DataFrame, slices: list[Picture], title: str) -> Figur
     columns = min(ACROSS, len(slices))
     rows = -(-len(slices) // columns)
     height, width = slices[0].shape
+    frames = frames_of(shape, _PLANES)
     pixel = _INCHES / (width + _GAP)
     tall = height + _LABEL / pixel
     low, high = np.percentile(np.stack(slices), (1, 99.5))
@@ -82,8 +80,8 @@ def draw_page(quality: pd.DataFrame, slices: list[Picture], title: str) -> Figur
         axis.imshow(picture, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest", extent=extent)
         colour = OUTLIER if row["outlier"] else "white"
         axis.text(x + width / 2, y, _label(row), color=colour, fontsize=6.5, ha="center", va="bottom")
-        if i < columns:
-            _letter(axis, x, y, height, width / 3)
+        for plane, frame in zip(_PLANES, frames, strict=True) if i < columns else ():
+            write_letters(axis, plane, (x + frame.x, y + frame.y, frame.width, frame.height), 6)
     axis.set(xlim=(0, columns * (width + _GAP)), ylim=(rows * tall, 0), aspect="auto")
     figure.text(0.5, 1 - 0.05 / figure.get_figheight(), title, color="white", fontsize=8, ha="center", va="top")
     return figure
@@ -93,13 +91,3 @@ def _label(row: dict[Hashable, Any]) -> str:
     session = "" if row["session_id"] == "n/a" else f" {row['session_id']}"
     lost = f"  cut {row['cut_off']:.0%}" if row["cut_off"] >= 0.005 else ""
     return f"{row['participant_id']}{session}  r {row['correlation']:.2f}  z {row['z']:.1f}{lost}"
-
-
-def _letter(axis: Axes, x: float, y: float, height: float, width: float) -> None:
-    style: dict[str, Any] = {"color": "#ffcc33", "fontsize": 6}
-    for plane, left, right, top, bottom in _LETTERS:
-        start, middle = x + plane * width, x + (plane + 0.5) * width
-        axis.text(start + 0.02 * width, y + height / 2, left, va="center", ha="left", **style)
-        axis.text(start + 0.98 * width, y + height / 2, right, va="center", ha="right", **style)
-        axis.text(middle, y, top, va="top", ha="center", **style)
-        axis.text(middle, y + height, bottom, va="bottom", ha="center", **style)

@@ -1,6 +1,7 @@
 """Volumes of a prepared grid as NIfTI files, and where that grid lies in the world."""
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentangle_pl.brain.scan_files import write_bytes
+from disentangle_pl.errors import InputError, one_line
 
 Affine = NDArray[np.float64]
 MNI_CENTRE = np.array([0.0, -18.0, 8.0])
@@ -94,6 +96,19 @@ def write_volume(path: Path, values: NDArray[np.floating[Any]], affine: Affine) 
     image.set_sform(affine, code="aligned")
     plain = image.to_bytes()
     write_bytes(path, gzip.compress(plain, compresslevel=4, mtime=0))
+
+
+def read_volume(path: Path) -> tuple[NDArray[np.float32], Affine]:
+    """Read what `write_volume` has written: the volumes, and the affine (4, 4).
+
+    Raises:
+        InputError: If it is no NIfTI file, or one that is cut short.
+    """
+    try:
+        image = nib.load(path)
+        return np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine, dtype=np.float64)
+    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
+        raise InputError(f"{path} cannot be read as volumes ({one_line(str(error))}): write it again") from error
 
 
 def _extent(mean: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -10,20 +10,26 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from disentangle_pl.brain.orientation import frames_of, side_by_side, write_letters
+
 GAP = 2  # pixels between images
+PLANES = (2, 1, 0)  # axial, coronal and sagittal, from left to right
 
 
 def planes(images: Tensor) -> NDArray[np.float32]:
     """Turn images (r, n, C, *S) into pictures (r, n, H, W, C), volumes into three planes side by side."""
-    if images.dim() == 5:
-        return np.moveaxis(images.numpy(), 2, -1)
-    x, y, z = (size // 2 for size in images.shape[3:])
-    planes = [images[..., z], images[..., :, y, :], images[..., x, :, :]]
-    turned = [np.moveaxis(plane.numpy().swapaxes(-1, -2)[..., ::-1, :], 2, -1) for plane in planes]
-    height = max(plane.shape[2] for plane in turned)
-    pad = [((0, 0), (0, 0), (0, height - plane.shape[2]), (0, GAP), (0, 0)) for plane in turned]
-    padded = [np.pad(plane, width) for plane, width in zip(turned, pad, strict=True)]
-    return np.concatenate(padded, axis=3)
+    values = images.numpy()
+    if images.dim() == 6:
+        cuts = [(axis, values.shape[3 + axis] // 2) for axis in PLANES]
+        values = side_by_side(values, cuts, fill=0.0, gap=GAP)
+    return np.moveaxis(values, 2, -1)
+
+
+def letters(axis: Axes, shape: tuple[int, ...], points: float) -> None:
+    """Write the letters of the planes of volumes of a shape (C, *S) on the first picture of a strip."""
+    if len(shape) == 4:
+        for plane, frame in zip(PLANES, frames_of(shape[1:], PLANES, GAP), strict=True):
+            write_letters(axis, plane, frame, points)
 
 
 def strip(pictures: NDArray[np.float32], gap: float) -> NDArray[np.float32]:

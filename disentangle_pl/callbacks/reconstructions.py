@@ -9,8 +9,11 @@ from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from disentangle_pl.callbacks.pictures import label, planes, publish, strip
+from disentangle_pl.callbacks.pictures import label, letters, planes, publish, strip
+from disentangle_pl.callbacks.traversals import VOLUMES_INCHES
 from disentangle_pl.models.vae import VAE
+
+VOLUMES = 4  # shown, large enough for the letters of their sides
 
 
 def draw_reconstructions(images: Tensor, reconstructions: Tensor) -> Figure:
@@ -21,13 +24,16 @@ def draw_reconstructions(images: Tensor, reconstructions: Tensor) -> Figure:
         reconstructions: (n, C, *S), the same images decoded from their posterior means.
 
     Returns:
-        The figure; volumes show three planes, axes in RAS order.
+        The figure; of volumes, axes in RAS order, the first four with three planes each and the letters of their sides.
     """
+    volumes = images.dim() == 5
+    if volumes:
+        images, reconstructions = images[:VOLUMES], reconstructions[:VOLUMES]
     both = torch.stack((images, reconstructions)).float().cpu()
     difference = (both[1:] - both[:1]).mean(2, keepdim=True)
     pictures, changes = planes(both), planes(difference)
     height, width = pictures.shape[2:4]
-    inches = min(1.5 + len(images) * width / 40, 16)
+    inches = min(1.5 + len(images) * width / 40, VOLUMES_INCHES if volumes else 16)
     tall = 0.4 + 3 * (inches - 2) / len(images) * height / width
     figure = Figure(figsize=(inches, max(tall, 2)), layout="constrained")
     axes = figure.subplots(3, 1, squeeze=False)[:, 0]
@@ -36,6 +42,7 @@ def draw_reconstructions(images: Tensor, reconstructions: Tensor) -> Figure:
         picture = strip((row - low) / max(high - low, 1e-6), gap=1.0)
         axis.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
         label(axis, text)
+        letters(axis, tuple(images.shape[1:]), 8)
     limit = max(float(np.quantile(np.abs(changes), 0.995)), 1e-6)
     shown = axes[2].imshow(strip(changes[0], gap=0.0)[..., 0], cmap="RdBu_r", vmin=-limit, vmax=limit)
     label(axes[2], "difference")

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from disentangle_pl.callbacks import score_table
-from disentangle_pl.callbacks.pictures import label, planes, publish, strip
+from disentangle_pl.callbacks.pictures import label, letters, planes, publish, strip
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
 
 LATENTS = "latents.tsv"
+VOLUMES_INCHES = 10
 
 
 class Traversal(NamedTuple):
@@ -76,8 +77,9 @@ def traverse(
 def draw_traversal(traversal: Traversal) -> Figure:
     """Draw a row of images a latent, and under it their differences to the middle image.
 
-    All differences share one symmetric colour scale that ends at the 99.5 % quantile of their size. Volumes show their
-    axial, coronal and sagittal middle slices side by side, axes in RAS order.
+    All differences share one symmetric colour scale that ends at the 99.5 % quantile of their size. Volumes, axes in
+    RAS order, show their axial, coronal and sagittal middle slices side by side, large enough for the letters of their
+    sides, and of the steps only the first, the middle and the last.
 
     Args:
         traversal: Images (r, n, C, *S), n odd.
@@ -86,12 +88,15 @@ def draw_traversal(traversal: Traversal) -> Figure:
         The figure.
     """
     images = traversal.images.float().cpu()
-    middle = images[:, images.shape[1] // 2, None]
+    last, volumes = images.shape[1] - 1, images.dim() == 6
+    middle = images[:, last // 2, None]
+    if volumes:
+        images = images[:, sorted({0, last // 2, last})]
     differences = (images - middle).mean(2, keepdim=True)
     limit = max(float(np.quantile(differences.abs().numpy(), 0.995)), 1e-6)
     pictures, changes = planes(images), planes(differences)
     rows, columns, height, width = pictures.shape[:4]
-    inches = min(2 + columns * width / 60, 16)
+    inches = min(2 + columns * width / 60, VOLUMES_INCHES if volumes else 16)
     tall = 0.4 + 2 * rows * (inches - 2) / columns * height / width
     figure = Figure(figsize=(inches, tall), layout="constrained")
     axes = figure.subplots(2 * rows, 1, squeeze=False)
@@ -104,6 +109,7 @@ def draw_traversal(traversal: Traversal) -> Figure:
         shown = bottom.imshow(change, cmap="RdBu_r", vmin=-limit, vmax=limit)
         label(top, f"z{int(traversal.latents[row])}\nKL {float(traversal.kl[row]):.2f}")
         label(bottom, "change")
+        letters(top, tuple(images.shape[2:]), 8)
     figure.colorbar(shown, ax=axes[:, 0].tolist(), fraction=0.02, pad=0.01, label="difference to the middle image")
     return figure
 

@@ -68,6 +68,42 @@ class Picture(NamedTuple):
     wide: bool = False
 
 
+class Stack(NamedTuple):
+    """A volume of a viewer.
+
+    Attributes:
+        group: What it belongs to.
+        name: Which one of the group.
+        source: A data URI of all its axial slices.
+        signed: Whether it is a difference, zero in the middle of the grey levels.
+    """
+
+    group: str
+    name: str
+    source: str
+    signed: bool
+
+
+class Viewer(NamedTuple):
+    """Volumes of one shape to scroll through.
+
+    Attributes:
+        caption: Beneath it.
+        shape: (X, Y, Z), in RAS order.
+        across: Slices in a row of the source of a volume.
+        origin: Millimetres of the first voxel.
+        spacing: Edge of the voxels in millimetres.
+        stacks: The volumes.
+    """
+
+    caption: str
+    shape: tuple[int, ...]
+    across: int
+    origin: tuple[float, ...]
+    spacing: float
+    stacks: Sequence[Stack]
+
+
 class Fold(NamedTuple):
     """What is closed at first."""
 
@@ -86,6 +122,7 @@ class Section(NamedTuple):
     pictures: Sequence[Picture] = ()
     tables: Sequence[Table] = ()
     folds: Sequence[Fold] = ()
+    viewers: Sequence[Viewer] = ()
 
 
 class Page(NamedTuple):

@@ -7,6 +7,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from disentangle_pl.reports.blocks import Page
+from disentangle_pl.reports.viewer import VIEWER_SCRIPT, VIEWER_STYLE
 
 LIGHT = ("#0072b2", "#d55e00", "#009e73", "#aa3377", "#b8860b", "#56b4e9", "#882255", "#555555")
 DARK = ("#5cb3ff", "#ff8c42", "#3ddc97", "#ff8fc7", "#ffd166", "#9ad8ff", "#d98cb3", "#c8c8c8")
@@ -111,6 +112,14 @@ TEMPLATE = """\
 <figcaption>{{ p.caption }}{% for css, name in p.keys %} <span class="key {{ css }}"></span>{{ name }}{% endfor %}
 </figcaption></figure>
 {%- endmacro %}
+{% macro viewer(v) -%}
+<figure class="volumes" data-shape="{{ v.shape | join(" ") }}" data-origin="{{ v.origin | join(" ") }}"
+ data-across="{{ v.across }}" data-spacing="{{ v.spacing }}">
+<div class="stacks">{% for t in v.stacks %}
+<img src="{{ t.source }}" alt="{{ t.group }}: {{ t.name }}, all axial slices" data-group="{{ t.group }}"
+ data-name="{{ t.name }}"{% if t.signed %} data-signed="1"{% endif %}>{% endfor %}</div>
+<figcaption>{{ v.caption }}</figcaption></figure>
+{%- endmacro %}
 {% macro body(s) -%}
 {% for text in s.words %}<p>{{ text }}</p>{% endfor %}
 {% if s.pictures %}<div class="charts">{% for p in s.pictures %}{{ picture(p) }}{% endfor %}</div>{% endif %}
@@ -132,6 +141,7 @@ TEMPLATE = """\
 <main>{% for s in page.sections %}
 <section id="{{ s.anchor }}"><h2>{{ s.title }}</h2>
 {{ body(s) }}
+{% for v in s.viewers %}{{ viewer(v) }}{% endfor %}
 {% for f in s.folds %}<details><summary>{{ f.summary }}</summary>{{ body(f) }}</details>{% endfor %}
 </section>{% endfor %}</main>
 <footer><p class="note">Written by disentangle-pl report; this page needs no network.</p></footer>
@@ -146,12 +156,14 @@ ENVIRONMENT = Environment(
 
 def render(page: Page) -> str:
     """Write a page; every text is escaped, and a policy forbids all sources but the page itself."""
+    scrolled = any(section.viewers for section in page.sections)
+    style, script = (STYLE + VIEWER_STYLE, SCRIPT + VIEWER_SCRIPT) if scrolled else (STYLE, SCRIPT)
     policy = (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{_hash(STYLE)}'; script-src 'sha256-{_hash(SCRIPT)}'; "
+        f"default-src 'none'; img-src data:; style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     template = ENVIRONMENT.get_template("page")
-    return template.render(page=page, policy=policy, style=Markup(STYLE), script=Markup(SCRIPT)) + "\n"
+    return template.render(page=page, policy=policy, style=Markup(style), script=Markup(script)) + "\n"
 
 
 def _hash(text: str) -> str:

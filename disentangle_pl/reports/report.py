@@ -46,6 +46,7 @@ def write_reports(
     images: bool = True,
     include: Sequence[Path] = (),
     information: LatentTable | None = None,
+    volumes: Sequence[Section] = (),
 ) -> Path:
     """Write the report of a run, or the comparison of several, and say where.
 
@@ -55,6 +56,7 @@ def write_reports(
         images: Show pictures; the licence of data may forbid to pass them on.
         include: Folders that other verbs have written to, to show as well.
         information: Shares of factors that the latents of a single run know, if the run has not stored them.
+        volumes: Sections to scroll through, of a single run.
 
     Returns:
         The file.
@@ -70,7 +72,7 @@ def write_reports(
     more = [included_section(folder, number, images) for number, folder in enumerate(include)]
     if len(folders) == 1:
         place = _place(out, folders[0] / REPORT)
-        page = run_page(read_details(folders[0]), images, more, information)
+        page = run_page(read_details(folders[0]), images, more, information, volumes)
     else:
         place = _place(out, Path(COMPARISON))
         page = comparison_page(table, [read_details(folder) for folder in folders], images, more)
@@ -90,7 +92,13 @@ def write_own_report(folder: Path) -> None:
     _write(folder / REPORT, render(run_page(read_details(folder), True, [], None)))
 
 
-def run_page(details: Details, images: bool, more: Sequence[Section], information: LatentTable | None) -> Page:
+def run_page(
+    details: Details,
+    images: bool,
+    more: Sequence[Section],
+    information: LatentTable | None,
+    volumes: Sequence[Section] = (),
+) -> Page:
     """Make the page of one run."""
     row = details.row
     if information is not None:
@@ -102,6 +110,7 @@ def run_page(details: Details, images: bool, more: Sequence[Section], informatio
         scores_section(details),
         *([latents] if latents else []),
         *pictures_sections(details, images),
+        *volumes,
         Section("curves", "Training curves", [BEYOND] if pictures else ["Nothing was logged."], pictures),
         settings_section(details),
         *(

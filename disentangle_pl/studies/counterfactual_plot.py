@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from disentangle_pl.brain.export import Cut
-from disentangle_pl.studies.traverse_plot import Pictures, cut_planes
+from disentangle_pl.studies.traverse_plot import Pictures, cut_planes, letter_planes
 
 TITLES = {
     "scan": "scan",
@@ -36,12 +36,13 @@ def draw_counterfactual(volumes: Mapping[str, Tensor], cuts: Sequence[Cut], titl
     for axes, name in zip(panels[0], ("scan", "counterfactual"), strict=False):
         axes.imshow(_picture(volumes[name], cuts), cmap="gray", vmin=0, vmax=1)
         axes.set_title(TITLES[name], fontsize=9)
+        letter_planes(axes, cuts, tuple(volumes[name].shape), 9)
     for axes, name in zip(panels[1], differences, strict=False):
         shown = axes.imshow(_picture(volumes[name], cuts), cmap="RdBu_r", vmin=-limit, vmax=limit)
         axes.set_title(TITLES[name], fontsize=9)
     figure.colorbar(shown, ax=panels[1].tolist(), fraction=0.02, pad=0.01)
     where = ", ".join(cut.words for cut in cuts)
-    figure.suptitle(f"{title} ({where}; the left side is on the left)", fontsize=10)
+    figure.suptitle(f"{title} ({where})", fontsize=10)
     return figure
 
 

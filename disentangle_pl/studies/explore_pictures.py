@@ -12,8 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from disentangle_pl.brain.export import Cut
+from disentangle_pl.brain.orientation import LETTERS
 from disentangle_pl.studies.scene import Scene
-from disentangle_pl.studies.traverse_plot import LETTERS, cut_planes
+from disentangle_pl.studies.traverse_plot import cut_planes
 
 PLANES = {2: "axial", 1: "coronal", 0: "sagittal"}
 DIVERGING = "RdBu_r"

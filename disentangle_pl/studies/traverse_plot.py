@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from disentangle_pl.brain.export import Cut
+from disentangle_pl.brain.orientation import frames_of, side_by_side, write_letters
 from disentangle_pl.callbacks.pictures import label, strip
 from disentangle_pl.callbacks.traversals import Traversal
 
 Pictures = NDArray[np.float32]
-LETTERS = {0: ("P", "A", "I", "S"), 1: ("L", "R", "I", "S"), 2: ("L", "R", "P", "A")}
 TILE = 0.7  # inches of a step
 SECONDS = 0.25  # a frame
 COLOURS = 64
@@ -88,6 +88,7 @@ def write_movie(path: Path, sweep: Sweep, cuts: Sequence[Cut]) -> None:
     ]
     for axis, words in zip(axes, sweep.words, strict=False):
         axis.set_title(", ".join(words.split("\n")[:2]), fontsize=7)
+        letter_planes(axis, cuts, images.shape[3:], 8)
     for axis in axes:
         axis.axis("off")
     frames = []
@@ -103,22 +104,18 @@ def write_movie(path: Path, sweep: Sweep, cuts: Sequence[Cut]) -> None:
 def cut_planes(images: Pictures, cuts: Sequence[Cut]) -> Pictures:
     """Turn images (r, n, C, H, W) into pictures (r, n, H, W, C), volumes (r, n, C, X, Y, Z) into planes side by side.
 
-    The first axis of a plane goes to the right, the second one upwards: left is left, and up is anterior or superior.
+    They stand as `brain.orientation` says; 0 is around lower planes.
     """
     if not cuts:
         return np.moveaxis(images, 2, -1)
-    planes = [np.take(images, cut.voxel, axis=3 + cut.axis).swapaxes(-1, -2)[..., ::-1, :] for cut in cuts]
-    tallest = max(plane.shape[3] for plane in planes)
-    low = float(images.min())
-    padded = [
-        np.pad(plane, ((0, 0),) * 3 + (_middle(tallest - plane.shape[3]), (0, 0)), constant_values=low)
-        for plane in planes
-    ]
-    return np.moveaxis(np.concatenate(padded, axis=-1), 2, -1)
+    planes = side_by_side(images, [(cut.axis, cut.voxel) for cut in cuts], fill=0.0)
+    return np.moveaxis(planes, 2, -1)
 
 
-def _middle(more: int) -> tuple[int, int]:
-    return more // 2, more - more // 2
+def cut_words(cuts: Sequence[Cut]) -> str:
+    """Say where planes lie."""
+    planes = {0: "sagittal", 1: "coronal", 2: "axial"}
+    return "; ".join(f"{planes[cut.axis]} {cut.words}" for cut in cuts)
 
 
 def _draw(
@@ -135,25 +132,20 @@ def _draw(
         )
         label(top, words)
         label(bottom, "change")
-        _letters(top, pictures.shape[2:4], cuts)
+        letter_planes(top, cuts, tuple(sweep.traversal.images.shape[3:]), 5.5)
     axes[0].set_title(sweep.title, fontsize=9)
 
 
-def _letters(axis: Axes, tile: tuple[int, ...], cuts: Sequence[Cut]) -> None:
-    """Write where left and right, front and back, top and bottom are, on the first tile."""
-    height, width = tile[0], tile[1] // max(len(cuts), 1)
-    for i, cut in enumerate(cuts):
-        left, right, bottom, top = LETTERS[cut.axis]
-        x, far = i * width, 0.06 * width
-        places = ((left, far, height / 2), (right, width - 1 - far, height / 2), (top, width / 2, 0.7 * far))
-        for text, across, down in (*places, (bottom, width / 2, height - 1 - 0.7 * far)):
-            axis.text(x + across, down, text, color="gold", fontsize=5.5, ha="center", va="center")
+def letter_planes(axis: Axes, cuts: Sequence[Cut], shape: tuple[int, ...], points: float) -> None:
+    """Write the letters of the planes of volumes (X, Y, Z) on the first picture of an axis; none for images."""
+    for cut, frame in zip(cuts, frames_of(shape, [cut.axis for cut in cuts]) if cuts else [], strict=True):
+        write_letters(axis, cut.axis, frame, points)
 
 
 def _picture_of(figure: Figure) -> Image.Image:
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
-    return Image.open(buffer).convert("RGB").quantize(COLOURS)
+    return Image.open(buffer).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
 
 
 def _plain(picture: Pictures) -> Pictures:
@@ -161,8 +153,7 @@ def _plain(picture: Pictures) -> Pictures:
 
 
 def _caption(cuts: Sequence[Cut], columns: int, span: float) -> str:
-    planes = {0: "sagittal", 1: "coronal", 2: "axial"}
-    shown = "; ".join(f"{planes[cut.axis]} {cut.words}" for cut in cuts)
+    shown = cut_words(cuts)
     steps = (
         f"{columns} steps from {-span:g} to {span:+g} sd of the latent; beneath each row the difference to its middle"
     )

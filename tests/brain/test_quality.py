@@ -133,10 +133,10 @@ def test_the_worst_come_first_and_in_red_on_pages(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(contact_sheet, "PAGE", 6)
     drawn: list[list[str]] = []
 
-    def draw(quality: pd.DataFrame, slices: list[Picture], title: str) -> Figure:
+    def draw(quality: pd.DataFrame, slices: list[Picture], shape: tuple[int, ...], title: str) -> Figure:
         drawn.append(quality["participant_id"].tolist())
         assert [int(picture[0, 0]) for picture in slices] == quality.index.tolist(), "pictures go with their names"
-        return draw_page(quality, slices, title)
+        return draw_page(quality, slices, shape, title)
 
     monkeypatch.setattr(contact_sheet, "draw_page", draw)
     (tmp_path / "quality-07.png").touch()
@@ -145,7 +145,7 @@ def test_the_worst_come_first_and_in_red_on_pages(tmp_path: Path, monkeypatch: p
     assert drawn == [["sub-4", "sub-5", "sub-3", "sub-2", "sub-1", "sub-0"], ["sub-6"]]
     assert [page.name for page in pages] == ["quality.png", "quality-02.png"]
     assert sorted(page.name for page in tmp_path.iterdir()) == ["quality-02.png", "quality.png"]
-    page = draw_page(table([-9.0, 0.5]), [middle_planes(volumes[i]) for i in (1, 2)], "title")
+    page = draw_page(table([-9.0, 0.5]), [middle_planes(volumes[i]) for i in (1, 2)], (2, 2, 2), "title")
     first, second = (text for text in page.axes[0].texts if "sub" in text.get_text())
     assert first.get_text() == "sub-0  r 0.90  z -9.0  cut 10%"
     assert (first.get_color(), second.get_color()) == (contact_sheet.OUTLIER, "white")

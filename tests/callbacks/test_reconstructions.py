@@ -31,3 +31,11 @@ def test_the_difference_is_reconstruction_minus_image_on_a_symmetric_scale() -> 
     assert np.asarray(shown.get_array())[0, 0] == 1
     low, high = shown.get_clim()
     assert -low == high > 0
+
+
+def test_volumes_are_few_and_have_the_letters_of_their_sides() -> None:
+    images = torch.rand(8, 1, 4, 6, 8, generator=torch.Generator().manual_seed(0))
+    figure = draw_reconstructions(images, images)
+    assert np.asarray(figure.axes[0].images[0].get_array()).shape[1] == 4 * (4 + 4 + 6 + 4 * GAP)
+    letters = [[text.get_text() for text in axis.texts] for axis in figure.axes[:3]]
+    assert letters == [list("LRAPLRSIPASI")] * 2 + [[]]

@@ -108,7 +108,7 @@ def test_a_figure_has_two_axes_a_row_and_a_colour_bar(shape: tuple[int, ...], he
     figure = draw_traversal(drawn(shape))
     assert len(figure.axes) == 2 * 3 + 1
     shown = pictures(drawn(shape))
-    size = (height, 5 * (width + GAP))
+    size = (height, (5 if len(shape) == 3 else 3) * (width + GAP))
     assert [picture.shape for picture in shown] == [(*size, 3) if shape[0] == 3 else size, size] * 3
     labels = [axis.get_ylabel() for axis in figure.axes[:-1]]
     assert labels == ["z0\nKL 1.00", "change", "z1\nKL 1.00", "change", "z2\nKL 1.00", "change"]
@@ -142,8 +142,8 @@ def test_a_traversal_that_changes_nothing_can_be_drawn() -> None:
 @pytest.mark.parametrize(
     ("voxel", "row", "column"),
     [
-        ((0, 5, 4), 0, 0),  # axial: anterior is up
-        ((0, 0, 4), 5, 0),
+        ((0, 5, 4), 1, 0),  # axial: anterior is up, in the middle of the height of the others
+        ((0, 0, 4), 6, 0),
         ((3, 3, 7), 0, 4 + GAP + 3),  # coronal: superior is up
         ((3, 3, 0), 7, 4 + GAP + 3),
         ((2, 0, 7), 0, 2 * (4 + GAP)),  # sagittal: superior is up, posterior on the left
@@ -157,6 +157,20 @@ def test_middle_slices_of_volumes_stand_upright(voxel: tuple[int, int, int], row
     shown = pictures(traversal)[0][:, : 2 * (4 + GAP) + 6]
     assert shown[row, column] == 1
     assert shown.sum() == 1
+
+
+def test_volumes_have_the_letters_of_their_sides_and_their_ends() -> None:
+    traversal = drawn((1, 4, 6, 8), columns=7)
+    figure = draw_traversal(traversal)
+    for top, bottom in zip(figure.axes[0:-1:2], figure.axes[1:-1:2], strict=True):
+        assert [text.get_text() for text in top.texts] == list("LRAPLRSIPASI")
+        assert not bottom.texts
+    change = pictures(traversal)[1]
+    width = change.shape[1] // 3
+    assert not change[:, width : 2 * width].any(), "the middle step"
+    wanted = (traversal.images[0, 6] - traversal.images[0, 3])[0, :, :, 4].T.flip(0)
+    np.testing.assert_allclose(change[1:7, 2 * width : 2 * width + 4], wanted, atol=1e-6)
+    assert not draw_traversal(drawn((1, 6, 8))).axes[0].texts, "images have no sides"
 
 
 def test_the_callback_draws_the_validation_set_once_a_validation(tmp_path: Path) -> None:

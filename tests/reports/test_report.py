@@ -5,10 +5,13 @@ from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.reports.blocks import Section
 from disentangle_pl.reports.report import write_reports
+from disentangle_pl.reports.volumes import Shown, viewer
 from tests.command_line import refused, run
 from tests.reports.folders import Parsed, make_run, parsed, write_picture
 
@@ -46,6 +49,27 @@ def test_the_policy_allows_this_script_and_this_style_alone(tmp_path: Path) -> N
     for kind in ("script", "style"):
         digest = b64encode(sha256(page.raw[kind].encode()).digest()).decode()
         assert f"{kind}-src 'sha256-{digest}'" in policy
+
+
+def test_the_policy_of_a_page_with_volumes_is_as_strict_and_no_other_has_their_script(
+    tmp_path: Path,
+) -> None:
+    cube = np.random.default_rng(0).random((4, 5, 6))
+    shown = viewer({EVIL: {EVIL: Shown(cube)}}, np.eye(4), EVIL)
+    run = make_run(tmp_path / "mine")
+    plain = page_of(run)
+    assert "canvas" not in plain.raw["script"] + plain.raw["style"]
+    page = parsed(write_reports([run], volumes=[Section("volumes", "Volumes", viewers=[shown])]))
+    (policy,) = (meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "unsafe" not in policy
+    for kind in ("script", "style"):
+        digest = b64encode(sha256(page.raw[kind].encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert len(page.all("script")) == 1
+    assert EVIL in page.text
+    (volume,) = (image for image in page.all("img") if "data-group" in image)
+    assert volume["data-name"] == EVIL
 
 
 def test_every_text_is_escaped(tmp_path: Path) -> None:

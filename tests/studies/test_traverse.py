@@ -1,3 +1,4 @@
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +12,11 @@ from PIL import Image
 from disentangle_pl.brain.export import Affine, Cut, Grid, cut_at, grid_of, write_volume
 from disentangle_pl.brain.template import mni_anatomy
 from disentangle_pl.callbacks.traversals import Traversal, traverse
+from disentangle_pl.errors import InputError
 from disentangle_pl.posterior import DiagonalGaussian
+from disentangle_pl.reports.volumes import folder_section
+from disentangle_pl.studies.traverse import followers
+from disentangle_pl.studies.traverse_ends import DPI, draw_ends, foreground_box
 from disentangle_pl.studies.traverse_plot import Sweep, cut_planes, draw_sweeps, write_movie
 from tests.command_line import TINY, refused, run
 from tests.models.tiny import tiny
@@ -132,6 +137,64 @@ def test_the_film_goes_there_and_back(tmp_path: Path) -> None:
     assert np.abs(frames[0] - frames[4]).mean() > 5
 
 
+def test_the_film_has_the_letters_of_its_planes_in_their_colour(tmp_path: Path) -> None:
+    write_movie(tmp_path / "a.gif", sweep("a", 4, 0.4), (Cut(2, 3, ""), Cut(1, 3, "")))
+    with Image.open(tmp_path / "a.gif") as film:
+        pixels = np.asarray(film.convert("RGB"), dtype=int)
+    golden = (pixels[..., 0] > 200) & (pixels[..., 2] < 120)
+    assert golden.sum() > 4 * 8 * 6, "four panels of eight letters, each of several pixels"
+
+
+def test_a_picture_for_a_page_has_three_columns_and_letters_that_are_read() -> None:
+    cuts = (Cut(2, 3, "z = +16 mm"), Cut(1, 3, "y = -20 mm"))
+    figure = draw_ends([sweep("plain", 2, 0.01), sweep("ada", 4, 0.4)], cuts, 2.0)
+    assert figure.get_figwidth() * DPI == 1800
+    words = [text.get_text() for text in figure.texts]
+    assert [words.index(title) < words.index("change") for title in ("plain", "\N{MINUS SIGN}2 sd", "+2 sd")] == [
+        True
+    ] * 3
+    assert words.count("change") == 2
+    pairs = figure.axes[:-1]
+    assert len(pairs) == 2 * (2 + 4)
+    assert {axis.images[0].get_cmap().name for axis in pairs[0::2]} == {"gray"}
+    limits = {axis.images[0].get_clim() for axis in pairs[1::2]}
+    ((low, high),) = limits
+    assert low == -high
+    shown = [text for axis in pairs[0::2] for text in axis.texts]
+    assert [text.get_text() for text in pairs[0].texts] == list("LRAPLRSI")
+    assert min(float(text.get_fontsize()) * DPI / 72 / 2 for text in shown) > 10, (
+        "pixels of the picture at half its size"
+    )
+
+
+def test_the_change_is_the_end_less_the_start_and_nothing_around_the_planes() -> None:
+    images = torch.zeros(1, 3, 1, 6, 9, 5)
+    images[0, 2, 0, 1:5, 1:8, 1:4] = 1
+    found = Traversal(torch.arange(1), torch.ones(1), torch.zeros(1, 3), images)
+    figure = draw_ends([Sweep("a", found, ["z0"])], (Cut(2, 2, ""), Cut(1, 4, "")), 2.0)
+    change = np.asarray(figure.axes[1].images[0].get_array())
+    assert change.shape == (9, 12)
+    assert change[1:8, 1:5].min() == 1
+    assert change.sum() == 7 * 4 + 3 * 4, "white beside the lower plane"
+
+
+def test_background_is_cut_off_with_a_margin() -> None:
+    mean = np.zeros((10, 12, 14))
+    mean[3:6, 4:12, 0:2] = 1
+    assert foreground_box(mean) == (slice(2, 7), slice(3, 12), slice(0, 3))
+    assert foreground_box(np.ones((3, 4, 5))) == (slice(0, 3), slice(0, 4), slice(0, 5))
+
+
+def test_factors_get_the_latent_that_follows_them_most_and_a_latent_once() -> None:
+    factors = np.random.default_rng(0).normal(size=(200, 3))
+    codes = np.column_stack([factors[:, 1] + 0.01 * factors[:, 0], -factors[:, 0], 0.2 * factors[:, 0] + factors[:, 2]])
+    factors[:, 2] = factors[:, 0] + 0.5 * factors[:, 2]  # z1 follows it too, but is taken
+    followed = followers(codes, factors, [0, 2, 1])
+    assert [latent for latent, _ in followed] == [1, 2, 0]
+    assert followed[0][1] == pytest.approx(-1)
+    assert followers(codes, factors, []) == []
+
+
 def test_the_verb_shows_the_baseline_on_the_left(brain_runs: Runs, tmp_path: Path) -> None:
     flags = [f"--data.truth={brain_runs.truth}", f"--data.factors=[{','.join(FACTORS)}]", "--latents", "3", "1"]
     run(
@@ -142,8 +205,12 @@ def test_the_verb_shows_the_baseline_on_the_left(brain_runs: Runs, tmp_path: Pat
         f"--out={tmp_path}",
         "--subject=003",
         "--columns=3",
+        "--titles",
+        "shared",
+        "alone",
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "ends.png",
         "plain",
         "plain.gif",
         "shared",
@@ -160,10 +227,14 @@ def test_the_verb_shows_the_baseline_on_the_left(brain_runs: Runs, tmp_path: Pat
     np.testing.assert_allclose(np.diag(change.affine), [1.5, 1.5, 1.5, 1])
 
 
-def test_images_have_pictures_and_no_volumes(tmp_path: Path) -> None:
+def test_images_have_pictures_and_no_volumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("fit", *TINY, "--trainer.max_epochs=1", f"--runs_dir={tmp_path / 'runs'}", "--run_id=flat")
     run("traverse", str(tmp_path / "runs" / "flat" / "checkpoints" / "last.ckpt"), f"--out={tmp_path / 'out'}")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["flat.gif", "traverse.png"]
+    flat = str(tmp_path / "runs" / "flat")
+    assert "no volumes to scroll through" in refused(capsys, "report", flat, "--volumes=true")
+    assert "give one of them" in refused(capsys, "report", flat, "--volumes=true", "--images=false")
+    assert "takes one run" in refused(capsys, "report", flat, flat, "--volumes=true")
 
 
 @pytest.mark.parametrize(
@@ -172,6 +243,9 @@ def test_images_have_pictures_and_no_volumes(tmp_path: Path) -> None:
         (["--latents", "4"], "no latent 4: its latents are 0 to 3"),
         (["--latents", "-1"], "no latent -1"),
         (["--subject=nobody"], "no subject nobody: the scans are of 000, 001, 002"),
+        (["--follow", "beauty"], "no factor beauty to follow: there are"),
+        (["--follow", "beauty", "--latents", "1"], "--latents or --follow"),
+        (["--titles", "one", "two"], "there are 2 for 1"),
         (["--columns=4"], "odd number of columns"),
         (["--data.size=[6,6,6]"], "the data have (1, 6, 6, 6)"),
         (["--part=train"], "part"),
@@ -186,3 +260,36 @@ def test_wrong_input_is_one_sentence(
 
 def test_three_models_are_too_many(brain_runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     assert "one or two checkpoints" in refused(capsys, "traverse", *[str(brain_runs.plain)] * 3)
+
+
+def test_a_report_scrolls_through_the_volumes_of_a_run(brain_runs: Runs, tmp_path: Path) -> None:
+    folder = brain_runs.plain.parents[1]
+    run("report", str(folder), "--volumes=true", f"--out={tmp_path / 'page.html'}")
+    page = (tmp_path / "page.html").read_text()
+    groups = re.findall(r'<img src="data:[^"]+" alt="[^"]*"\s+data-group="([^"]+)"\s+data-name="([^"]+)"', page)
+    assert [name for group, name in groups if group.startswith("z")] == [
+        "\N{MINUS SIGN}2 sd",
+        "+2 sd",
+        "change between these",
+    ] * 4
+    visits = {group.removeprefix("ses-") for group, name in groups if name == "decoded less scan"}
+    assert visits == {"M000", "M024"}, "the first and the last visit"
+    assert ("change between the visits", "decoded") in groups
+
+
+def test_volumes_of_other_verbs_are_scrolled_through_too(tmp_path: Path) -> None:
+    assert folder_section(tmp_path, 0) is None
+    rng = np.random.default_rng(0)
+    write_volume(tmp_path / "ada" / "z03.nii.gz", rng.random((4, 5, 6, 7)), np.eye(4))
+    write_volume(tmp_path / "ada" / "z03_difference.nii.gz", rng.normal(size=(4, 5, 6)), np.eye(4))
+    write_volume(tmp_path / "ada" / "z04.nii.gz", rng.random((4, 5, 7)), np.eye(4))
+    write_volume(tmp_path / "sub-1" / "difference.nii.gz", rng.normal(size=(4, 5, 6)), np.eye(4))
+    section = folder_section(tmp_path, 0)
+    assert section is not None
+    traversal, scan = section.viewers
+    steps = [("z03", name, False) for name in ("step 1 of 7", "step 4 of 7", "step 7 of 7")]
+    assert [(each.group, each.name, each.signed) for each in traversal.stacks] == [*steps, ("z03", "difference", True)]
+    assert [(each.group, each.name, each.signed) for each in scan.stacks] == [("sub-1", "difference", True)]
+    (tmp_path / "sub-1" / "difference.nii.gz").write_bytes(b"no volume")
+    with pytest.raises(InputError, match="cannot be read as volumes"):
+        folder_section(tmp_path, 0)
