@@ -9,13 +9,14 @@ from disentangle_pl.brain.cohort_settings import Settings
 from disentangle_pl.brain.correction import N4, Correction
 from disentangle_pl.brain.intensity import Intensity, Percentiles, Window, ZScore
 from disentangle_pl.brain.mapping import SHIPPED
+from disentangle_pl.brain.scan_choice import Suffix, choice_of
 from disentangle_pl.brain.split import FRACTIONS
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.prepare import report_prepared
 from disentangle_pl.studies.scans import ClinicalTables, SplitPlan, report_scans
 from disentangle_pl.studies.simulate import simulate
-from disentangle_pl.verb_parser import verb_parser
+from disentangle_pl.verb_parser import VerbParser, verb_parser
 
 
 def scans(args: Sequence[str]) -> None:
@@ -25,12 +26,14 @@ def scans(args: Sequence[str]) -> None:
         disentangle-pl scans /data/bids --out scans.tsv
         disentangle-pl scans /data/caps --clinical ADNIMERGE.csv --mapping adnimerge --window 0.25 --split split.tsv
         disentangle-pl scans /data/oasis3 --clinical UDSb4.csv people.csv --mapping oasis3_udsb4 oasis3_demographics
+        disentangle-pl scans /data/bids --filter acq=mprage desc=none --rescans
+        disentangle-pl scans /data/ukb --withdrawn w12345.csv --clinical ukb12345.csv --mapping uk_biobank
         disentangle-pl scans scans.tsv --out again.tsv --split sites.tsv --group site
         disentangle-pl fit --config configs/brain_ada_gvae.yaml --data.root=scans.tsv --data.split_file=split.tsv
     """
     does = (
-        "Find T1-weighted scans (BIDS, CAPS of Clinica, OASIS-3, or a table), leave out what cannot be used and say "
-        "why, join clinical tables by the nearest visit, and split participants."
+        "Find T1-weighted scans (BIDS, CAPS of Clinica, OASIS-3, UK Biobank, or a table), leave out what cannot be "
+        "used and say why, join clinical tables by the nearest visit, and split participants."
     )
     parser = verb_parser("scans", does, scans.__doc__)
     parser.add_argument("source", type=Path, help="a folder of scans, or a table: participant_id, session_id, path")
@@ -55,6 +58,10 @@ def scans(args: Sequence[str]) -> None:
     parser.add_argument("--group", type=str | None, help="split by whole groups of this column, such as site")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
     parser.add_argument("--rescans", action="store_true", help="list every run of a visit: ses-M000, ses-M000_run-2")
+    parser.add_argument(
+        "--measures", nargs="+", type=Path, default=[], help="tables a scan to add, such as those of asegstats2table"
+    )
+    _which(parser)
     given = parser.parse_args(list(args))
     report_scans(
         given.source,
@@ -63,6 +70,9 @@ def scans(args: Sequence[str]) -> None:
         SplitPlan(given.split, given.seed, tuple(given.fractions), given.group) if given.split else None,
         given.strict,
         given.rescans,
+        choice_of(given.filter, given.suffix),
+        given.withdrawn,
+        given.measures,
     )
 
 
@@ -80,7 +90,7 @@ def prepare(args: Sequence[str]) -> None:
         "pictures of every scan. The same command goes on after a kill, and with more scans it prepares only those."
     )
     parser = verb_parser("prepare", does, prepare.__doc__)
-    parser.add_argument("source", type=Path, help="a folder of scans (BIDS, CAPS, OASIS-3), or a table of `scans`")
+    parser.add_argument("source", type=Path, help="a folder of scans, or a table of `scans`")
     parser.add_argument("--out", type=Path, required=True, help="folder of prepared scans, new or of an earlier call")
     parser.add_argument("--size", nargs=3, type=int, default=[64, 64, 64], help="voxels to the right, front and top")
     parser.add_argument("--spacing", type=float, default=3.0, help="edge of the cubic voxels in mm")
@@ -103,6 +113,7 @@ def prepare(args: Sequence[str]) -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core; the result is the same")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be prepared")
+    _which(parser)
     given = parser.parse_args(list(args))
     corrections: dict[int | None, tuple[Correction, ...]] = {None: (), 6: (Rigid(),), 12: (Affine(),)}
     preparation = Preparation(
@@ -111,7 +122,21 @@ def prepare(args: Sequence[str]) -> None:
         _intensity(given.percentiles, given.zscore, given.window),
         (*((N4(),) if given.n4 else ()), *corrections[given.align]),
     )
-    report_prepared(given.source, given.out, preparation, given.jobs, given.strict)
+    choice = choice_of(given.filter, given.suffix)
+    report_prepared(given.source, given.out, preparation, given.jobs, given.strict, choice, given.withdrawn)
+
+
+def _which(parser: VerbParser) -> None:
+    parser.add_argument(
+        "--filter",
+        nargs="+",
+        type=str,
+        default=[],
+        metavar="KEY=VALUE",
+        help="of several scans of a session those whose name has acq-mprage: acq=mprage; desc=none: has no desc-",
+    )
+    parser.add_argument("--suffix", type=Suffix, default="T1w", help="the kind of scans of a folder")
+    parser.add_argument("--withdrawn", type=Path | None, help="a file of people to leave out, such as w12345.csv")
 
 
 def _intensity(percentiles: Sequence[float], zscore: bool, window: Sequence[float]) -> Intensity:

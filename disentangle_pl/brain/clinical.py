@@ -11,6 +11,7 @@ from disentangle_pl.brain.clocks import DAYS_A_YEAR, label_years
 from disentangle_pl.brain.fields import sexes
 from disentangle_pl.brain.mapping import Age, Column, Mapping, Time
 from disentangle_pl.brain.tables import listing, read_table
+from disentangle_pl.brain.wide_tables import SESSION, absent_columns, long_rows
 from disentangle_pl.errors import InputError
 
 _YEARS = {"years": 1.0, "months": 12.0, "days": DAYS_A_YEAR}
@@ -20,8 +21,9 @@ class Clinical(NamedTuple):
     """A clinical table under our names.
 
     Attributes:
-        rows: Columns participant_id as the scans have it, time (years since study entry), age (at the row's time; at
-            study entry in a table without time), the traits and scores of the mapping.
+        rows: Columns participant_id as the scans have it, session_id of a wide table (see `long_rows`), time (years
+            since study entry), age (at the row's time; at study entry in a table without time), the traits and scores
+            of the mapping.
         remarks: What was left out or changed, in sentences.
     """
 
@@ -46,7 +48,11 @@ def read_clinical(path: Path, mapping: Mapping, bounds: bool = False) -> Clinica
     """
     table = _read(path, mapping)
     people = _participants(table, mapping, path)
-    rows, remarks = pd.DataFrame({"participant_id": people, "time": _time(table, mapping, people, path)}), []
+    rows = pd.DataFrame({"participant_id": people, "time": _time(table, mapping, people, path)})
+    remarks = []
+    if mapping.wide:
+        rows["session_id"] = table[SESSION]
+        remarks += absent_columns(table, mapping)
     rows["age"] = _age(table, mapping, path, rows["time"])
     for name, column in mapping.traits.items():
         rows[name] = meanings(table, column, mapping).map(str, na_action="ignore").astype(object)
@@ -61,6 +67,8 @@ def read_clinical(path: Path, mapping: Mapping, bounds: bool = False) -> Clinica
 
 
 def _read(path: Path, mapping: Mapping) -> pd.DataFrame:
+    if mapping.wide:
+        return long_rows(path, mapping)
     if not path.is_dir():
         table = read_table(path, mapping.columns)
         return table.astype("str").where(table.notna())
@@ -124,7 +132,7 @@ def _age(table: pd.DataFrame, mapping: Mapping, path: Path, time: pd.Series) -> 
 
 def _usable(rows: pd.DataFrame, mapping: Mapping, remarks: list[str]) -> Clinical:
     strangers = rows["participant_id"].isna()
-    untimed = ~strangers & rows[["time", "age"]].isna().all(axis=1) & (mapping.time is not None)
+    untimed = ~strangers & rows[["time", "age"]].isna().all(axis=1) & (mapping.time is not None and not mapping.wide)
     told = [*mapping.traits, *mapping.scores, *([] if mapping.time else ["age"])]
     empty = rows[told].isna().all(axis=1) & ~strangers & ~untimed
     for count, what in (

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from disentangle_pl.brain.image_files import opened, size_and_time
 from disentangle_pl.errors import InputError
 
 
@@ -30,14 +31,14 @@ def twins(paths: pd.Series) -> pd.Series:
 
 def _size(path: str) -> int:
     try:
-        return Path(path).stat().st_size
+        return size_and_time(Path(path))[0]
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error})") from error
 
 
 def _sha256(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with opened(Path(path)) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error})") from error

@@ -21,6 +21,7 @@ from disentangle_pl.brain.split_file import read_split, split_by
 from disentangle_pl.brain.truth import DEFAULT, scan_factors
 from disentangle_pl.brain.visits import read_visits
 from disentangle_pl.brain.volumes import Preparation
+from disentangle_pl.brain.withdrawals import remaining
 from disentangle_pl.data.draws import Draw, Draws, Shard
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.data.module import ImageData, check_counts
@@ -34,11 +35,13 @@ class ResidentVolumes:
     Args:
         volumes: (N, D, H, W) float16.
         resident_mib: Keep them in memory when they take at most so many MiB.
+        places: (M,) the volumes that are wanted; image i is volume places[i].
     """
 
-    def __init__(self, volumes: Volumes, resident_mib: int) -> None:
+    def __init__(self, volumes: Volumes, resident_mib: int, places: npt.NDArray[np.int64]) -> None:
         small = volumes.nbytes <= resident_mib * 2**20
-        self.volumes = torch.from_numpy(np.array(volumes)) if small else volumes
+        self.volumes = torch.from_numpy(np.array(volumes)[places]) if small else volumes
+        self.places = places
 
     def images(self, index: Tensor) -> Tensor:
         """Look up rows (...) as images (..., 1, D, H, W), float32 on the device of `index`."""
@@ -48,7 +51,7 @@ class ResidentVolumes:
                 self.volumes = self.volumes.to(index.device)
             found = self.volumes.index_select(0, flat)
         else:
-            found = torch.from_numpy(np.asarray(self.volumes[flat.cpu().numpy()])).to(index.device)
+            found = torch.from_numpy(np.asarray(self.volumes[self.places[flat.cpu().numpy()]])).to(index.device)
         return found.float().reshape(*index.shape, 1, *found.shape[1:])
 
 
@@ -60,8 +63,8 @@ class LongitudinalData(ImageData):
     transfer.
 
     Args:
-        root: A folder of scans (BIDS, CAPS, OASIS-3), a .tsv or .csv table of them (see `read_visits`), or a folder of
-            `disentangle-pl prepare`, whose volumes are taken as they are.
+        root: A folder of scans (BIDS, CAPS, OASIS-3, UK Biobank), a .tsv or .csv table of them (see `read_visits`), or
+            a folder of `disentangle-pl prepare`, whose volumes are taken as they are.
         size: Voxels along left-right, posterior-anterior and inferior-superior; null only for prepared scans.
         spacing: Edge of the cubic voxels in mm; null only for prepared scans.
         batch_size: Examples (scans, or pairs) a process and step.
@@ -78,6 +81,7 @@ class LongitudinalData(ImageData):
         truth: A table of more numbers a scan, such as measured volumes (see `scan_factors`).
         factors: Columns of the table of truth, or of that of the scans, that are the factors; null takes age, years
             and all numbers of the table of truth.
+        withdrawn: A file of people who have withdrawn, and are left out (see `read_withdrawn`); null for nobody.
 
     Attributes:
         parts: The visits of training, validation and test participants, from `setup` on.
@@ -110,6 +114,7 @@ class LongitudinalData(ImageData):
         augmentation: Augmentation | None = None,
         truth: str | None = None,
         factors: list[str] | None = None,
+        withdrawn: str | None = None,
     ) -> None:
         super().__init__()
         check_counts(batch_size=batch_size, steps_per_epoch=steps_per_epoch)
@@ -133,6 +138,7 @@ class LongitudinalData(ImageData):
         self.augmentation = augmentation
         self.truth = Path(truth) if truth else None
         self.chosen = factors
+        self.withdrawn = Path(withdrawn) if withdrawn else None
         self.volumes: ResidentVolumes | None = None
         self.draw: Draw | None = None
 
@@ -171,7 +177,14 @@ class LongitudinalData(ImageData):
     @cached_property
     def visits(self) -> pd.DataFrame:
         """The table of all scans (see `read_visits`); row i is image i."""
-        return read_visits(self.root)
+        return self._remaining.reset_index(drop=True)
+
+    @cached_property
+    def _remaining(self) -> pd.DataFrame:
+        """The table of all scans but those of people who have withdrawn, with the row numbers of the whole."""
+        if is_prepared(self.root):
+            return remaining(read_visits(self.root), self.withdrawn)
+        return read_visits(self.root, self.withdrawn)
 
     @cached_property
     def known(self) -> pd.DataFrame:
@@ -187,10 +200,12 @@ class LongitudinalData(ImageData):
         """Open the prepared scans, split the participants, and refuse impossible pairs before training."""
         if self.volumes is None:
             prepared = self._prepared()
-            self.volumes = ResidentVolumes(prepared.volumes, self.resident_mib)
-            self.centres = prepared.centres
+            places = self._remaining.index.to_numpy(np.int64)
+            self.volumes = ResidentVolumes(prepared.volumes, self.resident_mib, places)
+            self.centres = prepared.centres[places]
+            hashes = prepared.hashes.iloc[places].reset_index(drop=True)
             self.factors = self._resident_factors = torch.tensor(self.known.to_numpy(np.float32))
-            self.parts = self._split(self.split_file, prepared.hashes) if self.split_file else split(self.visits)
+            self.parts = self._split(self.split_file, hashes) if self.split_file else split(self.visits)
         if stage == "fit" and self.draw is None:
             train = self.parts.train
             draw = self.pairing(train) if self.pairs else SingleScans(rows_of(train))

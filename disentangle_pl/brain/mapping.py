@@ -91,6 +91,8 @@ class Mapping:
         traits: Text columns by our names: sex, site, diagnosis.
         scores: Columns of numbers, by our names.
         missing: Cells that mean missing, beside empty ones, NA, n/a, NaN, null and the like.
+        wide: Of a table with one row a person and a column for every visit: a regular expression of its columns with
+            the groups `column` and `session` (see `long_rows`); rows are then joined to the sessions of scans.
 
     Raises:
         InputError: If a name is not a trait of ours or no name for a score, or a pattern is no regular expression.
@@ -103,6 +105,7 @@ class Mapping:
     traits: dict[str, Column] = field(default_factory=dict)
     scores: dict[str, Column] = field(default_factory=dict)
     missing: Sequence[str] = ()
+    wide: str | None = None
 
     def __post_init__(self) -> None:
         strange = [name for name in self.traits if name not in TRAITS]
@@ -115,6 +118,8 @@ class Mapping:
         told = [pattern for column in (*self.traits.values(), *self.scores.values()) for pattern in column.values]
         for pattern in (self.participant.pattern, *told):
             _compile(str(pattern))
+        if self.wide is not None and not {"column", "session"} <= _compile(self.wide).groupindex.keys():
+            raise InputError(f"wide {self.wide!r} needs the groups (?P<column>...) and (?P<session>...)")
 
     @property
     def columns(self) -> list[str]:
@@ -148,9 +153,9 @@ def load_mapping(name: str) -> Mapping:
         raise InputError(f"the mapping {source} is wrong: {error}") from error
 
 
-def _compile(pattern: str) -> None:
+def _compile(pattern: str) -> re.Pattern[str]:
     try:
-        re.compile(pattern)
+        return re.compile(pattern)
     except re.error as error:
         raise InputError(f"{pattern!r} is no regular expression ({error})") from error
 

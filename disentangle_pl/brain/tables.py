@@ -8,16 +8,25 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 
+from disentangle_pl.brain.placeholders import placeholder
 from disentangle_pl.errors import InputError
 
 
-def read_table(path: Path, required: Sequence[str] = (), text: TextIO | None = None) -> pd.DataFrame:
+def read_table(
+    path: Path,
+    required: Sequence[str] = (),
+    text: TextIO | None = None,
+    head: bool = False,
+    only: Sequence[str] | None = None,
+) -> pd.DataFrame:
     """Read a .csv file by commas, any other by tabs, every cell as text; `n/a` and the like are missing.
 
     Args:
         path: The file.
         required: Columns that must be there.
         text: Its contents, if they are read already.
+        head: Read the names of the columns alone.
+        only: Read these columns alone.
 
     Returns:
         One row a line; row i is line i + 2 of the file.
@@ -26,9 +35,19 @@ def read_table(path: Path, required: Sequence[str] = (), text: TextIO | None = N
         InputError: If the file cannot be read as a table or lacks a required column.
     """
     separator = "," if path.suffix.lower() == ".csv" else "\t"
+    instead = placeholder(path)
+    if instead:
+        raise InputError(f"{path} {instead}")
     try:
         table = pd.read_csv(
-            text or path, sep=separator, dtype=str, encoding="utf-8-sig", index_col=False, skip_blank_lines=False
+            text or path,
+            sep=separator,
+            dtype=str,
+            encoding="utf-8-sig",
+            index_col=False,
+            skip_blank_lines=False,
+            nrows=0 if head else None,
+            usecols=only,
         )
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a table ({error}): give a .csv or .tsv file") from error

@@ -15,7 +15,7 @@ from disentangle_pl.genetics.phenotypes import Summary, one_value
 from disentangle_pl.studies.gwas_kept import kept_codes
 from disentangle_pl.studies.scan_codes import ScanCodes
 
-HEAD_SIZE = ("icv", "etiv", "ml_icv", "intracranialvol", "head_log_scale", "scale")
+HEAD_SIZE = ("icv", "etiv", "ml_icv", "intracranialvol", "estimatedtotalintracranialvol", "head_log_scale", "scale")
 ACTIVE = 0.01
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from disentangle_pl.brain.bids import USUAL
 from disentangle_pl.brain.cache import content_hashes
 from disentangle_pl.brain.contact_sheet import FIRST_PAGE
 from disentangle_pl.brain.preparing import HASHES, alone, finish, make, open_store, write_table
+from disentangle_pl.brain.scan_choice import Choice
 from disentangle_pl.brain.visits import find_visits, reasons
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.errors import InputError
@@ -20,7 +22,13 @@ CUT = 0.02
 
 
 def report_prepared(
-    source: Path, out: Path, preparation: Preparation, jobs: int = 1, strict: bool = False
+    source: Path,
+    out: Path,
+    preparation: Preparation,
+    jobs: int = 1,
+    strict: bool = False,
+    choice: Choice = USUAL,
+    withdrawn: Path | None = None,
 ) -> pd.DataFrame:
     """Prepare scans into a folder, and say what became of them.
 
@@ -32,6 +40,8 @@ def report_prepared(
         preparation: What to do with each scan.
         jobs: Processes; -1 for one a core.
         strict: Stop at the first scan that cannot be prepared, instead of leaving it out.
+        choice: Which scans of a folder are wanted.
+        withdrawn: People to leave out, also of what an earlier call has prepared (see `read_withdrawn`).
 
     Returns:
         The table of `quality_table`, with participant_id and session_id.
@@ -42,7 +52,7 @@ def report_prepared(
     """
     if jobs == 0 or jobs < -1:
         raise InputError(f"jobs is {jobs}: give the number of processes, or -1 for one a core")
-    found = find_visits(source, check=True, strict=strict)
+    found = find_visits(source, check=True, strict=strict, choice=choice, withdrawn=withdrawn)
     print(f"{source} is read as {found.layout}")
     with alone(out):
         store = open_store(out, preparation)

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from disentangle_pl.brain.bids import USUAL
 from disentangle_pl.brain.clinical import read_clinical
 from disentangle_pl.brain.clocks import since_first
 from disentangle_pl.brain.duplicates import twins
+from disentangle_pl.brain.fields import tidied
 from disentangle_pl.brain.mapping import load_mapping
 from disentangle_pl.brain.nearest import join_clinical
+from disentangle_pl.brain.scan_choice import Choice
 from disentangle_pl.brain.split import FRACTIONS, Split
 from disentangle_pl.brain.split_file import read_split, split_by, write_split
 from disentangle_pl.brain.stratify import stratified
+from disentangle_pl.brain.truth import DEFAULT, scan_factors
 from disentangle_pl.brain.visits import find_visits, reasons
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.scan_summary import most, summary
@@ -69,6 +73,9 @@ def report_scans(
     split: SplitPlan | None = None,
     strict: bool = False,
     rescans: bool = False,
+    choice: Choice = USUAL,
+    withdrawn: Path | None = None,
+    measures: Sequence[Path] = (),
 ) -> pd.DataFrame:
     """Print what is in a folder or table of scans, and write it as one table.
 
@@ -79,6 +86,9 @@ def report_scans(
         split: Also deal out the participants, once for everything that follows.
         strict: Stop at the first scan that cannot be used, instead of leaving it out.
         rescans: List further runs of a visit too, as rows of their own (see `with_rescans`).
+        choice: Which scans of a folder are wanted.
+        withdrawn: People to leave out (see `read_withdrawn`).
+        measures: Tables of numbers a scan, such as those of FreeSurfer, to add as columns (see `scan_factors`).
 
     Returns:
         The table as written.
@@ -88,8 +98,9 @@ def report_scans(
     """
     if out.absolute() == source.absolute():
         raise InputError(f"{out} is the table that is read: write to another one by --out")
-    found = find_visits(source, check=True, strict=strict, rescans=rescans)
+    found = find_visits(source, True, strict, rescans, choice, withdrawn)
     visits, remarks = _joined(found.visits, clinical or ClinicalTables())
+    visits = _measured(visits, measures)
     same = twins(visits["path"])
     print(f"{source} is read as {found.layout}", *summary(visits, same), *remarks, sep="\n")
     if len(found.skipped):
@@ -112,8 +123,16 @@ def _joined(visits: pd.DataFrame, clinical: ClinicalTables) -> tuple[pd.DataFram
         table = read_clinical(path, mapping, clinical.bounds)
         visits, said = join_clinical(visits, table, mapping, clinical.window)
         remarks += said
-    years = visits["years"].fillna(since_first(visits["age"], visits["participant_id"]))
+    people, years = visits["participant_id"], visits["years"]
+    years = years.fillna(since_first(visits["entry_years"], people)).fillna(since_first(visits["age"], people))
     return visits.assign(years=years), remarks
+
+
+def _measured(visits: pd.DataFrame, tables: Sequence[Path]) -> pd.DataFrame:
+    for path in tables:
+        more = tidied(scan_factors(visits, path).drop(columns=list(DEFAULT)))
+        visits = visits.drop(columns=more.columns.intersection(visits.columns)).join(more)
+    return visits
 
 
 def _dealt(visits: pd.DataFrame, same: pd.Series, plan: SplitPlan) -> list[str]:
