@@ -40,7 +40,7 @@ class ResidentVolumes:
 
     def __init__(self, volumes: Volumes, resident_mib: int, places: npt.NDArray[np.int64]) -> None:
         small = volumes.nbytes <= resident_mib * 2**20
-        self.volumes = torch.from_numpy(np.array(volumes)[places]) if small else volumes
+        self.volumes = torch.from_numpy(np.asarray(volumes[places])) if small else volumes
         self.places = places
 
     def images(self, index: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _ANNEX = b"/annex/objects/"
 _DICOM, _DICOM_AT = b"DICM", 128
 _DICOM_ENDINGS = (".dcm", ".ima")
+_DICOM_OF_UK_BIOBANK = "_20216_"
 _MOST = 2000
 
 GET = "fetch it by `datalad get`"
@@ -33,7 +34,7 @@ def placeholder(path: Path) -> str | None:
 def holds_dicom(folder: Path) -> bool:
     """Tell whether a folder has DICOM files, among the first that are found in it."""
     for count, path in enumerate(folder.rglob("*")):
-        if path.name == "DICOMDIR" or path.suffix.lower() in _DICOM_ENDINGS:
+        if path.name == "DICOMDIR" or path.suffix.lower() in _DICOM_ENDINGS or _DICOM_OF_UK_BIOBANK in path.name:
             return True
         if path.is_file() and _head(path)[_DICOM_AT:] == _DICOM:
             return True

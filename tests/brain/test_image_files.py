@@ -146,6 +146,12 @@ def test_folders_and_files_of_dicom_are_told_of_dcm2niix(tmp_path: Path, name: s
     assert "dcm2niix" in str(problem(path))
 
 
+def test_the_dicom_of_uk_biobank_is_told_by_its_field(tmp_path: Path) -> None:
+    touch(tmp_path, "1000001_20216_2_0.zip")
+    with pytest.raises(InputError, match=r"holds DICOM files: .*dcm2niix"):
+        read_visits(tmp_path)
+
+
 def test_other_files_stand_for_nothing(tmp_path: Path) -> None:
     touch(tmp_path, "empty", "deep/notes")
     (tmp_path / "short").write_bytes(b"DICM")

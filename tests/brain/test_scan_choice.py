@@ -79,6 +79,14 @@ def test_sessions_without_what_is_asked_for_are_named_and_nothing_at_all_is_refu
         taken(root, "acq=c")
 
 
+def test_derivatives_are_in_their_own_space_unless_another_is_asked_for(tmp_path: Path) -> None:
+    kinds = ["desc-preproc", "space-MNI152NLin2009cAsym_desc-preproc", "space-MNI152NLin2009cAsym_res-2_desc-preproc"]
+    root = folder(tmp_path, {"1 1": kinds, "2 1": kinds})
+    assert taken(root) == kinds[:1] * 2
+    assert taken(root, "space=MNI152NLin2009cAsym") == kinds[1:2] * 2
+    assert taken(root, "res=2") == kinds[2:] * 2
+
+
 def test_runs_are_numbers_and_a_listed_scan_comes_first(tmp_path: Path) -> None:
     root = folder(tmp_path, {"1 1": ["run-01", "run-02", "run-10"]})
     assert taken(root) == ["run-01"]
