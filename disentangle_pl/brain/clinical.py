@@ -1,6 +1,7 @@
 """Clinical tables, read through a mapping of their columns."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +54,8 @@ def read_clinical(path: Path, mapping: Mapping, bounds: bool = False) -> Clinica
     if mapping.wide:
         rows["session_id"] = table[SESSION]
         remarks += absent_columns(table, mapping)
+        there = {name: column for name, column in mapping.scores.items() if table[column.column].notna().any()}
+        mapping = replace(mapping, scores=there)
     rows["age"] = _age(table, mapping, path, rows["time"])
     for name, column in mapping.traits.items():
         rows[name] = meanings(table, column, mapping).map(str, na_action="ignore").astype(object)

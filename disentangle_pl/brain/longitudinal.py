@@ -35,10 +35,11 @@ class ResidentVolumes:
     Args:
         volumes: (N, D, H, W) float16.
         resident_mib: Keep them in memory when they take at most so many MiB.
-        places: (M,) the volumes that are wanted; image i is volume places[i].
+        places: (M,) the volumes that are wanted; image i is volume places[i]. None for all.
     """
 
-    def __init__(self, volumes: Volumes, resident_mib: int, places: npt.NDArray[np.int64]) -> None:
+    def __init__(self, volumes: Volumes, resident_mib: int, places: npt.NDArray[np.int64] | None = None) -> None:
+        places = np.arange(len(volumes)) if places is None else places
         small = volumes.nbytes <= resident_mib * 2**20
         self.volumes = torch.from_numpy(np.asarray(volumes[places])) if small else volumes
         self.places = places

@@ -111,6 +111,7 @@ def test_wide_tables_of_the_showcase_stand_on_their_visits(tmp_path: Path, style
     assert table["brain_volume"].tolist() == [1200000, 1190000, 1300000]
     assert table["uk_biobank_gap_years"].tolist() == [0, 0, 0]
     assert any("the table has nothing of 20023, 21001, 845" in remark for remark in remarks)
+    assert "bmi" not in table
 
 
 def test_without_dates_or_ages_the_instance_alone_joins(tmp_path: Path) -> None:
