@@ -2,8 +2,10 @@
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
@@ -62,11 +64,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as file:
             yield file
         return
-    try:
-        with ZipFile(inside[0]) as archive, archive.open(inside[1]) as member:
-            yield member
-    except (BadZipFile, KeyError) as error:
-        raise OSError(str(error)) from error
+    yield io.BytesIO(_member(*inside, size_and_time(path)))
 
 
 def load_image(path: Path) -> Any:
@@ -82,7 +80,7 @@ def load_image(path: Path) -> Any:
     kind = nib.MGHImage if path.suffix in _MGH else nib.Nifti1Image
     if kind is nib.Nifti1Image and archive_of(path) is None:
         return nib.load(path)
-    with opened(path) as file:  # to the end, where an archive checks its sum; and nibabel leaves .mgh files open
+    with opened(path) as file:  # nibabel leaves .mgh files open
         content = io.BytesIO(file.read())
     return kind.from_stream(gzip.GzipFile(fileobj=content) if path.suffix in _GZIPPED else content)
 
@@ -114,6 +112,15 @@ def _header(image: Any) -> bytes:
     with image.file_map["image"].get_prepare_fileobj("rb") as file:
         content: bytes = file.read(1024)
     return content
+
+
+@lru_cache(maxsize=1)  # a scan is checked, measured and read one after the other
+def _member(archive: Path, name: str, stamp: tuple[int, int]) -> bytes:
+    try:
+        with ZipFile(archive) as file:
+            return file.read(name)
+    except (BadZipFile, KeyError, zlib.error) as error:
+        raise OSError(f"{name} of {archive.name}: {error}") from error
 
 
 def _absent_member(archive: Path, name: str) -> str | None:
