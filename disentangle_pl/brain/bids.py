@@ -44,10 +44,10 @@ def read_bids(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
 
 def find_scans(root: Path, suffix: Suffix = "T1w") -> list[Candidate]:
     """Glob the tree for all scans of a suffix."""
-    found = {folder: sorted(_scans(folder, suffix)) for folder in _anat(root)}
+    scans = {folder: sorted(_scans(folder, suffix)) for folder in _anat(root)}
     return [
         Candidate(_who(folder), path, entities_of(path), path.name in names)
-        for folder, paths in found.items()
+        for folder, paths in scans.items()
         for names in [_listed(folder.parent) if len(paths) > 1 else ()]
         for path in paths
     ]

@@ -39,13 +39,13 @@ def read_caps(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
     Raises:
         InputError: If a table is wrong, or no scan has the entities asked for.
     """
-    found = [
+    candidates = [
         Candidate((folder.parent.parent.name, folder.parent.name), path, entities_of(path))
         for folder in _folders(root, choice)
         for path in sorted(folder.iterdir())
         if is_scan(path, choice.suffix)
     ]
-    scans = one_each(found, choice, _uncropped)
+    scans = one_each(candidates, choice, _uncropped)
     cropped = sum(entities_of(Path(path)).get("desc") == "Crop" for path in scans["path"])
     rank_zero_info(f"{cropped} of {len(scans)} scans of {root} are cropped ones")
     return describe(in_order(scans), root)

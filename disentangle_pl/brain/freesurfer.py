@@ -50,15 +50,15 @@ def with_keys(table: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
     second = rows.notna() & ~longitudinal & rows.isin(rows[longitudinal])
     people = visits["participant_id"].str.removeprefix("sub-")
     vague = ids[rows.isna() & names.isin(people[people.duplicated()])].unique().tolist()
-    for there, said in (
+    for count, remark in (
         (int(second.sum()), f"{second.sum()} rows of {ids.name} are left out for those of the longitudinal stream"),
         (
             len(vague),
             f"{len(vague)} ids of {ids.name} are of people with several scans and tell none: {listing(vague, 3)}",
         ),
     ):
-        if there:
-            rank_zero_info(said)
+        if count:
+            rank_zero_info(remark)
     return keyed[~second]
 
 
@@ -74,6 +74,6 @@ def _scans(visits: pd.DataFrame) -> dict[str, int]:
 def _name(identity: str) -> str:
     name = _LONG.sub("", identity.strip().rstrip("/").rpartition("/")[2]).removesuffix("_T1w")
     for pattern, template in _ELSEWHERE:
-        if found := pattern.fullmatch(name):
-            return found.expand(template)
+        if match := pattern.fullmatch(name):
+            return match.expand(template)
     return name.removeprefix("sub-").replace("_ses-", "_")

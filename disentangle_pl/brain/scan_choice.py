@@ -118,33 +118,35 @@ def one_each(
     sessions: dict[tuple[str, str], list[Candidate]] = {}
     for each in _fitting(candidates, choice):
         sessions.setdefault(each.who, []).append(each)
-    sessions = {who: [each for each in found if each.listed] or found for who, found in sessions.items()}
-    kinds = {who: {each.kind: order(each.entities) for each in found} for who, found in sessions.items()}
-    counts = Counter(kind for found in kinds.values() for kind in found)
+    sessions = {who: [each for each in scans if each.listed] or scans for who, scans in sessions.items()}
+    kinds = {who: {each.kind: order(each.entities) for each in scans} for who, scans in sessions.items()}
+    counts = Counter(kind for ranked in kinds.values() for kind in ranked)
     ranks = {
-        kind: (rank, -counts[kind], kind != PLAIN, kind) for found in kinds.values() for kind, rank in found.items()
+        kind: (rank, -counts[kind], kind != PLAIN, kind) for ranked in kinds.values() for kind, rank in ranked.items()
     }
     taken = _alike(kinds, ranks)
-    scans = {
-        who: min((each for each in found if each.kind == taken[who]), key=lambda each: _by_run(each.path))
-        for who, found in sessions.items()
+    chosen = {
+        who: min((each for each in scans if each.kind == taken[who]), key=lambda each: _by_run(each.path))
+        for who, scans in sessions.items()
     }
-    for line in [*_several(sessions, scans, choice), *_ties(kinds, ranks, taken), *_changes(taken)]:
+    for line in [*_several(sessions, chosen, choice), *_ties(kinds, ranks, taken), *_changes(taken)]:
         rank_zero_info(line)
-    rows = [(*who, str(scan.path.absolute())) for who, scan in scans.items()]
+    rows = [(*who, str(scan.path.absolute())) for who, scan in chosen.items()]
     return pd.DataFrame(rows, columns=[*KEYS, "path"])
 
 
 def _fitting(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
     fitting = [each for each in candidates if _fits(each.entities, choice)]
-    asked = _named(choice.entities.items())
+    entities = _named(choice.entities.items())
     if candidates and not fitting:
         counts = Counter(each.kind for each in candidates)
-        raise InputError(f"no {choice.suffix} scan has {asked}: there are {_counted(counts)}")
+        raise InputError(f"no {choice.suffix} scan has {entities}: there are {_counted(counts)}")
     without = sorted({each.who for each in candidates} - {each.who for each in fitting})
     if without:
         names = listing([" ".join(who) for who in without], 3)
-        rank_zero_info(f"{len(without)} sessions have no {choice.suffix} scan with {asked} and are left out: {names}")
+        rank_zero_info(
+            f"{len(without)} sessions have no {choice.suffix} scan with {entities} and are left out: {names}"
+        )
     return fitting
 
 
@@ -176,17 +178,17 @@ def _alike(kinds: Mapping[tuple[str, str], Mapping[str, int]], ranks: Mapping[st
 
 def _several(
     sessions: Mapping[tuple[str, str], Sequence[Candidate]],
-    scans: Mapping[tuple[str, str], Candidate],
+    chosen: Mapping[tuple[str, str], Candidate],
     choice: Choice,
 ) -> list[str]:
-    several = [who for who, found in sessions.items() if len(found) > 1]
+    several = [who for who, scans in sessions.items() if len(scans) > 1]
     if not several:
         return []
-    taken = Counter(scans[who].kind for who in several)
-    passed = Counter(_passed(each, scans[who]) for who in several for each in sessions[who] if each != scans[who])
+    taken = Counter(chosen[who].kind for who in several)
+    passed = Counter(_passed(each, chosen[who]) for who in several for each in sessions[who] if each != chosen[who])
     return [
         f"{len(several)} of {len(sessions)} sessions have several {choice.suffix} scans: taken are {_counted(taken)}, "
-        f"such as {scans[several[0]].path.name}; not taken are {_counted(passed)}; another choice is made by --filter"
+        f"such as {chosen[several[0]].path.name}; not taken are {_counted(passed)}; another choice is made by --filter"
     ]
 
 
@@ -200,11 +202,11 @@ def _ties(
     taken: Mapping[tuple[str, str], str],
 ) -> list[str]:
     """Tell which kinds nothing but the alphabet has chosen between."""
-    shared = Counter((who[0], kind) for who, found in kinds.items() for kind in found)
+    shared = Counter((who[0], kind) for who, ranked in kinds.items() for kind in ranked)
     pairs = {
         (taken[who], kind)
-        for who, found in kinds.items()
-        for kind in found
+        for who, ranked in kinds.items()
+        for kind in ranked
         if kind != taken[who]
         and ranks[kind][:-1] == ranks[taken[who]][:-1]
         and shared[who[0], kind] == shared[who[0], taken[who]]
@@ -221,9 +223,9 @@ def _changes(taken: Mapping[tuple[str, str], str]) -> list[str]:
     for (person, session), kind in taken.items():
         people.setdefault(person, {})[session] = kind
     changing = [
-        f"{person} ({', '.join(f'{session} {kind}' for session, kind in found.items())})"
-        for person, found in people.items()
-        if len(set(found.values())) > 1
+        f"{person} ({', '.join(f'{session} {kind}' for session, kind in sessions.items())})"
+        for person, sessions in people.items()
+        if len(set(sessions.values())) > 1
     ]
     lines = []
     if changing:

@@ -56,18 +56,18 @@ def read_uk_biobank(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
     Raises:
         InputError: If no scan has the entities asked for.
     """
-    found, empty = [], []
+    scans, empty = [], []
     archives_first = sorted(_bulk(root, choice.suffix), key=lambda each: each[1].suffix, reverse=True)
     bulk = dict(archives_first)  # and so a folder is taken for an archive of the same name
     for who, path in bulk.items():
         names, images = _contents(path), {_IMAGES[choice.suffix] + ending: key for ending, key in _ENDINGS.items()}
-        found += [Candidate(who, path / name, entities) for name, entities in images.items() if name in names]
+        scans += [Candidate(who, path / name, entities) for name, entities in images.items() if name in names]
         empty += [] if names & images.keys() else [(*who, str((path / next(iter(images))).absolute()))]
-    scans = one_each(found, choice, _most_prepared) if found else pd.DataFrame(columns=[*KEYS, "path"])
-    warped = int(scans["path"].str.endswith("_to_MNI.nii.gz").sum())
+    table = one_each(scans, choice, _most_prepared) if scans else pd.DataFrame(columns=[*KEYS, "path"])
+    warped = int(table["path"].str.endswith("_to_MNI.nii.gz").sum())
     if warped:
         rank_zero_info(_WARPED, warped)
-    return describe(in_order(pd.concat([scans, pd.DataFrame(empty, columns=scans.columns)])), root)
+    return describe(in_order(pd.concat([table, pd.DataFrame(empty, columns=table.columns)])), root)
 
 
 def _bulk(root: Path, suffix: Suffix) -> Iterator[tuple[tuple[str, str], Path]]:

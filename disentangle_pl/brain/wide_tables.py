@@ -34,9 +34,9 @@ def long_rows(path: Path, mapping: Mapping) -> pd.DataFrame:
     pattern = re.compile(mapping.wide or "")
     columns: dict[tuple[str, str], str] = {}
     for name in read_table(path, head=True).columns:
-        found = pattern.fullmatch(str(name).strip())
-        if found and found["column"] in mapping.columns:
-            columns.setdefault((found["column"], found["session"] or ""), str(name))
+        match = pattern.fullmatch(str(name).strip())
+        if match and match["column"] in mapping.columns:
+            columns.setdefault((match["column"], match["session"] or ""), str(name))
     who = mapping.participant.column
     if (who, "") not in columns or len(columns) == 1:
         raise InputError(
@@ -64,8 +64,8 @@ def absent_columns(table: pd.DataFrame, mapping: Mapping) -> list[str]:
 
 
 def _first(wide: pd.DataFrame, columns: dict[tuple[str, str], str], name: str) -> pd.Series:
-    mine = [column for (each, _), column in sorted(columns.items()) if each == name]
-    return wide[mine].bfill(axis=1).iloc[:, 0] if mine else pd.Series(None, index=wide.index, dtype=object)
+    own = [column for (each, _), column in sorted(columns.items()) if each == name]
+    return wide[own].bfill(axis=1).iloc[:, 0] if own else pd.Series(None, index=wide.index, dtype=object)
 
 
 def _of_session(
