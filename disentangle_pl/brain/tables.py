@@ -17,7 +17,7 @@ def read_table(
     required: Sequence[str] = (),
     text: TextIO | None = None,
     head: bool = False,
-    only: Sequence[str] | None = None,
+    only: list[str] | None = None,
 ) -> pd.DataFrame:
     """Read a .csv file by commas, any other by tabs, every cell as text; `n/a` and the like are missing.
 
