@@ -156,7 +156,7 @@ def test_who_has_withdrawn_is_in_no_part_and_the_images_of_all_other_people_stay
         report_prepared(root, tmp_path / "ready", Preparation((6, 6, 6), 2.0))
     source, size = (tmp_path / "ready", {"size": None, "spacing": None}) if ready else (root, {})
     everybody, module = (
-        data(source, cache=str(tmp_path / "cache"), resident_mib=resident_mib, **size, **more)
+        data(source, resident_mib=resident_mib, **size, **more)
         for more in ({}, {"withdrawn": str(tmp_path / "w12345.csv")})
     )
     gone = everybody.visits["participant_id"].isin(["sub-000", "sub-007", "sub-029"])
