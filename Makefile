@@ -7,7 +7,7 @@ PIP_ARGS ?=
 CONFIG ?= configs/sprites_ada_gvae.yaml
 SWEEP ?= sweeps/sprites_beta.yaml
 TEST_PROCESSES ?= 3
-PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup
+PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 # Tests in which `fit` chooses its precision: they run in both states, whatever this processor would choose
 PRECISION_TESTS = .pytest_cache/precision.txt
 # Further flags for the command, e.g. make train ARGS="--model.beta=2 --seed_everything=1"

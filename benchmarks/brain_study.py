@@ -3,8 +3,9 @@
     python -m benchmarks.brain_study [--sweep sweeps/brain_small.yaml] [--results benchmarks/results/brain]
 
 Simulates a cohort, lists, splits and prepares its scans, trains Ada-GVAE and both baselines, and says what their
-latents mean, what they change, and how far a scan can be aged. Each step is a command of `disentangle-pl`, printed
-before it runs; the same call goes on after a kill.
+latents mean, what they change, and how far a scan can be aged. Pairs are of two visits, never of a visit and its rescan
+(see `visit_numbers`), which only the reliability of latents is measured on. Each step is a command of `disentangle-pl`,
+printed before it runs; the same call goes on after a kill.
 """
 
 import argparse

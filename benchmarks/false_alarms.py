@@ -127,9 +127,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=int, default=400, help="simulated tables a case")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/false_alarms.md"))
-    given = parser.parse_args()
-    text = report(given.tables)
-    given.output.write_text(text)
+    args = parser.parse_args()
+    text = report(args.tables)
+    args.output.write_text(text)
     show(text)
 
 

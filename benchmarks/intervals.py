@@ -17,9 +17,9 @@ from scipy import stats
 from benchmarks.machine import describe_commit, describe_machine
 from disentangle_pl.metrics.ageing import mixed_slopes
 from disentangle_pl.metrics.intervals import bootstrap_interval, mean_interval
-from disentangle_pl.metrics.prediction import Asked, Plan, cross_validated, linear
+from disentangle_pl.metrics.prediction import Plan, ProbeTarget, cross_validated, linear
 from disentangle_pl.metrics.prediction_inputs import columns
-from disentangle_pl.metrics.prediction_scores import people_drawn, refitted_intervals, scored
+from disentangle_pl.metrics.prediction_scores import refitted_intervals, resampled_people, scored
 from disentangle_pl.metrics.score import Values
 
 RUNS = (2, 3, 5, 10, 20, 50)
@@ -83,10 +83,10 @@ def _slope_alarms(people: int, ratio: float, seed: int) -> list[float]:
     person = np.repeat(np.arange(people), scans)
     age = draws.uniform(55, 85, people)[person] + np.concatenate([np.arange(n) for n in scans])
     codes = draws.normal(0, ratio**0.5, (people, LATENTS))[person] + draws.normal(size=(len(age), LATENTS))
-    found = mixed_slopes(codes, age, person, resamples=500)
-    ratios = np.abs(found.per_year) / found.standard_errors
-    low, high = found.band()
-    alarms = (2 * stats.norm.sf(ratios) < 0.05, 2 * stats.t.sf(ratios, people - 2) < 0.05, found.p < 0.05)
+    slopes = mixed_slopes(codes, age, person, resamples=500)
+    ratios = np.abs(slopes.per_year) / slopes.standard_errors
+    low, high = slopes.band()
+    alarms = (2 * stats.norm.sf(ratios) < 0.05, 2 * stats.t.sf(ratios, people - 2) < 0.05, slopes.p < 0.05)
     return [float(np.mean(alarm)) for alarm in (*alarms, (low > 0) | (high < 0))]
 
 
@@ -105,11 +105,11 @@ def of_scores(repeats: int) -> list[str]:
     ]
     for (metric, people), most in SCORED.items():
         samples = min(most, repeats)
-        found = np.array(
+        results = np.array(
             [_score(metric, people, seed) for seed in track(range(samples), f"scores, {metric}, {people} people")]
         )
-        mean = found[:, 0].mean()
-        held = [((found[:, i] <= mean) & (mean <= found[:, i + 1])).mean() for i in (1, 3)]
+        mean = results[:, 0].mean()
+        held = [((results[:, i] <= mean) & (mean <= results[:, i + 1])).mean() for i in (1, 3)]
         name = {"r2": "R²", "auc": "AUC"}[metric]
         lines.append(f"| {name} | {people} | {samples} | {mean:.2f} | {held[0]:.2f} | {held[1]:.2f} |")
     return lines
@@ -118,15 +118,15 @@ def of_scores(repeats: int) -> list[str]:
 def _score(metric: str, people: int, seed: int) -> list[float]:
     """Return a score, and the ends of both intervals."""
     draws, discrete = np.random.default_rng(seed), metric == "auc"
-    seen = draws.normal(size=(people, INPUTS))
-    signal = 0.4 * seen[:, :HELPFUL].sum(axis=1)
+    inputs = draws.normal(size=(people, INPUTS))
+    signal = 0.4 * inputs[:, :HELPFUL].sum(axis=1)
     noise = draws.logistic(scale=2 / 3, size=people) if discrete else draws.normal(size=people)
     target = (signal + noise > 0).astype(float) if discrete else signal + noise
-    asked = Asked(target, discrete, np.arange(people), np.ones(people))
+    targets = ProbeTarget(target, discrete, np.arange(people), np.ones(people))
     plan = Plan(repeats=2)
-    found = scored(asked, cross_validated(columns(seen), asked, linear, plan), people_drawn(asked))[metric]
-    refitted = refitted_intervals(columns(seen), asked, linear, plan)[metric]
-    return [*found.interval(), *refitted[1:]]
+    score = scored(targets, cross_validated(columns(inputs), targets, linear, plan), resampled_people(targets))[metric]
+    refitted = refitted_intervals(columns(inputs), targets, linear, plan)[metric]
+    return [*score.interval(), *refitted[1:]]
 
 
 SECTIONS: tuple[Callable[[int], list[str]], ...] = (of_means, of_slopes, of_scores)

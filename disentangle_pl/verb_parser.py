@@ -1,14 +1,15 @@
 """The parser that all verbs of the command line share."""
 
 import json
+import sys
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from textwrap import dedent
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser, DefaultHelpFormatter
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from disentangle_pl.errors import leave, one_line
 
@@ -20,11 +21,28 @@ class VerbHelp(RawDescriptionHelpFormatter, DefaultHelpFormatter):
 class VerbParser(ArgumentParser):
     """A parser whose errors are one sentence."""
 
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *more: Any, **options: Any
+    ) -> Namespace:
+        """Parse; a flag of several values takes them one after another, or as `--scores=[mig,dci]`."""
+        words = sys.argv[1:] if args is None else args
+        lists = {flag for action in self._actions if action.nargs == "+" for flag in action.option_strings}
+        return super().parse_args([word for arg in words for word in _spread(arg, lists)], *more, **options)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print what is wrong and leave with exit code 2; a parser inside another one raises instead."""
         if not self.exit_on_error:
             super().error(message, ex)
         leave(f"{one_line(message)} (see {self.prog} --help)")
+
+
+def _spread(arg: str, lists: Container[str]) -> list[str]:
+    """Write `--flag=[a,b]` as `--flag a b` for these flags."""
+    flag, _, text = arg.partition("=")
+    if flag not in lists or not text.startswith("[") or not text.endswith("]"):
+        return [arg]
+    names = [name.strip().strip("'\"") for name in text[1:-1].split(",")]
+    return [flag, *filter(None, names)]
 
 
 def verb_parser(verb: str, description: str, doc: str | None = None) -> VerbParser:

@@ -2,18 +2,27 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from disentangle_pl.brain.alignment import Affine, Rigid
 from disentangle_pl.brain.cohort_settings import Settings
 from disentangle_pl.brain.correction import N4, Correction
-from disentangle_pl.brain.intensity import Intensity, Percentiles, Window, ZScore
+from disentangle_pl.brain.intensity import (
+    Histogram,
+    Intensity,
+    Percentiles,
+    WhiteStripe,
+    Window,
+    ZScore,
+    read_landmarks,
+)
 from disentangle_pl.brain.mapping import SHIPPED
 from disentangle_pl.brain.scan_choice import Suffix, choice_of
 from disentangle_pl.brain.split import FRACTIONS
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.prepare import report_prepared
+from disentangle_pl.studies.prepare_histogram import with_histogram
 from disentangle_pl.studies.scans import ClinicalTables, SplitPlan, report_scans
 from disentangle_pl.studies.simulate import simulate
 from disentangle_pl.verb_parser import VerbParser, verb_parser
@@ -49,14 +58,29 @@ def scans(args: Sequence[str]) -> None:
         help=f"what their columns mean: {', '.join(SHIPPED)}, or YAML files",
     )
     parser.add_argument("--window", type=float, default=0.5, help="most years between a scan and its clinical visit")
-    parser.add_argument("--bounds", type=bool, default=False, help="take cells such as >1700 as 1700, not as missing")
-    parser.add_argument("--split", type=Path | None, help="also write who is for train, val and test, in this file")
+    parser.add_argument(
+        "--bounds",
+        type=bool,
+        default=False,
+        help="take cells such as >1700 and 89+ as 1700 and 89, 65-70 as 67.5, not as missing",
+    )
+    parser.add_argument(
+        "--split",
+        type=Path | None,
+        help="also write who is for train, val and test; whom the file has a part for keeps it, new people are added",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     parser.add_argument(
-        "--fractions", nargs=3, type=float, default=list(FRACTIONS), help="shares of training, validation and test"
+        "--fractions",
+        nargs=3,
+        type=float,
+        default=[],
+        help=f"shares of train, val and test (default: those of a split that is there, else {FRACTIONS})",
     )
     parser.add_argument("--group", type=str | None, help="split by whole groups of this column, such as site")
-    parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at the first scan, or cell of a table, that cannot be used"
+    )
     parser.add_argument("--rescans", action="store_true", help="list every run of a visit: ses-M000, ses-M000_run-2")
     parser.add_argument(
         "--measures", nargs="+", type=Path, default=[], help="tables a scan to add, such as those of asegstats2table"
@@ -67,7 +91,7 @@ def scans(args: Sequence[str]) -> None:
         given.source,
         given.out,
         ClinicalTables(given.clinical, given.mapping, given.window, given.bounds),
-        SplitPlan(given.split, given.seed, tuple(given.fractions), given.group) if given.split else None,
+        SplitPlan(given.split, given.seed, tuple(given.fractions) or None, given.group) if given.split else None,
         given.strict,
         given.rescans,
         choice_of(given.filter, given.suffix),
@@ -83,6 +107,8 @@ def prepare(args: Sequence[str]) -> None:
         disentangle-pl prepare /data/bids --out prepared --jobs -1
         disentangle-pl prepare scans.tsv --out prepared --size 96 112 96 --spacing 2 --n4=true
         disentangle-pl prepare stripped.tsv --out aligned --align 12 --zscore=true
+        disentangle-pl prepare stripped.tsv --out standard --histogram=true --split split.tsv
+        disentangle-pl prepare others.tsv --out others --landmarks standard/prepared.json
         disentangle-pl fit --config brain.yaml --data.root=prepared --data.size=null --data.spacing=null
     """
     does = (
@@ -104,6 +130,17 @@ def prepare(args: Sequence[str]) -> None:
         "--window", nargs=2, type=float, default=[], help="instead: intensities that become 0 and 1 in every scan"
     )
     parser.add_argument(
+        "--whitestripe",
+        type=bool,
+        default=False,
+        help="instead: mean 0 and deviation 1 over white matter (stripped T1)",
+    )
+    parser.add_argument(
+        "--histogram", type=bool, default=False, help="instead: percentiles of the brain become those of training scans"
+    )
+    parser.add_argument("--split", type=Path | None, help="with --histogram: who is for training (default: by a hash)")
+    parser.add_argument("--landmarks", type=Path | None, help="instead: those of this prepared.json, or JSON file")
+    parser.add_argument(
         "--n4", type=bool, default=False, help="first remove the coil's slow changes of brightness (N4)"
     )
     parser.add_argument(
@@ -111,19 +148,30 @@ def prepare(args: Sequence[str]) -> None:
         type=Literal[6, 12] | None,
         help="align stripped brains to MNI152: 6 keeps head size in the image, 12 only in the table (scale)",
     )
+    parser.add_argument(
+        "--nan_as_background", action="store_true", help="take NaN as background, instead of leaving such scans out"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core; the result is the same")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be prepared")
+    parser.add_argument("--bounds", type=bool, default=False, help="take cells such as 89+ as 89, not as missing")
     _which(parser)
     given = parser.parse_args(list(args))
     corrections: dict[int | None, tuple[Correction, ...]] = {None: (), 6: (Rigid(),), 12: (Affine(),)}
     preparation = Preparation(
         tuple(given.size),
         given.spacing,
-        _intensity(given.percentiles, given.zscore, given.window),
+        _intensity(given),
         (*((N4(),) if given.n4 else ()), *corrections[given.align]),
+        given.nan_as_background,
     )
     choice = choice_of(given.filter, given.suffix)
-    report_prepared(given.source, given.out, preparation, given.jobs, given.strict, choice, given.withdrawn)
+    if given.histogram:
+        preparation = with_histogram(
+            given.source, given.out, preparation, given.split, given.jobs, choice, given.withdrawn
+        )
+    report_prepared(
+        given.source, given.out, preparation, given.jobs, given.strict, given.bounds, choice, given.withdrawn
+    )
 
 
 def _which(parser: VerbParser) -> None:
@@ -139,12 +187,20 @@ def _which(parser: VerbParser) -> None:
     parser.add_argument("--withdrawn", type=Path | None, help="a file of people to leave out, such as w12345.csv")
 
 
-def _intensity(percentiles: Sequence[float], zscore: bool, window: Sequence[float]) -> Intensity:
-    if zscore and window:
-        raise InputError("--zscore and --window exclude each other: give one")
-    if window:
-        return Window(*window)
-    return ZScore() if zscore else Percentiles(*percentiles)
+def _intensity(given: Any) -> Intensity:
+    """Return the map that is asked for; that of --histogram is made later, of the scans."""
+    names = [name for name in ("zscore", "window", "whitestripe", "histogram", "landmarks") if given[name]]
+    if len(names) > 1:
+        raise InputError(f"--{names[0]} and --{names[1]} exclude each other: give one")
+    if given.split and not given.histogram:
+        raise InputError("--split says whose histograms are learnt from: it is of use with --histogram=true alone")
+    if given.window:
+        return Window(*given.window)
+    if given.landmarks:
+        return Histogram(read_landmarks(given.landmarks))
+    if given.whitestripe:
+        return WhiteStripe()
+    return ZScore() if given.zscore else Percentiles(*given.percentiles)
 
 
 def simulated_cohort(args: Sequence[str]) -> None:

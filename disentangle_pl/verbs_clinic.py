@@ -13,6 +13,7 @@ from disentangle_pl.studies.clinical_ahead import Records
 from disentangle_pl.studies.clinical_known import Settings
 from disentangle_pl.studies.clinical_people import HeldOut, Protocol
 from disentangle_pl.studies.clinical_targets import CONVERSION
+from disentangle_pl.studies.harmonisation import Harmonisation
 from disentangle_pl.verb_parser import data_of_run, verb_parser
 
 
@@ -25,6 +26,8 @@ def predict_scores(args: Sequence[str]) -> None:
         disentangle-pl predict-scores last.ckpt --protocol train-test --data.truth=volumes.csv --targets mmse cn_ad
         disentangle-pl predict-scores last.ckpt --clinical ADNIMERGE.csv --mapping adnimerge
         disentangle-pl predict-scores last.ckpt --residualise age sex --boosting=true
+        disentangle-pl predict-scores last.ckpt --refitted=true
+        disentangle-pl predict-scores last.ckpt --combat.batch=site --combat.covariates=[age,sex] --combat.controls=CN
     """
     does = (
         "Predict scores, diagnoses, conversion and later scores of people no encoder has seen from frozen latents, "
@@ -56,8 +59,15 @@ def predict_scores(args: Sequence[str]) -> None:
         "--residualise", nargs="+", type=str, default=[], help="confounds to take out as training controls have them"
     )
     parser.add_argument("--boosting", type=bool, default=False, help="also fit gradient-boosted trees")
+    parser.add_argument(
+        "--refitted",
+        type=bool,
+        default=False,
+        help="also intervals over people to train on, all probes fitted anew: ten times as long (--protocol held-out)",
+    )
     parser.add_argument("--conversion", type=float, default=CONVERSION, help="years within which MCI becomes dementia")
     parser.add_argument("--out", type=Path, default=Path("predict-scores"), help="where report and tables go")
+    parser.add_class_arguments(Harmonisation, "combat")
     parser.add_argument("--config", action="config", help="a YAML file with `data`")
     parser.add_subclass_arguments(ImageData, "data", required=False, help="data to encode (default: those of the run)")
     given = parser.parse_args([*data_of_run(args), *args])
@@ -71,6 +81,8 @@ def predict_scores(args: Sequence[str]) -> None:
             f"--folds {given.folds}, --repeats {given.repeats} and --conversion {given.conversion:g} must be at least "
             "2, at least 1 and above 0"
         )
+    if given.refitted and given.protocol != "held-out":
+        raise InputError("--refitted=true leaves people out of cross-validation: give it with --protocol held-out")
     made: Any = parser.instantiate_classes(given)
     if not isinstance(made.data, LongitudinalData):
         raise InputError(f"predict-scores takes models of brain scans, and {type(made.data).__name__} has none")
@@ -82,7 +94,9 @@ def predict_scores(args: Sequence[str]) -> None:
         volumes=given.volumes,
         residualise=given.residualise,
         boosting=given.boosting,
+        refitted=given.refitted,
         conversion=given.conversion,
         records=Records(given.clinical, given.mapping),
+        harmonisation=Harmonisation(**given.combat.as_dict()),
     )
     report_clinical(given.checkpoints, made.data, given.out, given.baseline, settings)

@@ -14,6 +14,7 @@ from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_codes import Codes, Phenotyped, phenotypes_of
 from disentangle_pl.studies.gwas_report import Told
 from disentangle_pl.studies.gwas_results import associated
+from disentangle_pl.studies.harmonisation import Harmonisation, write_lines
 from disentangle_pl.verb_parser import VerbParser, data_of_run, verb_parser
 
 
@@ -25,6 +26,7 @@ def gwas(args: Sequence[str]) -> None:
         disentangle-pl gwas --bed chr{chr}.bed --phenotypes z.txt --covariates c.txt --out study --shard 3/22
         disentangle-pl gwas --bed chr{chr}.bed --phenotypes z.txt --covariates c.txt --out study --merge=true
         disentangle-pl gwas --bed cohort.bed --checkpoint runs/ada/checkpoints/last.ckpt --out study --export regenie
+        disentangle-pl gwas --bed cohort.bed --checkpoint last.ckpt --out study --combat.batch=site
         disentangle-pl gwas --bed cohort.bed --phenotypes z.txt --covariates c.txt --loco step1_pred.list --out study
         disentangle-pl gwas --bed cohort.bed --results plink2.*.glm.linear --out study
     """
@@ -37,12 +39,16 @@ def gwas(args: Sequence[str]) -> None:
     parser = verb_parser("gwas", does, gwas.__doc__)
     _what(parser)
     _how(parser)
+    parser.add_class_arguments(Harmonisation, "combat")
     parser.add_argument("--config", action="config", help="a YAML file with `data`")
     parser.add_subclass_arguments(ImageData, "data", required=False, help="scans of --checkpoint (default: the run's)")
     spaced = [part for arg in args for part in (arg.split("=", 1) if arg.startswith("--checkpoint=") else [arg])]
     given = parser.parse_args([*data_of_run(spaced), *args])
     if sum(bool(each) for each in (given.phenotypes, given.checkpoint, given.results)) != 1:
         raise InputError("give gwas either --phenotypes FILE, or --checkpoint FILE, or --results FILES, not both")
+    harmonisation = Harmonisation(**given.combat.as_dict())
+    if harmonisation.batch is not None and not given.checkpoint:
+        raise InputError("--combat.batch takes sites out of the latents of --checkpoint: give one, or leave it out")
     if given.results:
         _of_others(given)
         return
@@ -59,10 +65,12 @@ def gwas(args: Sequence[str]) -> None:
         given.permutations,
         given.loco,
     )
-    phenotyped = _from_files(given) if given.checkpoint is None else _from_model(given, parser)
+    phenotyped = _from_files(given) if given.checkpoint is None else _from_model(given, harmonisation, parser)
     phenotyped = phenotyped._replace(phenotypes=without_withdrawn(phenotyped.phenotypes, given.withdrawn))
     told = _told(given, phenotyped.remarks)
     associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
+    if phenotyped.sites:
+        write_lines(phenotyped.sites, given.out)
 
 
 def _what(parser: VerbParser) -> None:
@@ -158,12 +166,12 @@ def _from_files(given: Any) -> Phenotyped:
     return Phenotyped(read_people(given.phenotypes), covariates, remarks)
 
 
-def _from_model(given: Any, parser: VerbParser) -> Phenotyped:
+def _from_model(given: Any, harmonisation: Harmonisation, parser: VerbParser) -> Phenotyped:
     if not given.checkpoint.is_file():
         raise InputError(f"there is no checkpoint at {given.checkpoint}: give the path of a .ckpt file of a run")
     if given.data is None:
         raise InputError("the run of the checkpoint has no config.yaml beside it: give --data or --config")
     made: Any = parser.instantiate_classes(given)
-    codes = Codes(given.checkpoint, given.summary, given.with_training)
+    codes = Codes(given.checkpoint, given.summary, given.with_training, harmonisation)
     found = phenotypes_of(codes, made.data, given.out)
     return found._replace(covariates=read_people(given.covariates)) if given.covariates else found

@@ -13,6 +13,7 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.studies.counterfactual import Question, ask
 from disentangle_pl.studies.counterfactual_check import check
+from disentangle_pl.studies.harmonisation import Harmonisation
 from disentangle_pl.studies.held_out import Part
 from disentangle_pl.studies.latent_numbers import FACTORS_APART
 from disentangle_pl.studies.latents import report_latents
@@ -27,6 +28,7 @@ def latents(args: Sequence[str]) -> None:
         disentangle-pl latents runs/mine/checkpoints/last.ckpt --data.truth=cohort/truth.tsv
         disentangle-pl latents runs/*/checkpoints/last.ckpt --data.factors=[age,mmse] --part val
         disentangle-pl latents last.ckpt --data.root=scans.tsv --data.truth=volumes.csv --apart Ventricles ICV
+        disentangle-pl latents last.ckpt --combat.batch=site --combat.covariates=[age,sex] --combat.controls=CN
     """
     does = (
         "What every latent of brain models means, on held-out people: the factors it follows, how reliable it is, how "
@@ -43,8 +45,10 @@ def latents(args: Sequence[str]) -> None:
         help="two factors that separate latents ought to hold",
     )
     parser.add_argument("--out", type=Path, default=Path("latents"), help="where tables and pictures go")
+    parser.add_class_arguments(Harmonisation, "combat")
     given, data = _parsed(parser, args)
-    report_latents(given.checkpoints, data, given.out, given.part, given.apart)
+    harmonisation = Harmonisation(**given.combat.as_dict())
+    report_latents(given.checkpoints, data, given.out, given.part, given.apart, harmonisation)
 
 
 def traversals(args: Sequence[str]) -> None:

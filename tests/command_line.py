@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from disentangle_pl.cli import main
+from tests.warm_python import warm_python
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -55,10 +55,10 @@ def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
     return errors[0]
 
 
-def start(*args: str, **env: str) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own."""
+def start(*args: str, python: str | None = None, **env: str) -> subprocess.Popen[str]:
+    """Start the command line in a process of its own, by a Python that has imported it already unless one is given."""
     return subprocess.Popen(
-        [sys.executable, "-m", "disentangle_pl", *args],
+        [python or warm_python(), "-m", "disentangle_pl", *args],
         cwd=ROOT,
         env={**os.environ, "WANDB_MODE": "disabled", **env},
         stdout=subprocess.PIPE,

@@ -1,23 +1,28 @@
 """What every test starts from: no account, no run id of another test, plots without a screen, one precision."""
 
 import os
-import re
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 from disentangle_pl import fit
 from disentangle_pl.callbacks import score_table
 from disentangle_pl.machine import fast_precision
 from disentangle_pl.runs import RUN_ID
+from tests import warm_python
 
 HERE = Path(__file__).parent
 PRECISION = "DISENTANGLE_PL_PRECISION"
 os.environ.setdefault(PRECISION, "32-true")  # what `fit` chooses in a test does not depend on the processor
+LONGEST = ("test_brain_chapter.py", "test_docs.py", "test_slurm.py")
 TRAINS = "trains in the precision that fit chooses"
 chosen = pytest.StashKey[bool]()
 running: list[pytest.Item] = []
@@ -81,18 +86,47 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder of the Python that has imported the package, which all processes of this session share."""
+    if warm_python.FOLDER not in os.environ:
+        folder = warm_python.make_program()
+        config.add_cleanup(partial(shutil.rmtree, folder))
+        config.add_cleanup(partial(os.environ.pop, warm_python.FOLDER))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests of the whole program, which take longest, and let one process have what shares a fixture."""
-    items.sort(key=lambda item: item.path.parent != HERE)
-    for item in items:
-        if not isinstance(item, pytest.Function):
-            continue
-        fixtures = item._fixtureinfo.name2fixturedefs
-        if "brain_runs" in fixtures:  # of several files
-            item.add_marker(pytest.mark.xdist_group("brain_runs"))
-        elif any(fixture.scope == "module" for named in fixtures.values() for fixture in named):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """Begin with what takes longest: some tests of the whole program, then its others."""
+    items.sort(key=lambda item: (item.path.name not in LONGEST, item.path.parent != HERE))
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives what shares a costly fixture to one process, and all other tests to the next that is free.
+
+    The groups of xdist itself, by marks, are lost without a word under pytest 9.2: they are written into the names of
+    tests, which pytest no longer lets be changed.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return what a test is run together with: its file, the files that have its fixture, or itself alone."""
+        path = nodeid.partition("::")[0]
+        return together(self.config.rootpath / path) or nodeid
+
+
+@cache
+def together(path: Path) -> str:
+    """Return the name of the group of a file of tests, nothing if each of them may run anywhere."""
+    text = path.read_text()
+    if "brain_runs" in text:  # a fixture of several files
+        return "brain_runs"
+    if "from tests.ranks import" in text:
+        return "ranks"
+    return str(path) if 'scope="module"' in text else ""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Keep groups together where tests run in several processes."""
+    return Together(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -106,8 +140,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     listing = session.config.getoption("--list-precision")
     if listing:
         reports = [report for reports in terminal.stats.values() for report in reports]
-        chosen = [report.nodeid for report in reports if dict(getattr(report, "user_properties", ())).get(TRAINS)]
-        names = {re.sub(r"@\w+$", "", name) for name in chosen}  # xdist adds the group
+        names = {report.nodeid for report in reports if dict(getattr(report, "user_properties", ())).get(TRAINS)}
         listing.parent.mkdir(parents=True, exist_ok=True)
         listing.write_text("".join(f"{name}\n" for name in sorted(names)))
     skipped = [report.longrepr for report in terminal.stats.get("skipped", [])]

@@ -59,7 +59,7 @@ class Slurm:
         return done.stdout
 
     def submit(self, template: str, log: Path, *args: str, flags: tuple[str, ...] = (), **env: str) -> str:
-        """Submit a template and return the id of the job."""
+        """Submit a template and return the id of the job; VENV names another environment than that of the tests."""
         options = [*SMALL, *flags, f"--output={log}", "--parsable"]
         return self.call("sbatch", *options, str(ROOT / "cluster" / template), *args, **env).strip()
 

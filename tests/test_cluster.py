@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +23,7 @@ from disentangle_pl.run_state import FINISHED, PREEMPTED, read_state
 from disentangle_pl.runs import classes_first, is_known, is_resumed_sweep_run
 from tests.command_line import PAIRS, ROOT, TINY, refused, run, start
 from tests.test_wandb import STUB
+from tests.warm_python import warm_python
 
 pytestmark = pytest.mark.any_precision  # that a run goes on as if unbroken is shown in both by test_cli.py
 STEPS, EPOCHS = 300, 3
@@ -58,6 +60,16 @@ def hears(process: subprocess.Popen[str]) -> bool:
     return bool(int(caught, 16) >> (signal.SIGUSR1 - 1) & 1)
 
 
+def at_work(folder: Path) -> list[str]:
+    """Return the processes that have been started with a folder among their arguments."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if f"{folder}\0" in (process / "cmdline").read_text():
+                found.append(process.name)
+    return found
+
+
 def fake_scontrol(folder: Path, code: int = 0) -> dict[str, str]:
     """Make a scontrol that writes down how it is called, and return the environment that finds it."""
     folder.mkdir(exist_ok=True)
@@ -87,7 +99,7 @@ def test_a_notice_stops_a_run_that_goes_on_and_equals_an_unbroken_one(tmp_path: 
 
 def test_a_notice_during_the_imports_is_heard(tmp_path: Path) -> None:
     env = fake_scontrol(tmp_path / "bin")
-    told = start("fit", *LONG, f"--runs_dir={tmp_path / 'runs'}", **env)
+    told = start("fit", *LONG, f"--runs_dir={tmp_path / 'runs'}", python=sys.executable, **env)
     wait_for(lambda: hears(told), told)
     told.send_signal(signal.SIGUSR1)
     said, _ = told.communicate(timeout=60)
@@ -103,15 +115,15 @@ def test_two_processes_stop_together_go_on_under_torchrun_and_equal_one_alone(tm
     short = [*alone, *DDP, "--run_id=a"]
     told = start("fit", *short, OMP_NUM_THREADS="1")
     wait_for(lambda: len(rows(tmp_path / "a")) > 8, told)
-    children = Path(f"/proc/{told.pid}/task/{told.pid}/children").read_text().split()
+    assert len(at_work(tmp_path)) == 2
     told.send_signal(signal.SIGUSR1)  # to the first process alone
     said, _ = told.communicate(timeout=60)
     assert told.returncode == 143, said
     assert read_state(tmp_path / "a").name == PREEMPTED
-    assert not any(Path(f"/proc/{child}/cmdline").exists() for child in children)
+    assert at_work(tmp_path) == []
     before = len(rows(tmp_path / "a"))
     assert before < EPOCHS * 120 // 10
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "disentangle_pl", "fit"]
+    command = [warm_python(), "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "disentangle_pl", "fit"]
     done = subprocess.run(
         [*command, *short],
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -18,6 +18,7 @@ from disentangle_pl.run_state import FINISHED, PREEMPTED, read_state
 from tests.command_line import ROOT, TINY
 from tests.slurm import Slurm, why_not
 from tests.test_wandb import server  # noqa: F401 - a fixture
+from tests.warm_python import warm_python
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "Slurm is here")
 STEPS = 400
@@ -42,6 +43,19 @@ def steps(folder: Path) -> list[int]:
         return []
     with path.open(newline="") as file:
         return [int(row["step"]) for row in csv.DictReader(file) if row.get("train/loss")]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Make an environment whose Python has imported the package already.
+
+    Not for processes to which Slurm sends its signals at a requeue: a fork hears of them a moment later.
+    """
+    programs = tmp_path_factory.mktemp("environment") / "bin"
+    programs.mkdir()
+    (programs / "activate").write_text(f'PATH="{programs}:$PATH"\n')
+    (programs / "python").symlink_to(warm_python())
+    return str(programs.parent)
 
 
 def stop_and_go_on(slurm: Slurm, job: str, folder: Path, log: Path) -> list[int]:
@@ -124,7 +138,7 @@ def test_an_agent_starts_two_processes_that_are_requeued_and_go_on_as_one_run(
     assert "left out of its record" in log.read_text()
 
 
-def test_a_sweep_without_an_account_is_requeued_and_goes_on(slurm: Slurm, tmp_path: Path) -> None:
+def test_a_sweep_without_an_account_is_requeued_and_goes_on(slurm: Slurm, environment: str, tmp_path: Path) -> None:
     log, out = tmp_path / "sweep.log", tmp_path / "out"
     sweep = {
         "method": "grid",
@@ -134,7 +148,7 @@ def test_a_sweep_without_an_account_is_requeued_and_goes_on(slurm: Slurm, tmp_pa
     }
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(sweep))
     given = [str(tmp_path / "two.yaml"), "--parallel", "2", f"--out={out}"]
-    job = slurm.submit("sweep.sbatch", log, *given, flags=("--ntasks-per-node=1",))
+    job = slurm.submit("sweep.sbatch", log, *given, flags=("--ntasks-per-node=1",), VENV=environment)
     slurm.wait_for(
         lambda: len(list(out.glob("*/metrics.csv"))) == 2 and min(map(len, map(steps, runs_of(out)))) > 10, log
     )
@@ -155,7 +169,7 @@ def runs_of(out: Path) -> list[Path]:
 
 
 def test_another_number_of_tasks_is_one_sentence(slurm: Slurm, tmp_path: Path) -> None:
-    command = ["srun", "--mem=0", "--ntasks-per-node=2", sys.executable, "-m", "disentangle_pl", "fit", *TINY]
+    command = ["srun", "--mem=0", "--ntasks-per-node=2", warm_python(), "-m", "disentangle_pl", "fit", *TINY]
     done = subprocess.run(
         [*command, f"--runs_dir={tmp_path}"], env=slurm.env, cwd=ROOT, capture_output=True, text=True, timeout=100
     )

@@ -21,6 +21,7 @@ import yaml
 
 from disentangle_pl.run_state import FINISHED, STOPPED, read_state
 from tests.command_line import PAIRS, ROOT, SHARED, TINY, finish, run
+from tests.warm_python import warm_python
 
 pytestmark = pytest.mark.any_precision
 STUB = SHARED / "tools" / "wandb_stub.py"
@@ -50,7 +51,7 @@ def test_two_agents_make_two_runs_and_send_scores_and_configuration(server: Any,
         "method": "grid",
         "metric": {"name": "disentanglement/mig", "goal": "maximize"},
         "parameters": {"model.beta": {"values": [2.0]}, "seed_everything": {"values": [3, 4]}},
-        "command": ["${env}", sys.executable, "-m", "disentangle_pl", "fit", *flags, "${args}"],
+        "command": ["${env}", warm_python(), "-m", "disentangle_pl", "fit", *flags, "${args}"],
     }
     call = client(server, tmp_path)
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
@@ -105,7 +106,7 @@ def test_a_run_that_wandb_stops_is_not_queued_again(server: Any, tmp_path: Path)
     sweep = {
         "method": "grid",
         "parameters": {"seed_everything": {"values": [3]}},
-        "command": ["${env}", sys.executable, "-m", "disentangle_pl", "fit", *flags, "${args}"],
+        "command": ["${env}", warm_python(), "-m", "disentangle_pl", "fit", *flags, "${args}"],
     }
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
     call = client(server, tmp_path)

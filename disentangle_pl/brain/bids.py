@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from disentangle_pl.brain.bids_tables import describe
 from disentangle_pl.brain.fields import KEYS
 from disentangle_pl.brain.scan_choice import Candidate, Choice, Suffix, entities_of, is_scan, one_each
 from disentangle_pl.brain.tables import natural, read_table
@@ -24,7 +23,7 @@ def is_bids(root: Path, choice: Choice = USUAL) -> bool:
 
 
 def read_bids(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
-    """Find one scan a participant and session, and what the tables know of it (see `describe`).
+    """Find one scan a participant and session.
 
     Scans are `sub-*/[ses-*/]anat/*_T1w.nii[.gz]` or .mgz; of several in one session those that the session's scans.tsv
     lists, and of these one is taken by `one_each`.
@@ -34,12 +33,12 @@ def read_bids(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
         choice: Which scans are wanted.
 
     Returns:
-        The columns of `read_visits`; session_id is "n/a" without a session level.
+        Columns participant_id, session_id and path; session_id is "n/a" without a session level.
 
     Raises:
-        InputError: If a table is wrong, or no scan has the entities asked for.
+        InputError: If a scans.tsv is wrong, or no scan has the entities asked for.
     """
-    return describe(in_order(one_each(find_scans(root, choice.suffix), choice)), root)
+    return in_order(one_each(find_scans(root, choice.suffix), choice))
 
 
 def find_scans(root: Path, suffix: Suffix = "T1w") -> list[Candidate]:

@@ -11,7 +11,6 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.brain.bids import USUAL, in_order
-from disentangle_pl.brain.bids_tables import describe
 from disentangle_pl.brain.scan_choice import Candidate, Choice, Entities, Suffix, entities_of, is_scan, one_each
 
 PIPELINES: dict[Suffix, str] = {"T1w": "t1_linear", "T2w": "t2_linear", "FLAIR": "flair_linear"}
@@ -33,11 +32,11 @@ def read_caps(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
         choice: Which scans are wanted.
 
     Returns:
-        The columns of `read_visits`; a CAPS folder has no tables of its own, so ages and scores are unknown unless
-        BIDS tables lie in it.
+        Columns participant_id, session_id and path; a CAPS folder has no tables of its own, so ages and scores are
+        unknown unless BIDS tables lie in it.
 
     Raises:
-        InputError: If a table is wrong, or no scan has the entities asked for.
+        InputError: If no scan has the entities asked for.
     """
     candidates = [
         Candidate((folder.parent.parent.name, folder.parent.name), path, entities_of(path))
@@ -48,7 +47,7 @@ def read_caps(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
     scans = one_each(candidates, choice, _uncropped)
     cropped = sum(entities_of(Path(path)).get("desc") == "Crop" for path in scans["path"])
     rank_zero_info(f"{cropped} of {len(scans)} scans of {root} are cropped ones")
-    return describe(in_order(scans), root)
+    return in_order(scans)
 
 
 def _folders(root: Path, choice: Choice) -> Iterator[Path]:

@@ -66,6 +66,10 @@ class N4(Correction):
         """Divide by the field, which has mean 1 in logs over the foreground."""
         scan = placed.scan
         mask = foreground(scan.voxels)
+        if not mask.any():
+            raise InputError(
+                "has nothing brighter than its background, on which N4 could be fitted: prepare it without"
+            )
         image, inside = to_itk(scan.voxels, scan.affine), to_itk(mask.astype(np.uint8), scan.affine)
         fitting = zip(image.GetSpacing(), image.GetSize(), strict=True)
         factors = [max(1, min(round(self.spacing / edge), side // FEWEST)) for edge, side in fitting]

@@ -4,10 +4,17 @@ import re
 from pathlib import Path
 
 import pandas as pd
-from lightning.pytorch.utilities import rank_zero_info
 
-from disentangle_pl.brain.tables import listing, numbers, years_of_dates
-from disentangle_pl.errors import InputError
+from disentangle_pl.brain.cells import (
+    CellRules,
+    Fault,
+    is_numbers,
+    log_faults,
+    numeric,
+    read_numbers,
+    read_times,
+    read_words,
+)
 
 KEYS = ["participant_id", "session_id"]
 TRAITS = ["sex", "site", "diagnosis"]
@@ -19,10 +26,28 @@ _SPELLINGS = {
     "site": ("site", "site_id", "site_name"),
     "diagnosis": ("diagnosis", "dx", "group"),
 }
-_SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
+_AGES = ("age", "age_years", "age_in_years", "age_at_scan", "age_at_mri", "age_at_visit", "age_mri", "agemri")
+_AGES_IN_MONTHS = ("age_months", "age_in_months")
+_SEXES = dict.fromkeys(("m", "male", "man", "boy"), "M") | dict.fromkeys(("f", "female", "woman", "girl"), "F")
 _SCORES = {"cdrsb": "cdr_sb", "cdrsum": "cdr_sb", "cdr_sob": "cdr_sb", "cdrtot": "cdr", "cdr_global": "cdr"}
 _FOR_LIFE = re.compile("sex|.*(educ|apoe).*")
-_NO_SCORES = {*COLUMNS, "time", "acq_time", *(name for names in _SPELLINGS.values() for name in names)}
+_IDENTIFIER = re.compile("(.*_)?(id|rid|ptid|eid|iid|fid|uid|uuid|guid|subjid|subid|oasisid|imageid|scanid|pid)")
+_GROUPS = tuple(
+    re.compile(words, re.IGNORECASE)
+    for words in (
+        r"ad|dementia|dat|demented|ad[ _-]?dementia|alzheimer('?s)?([ _-]disease)?",
+        r"mci|[el]mci|mild cognitive impairment",
+        r"cn|nl|nc|hc|controls?|healthy([ _-]controls?)?|normal|cognitively[ _-](normal|unimpaired)|nondemented",
+    )
+)
+_NO_SCORES = {
+    *COLUMNS,
+    "time",
+    "acq_time",
+    *_AGES,
+    *_AGES_IN_MONTHS,
+    *(name for names in _SPELLINGS.values() for name in names),
+}
 
 
 def tidy(name: str) -> str:
@@ -36,37 +61,43 @@ def tidied(table: pd.DataFrame) -> pd.DataFrame:
     return renamed.loc[:, ~renamed.columns.duplicated()]
 
 
-def fields(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+def fields(table: pd.DataFrame, path: Path, rules: CellRules | None = None) -> pd.DataFrame:
     """Read what is known of each row of a table of text.
+
+    Cells that cannot be read, or cannot be true, are missing; how many and which is logged, a line a column.
 
     Args:
         table: Cells as text.
         path: Where it comes from, for messages.
+        rules: What becomes of cells that are no plain numbers.
 
     Returns:
-        Columns age, years, entry_years, time (years since 1970) as float, sex, site and diagnosis as text, and all
-        other columns as text under tidy names; row i is row i of `table`.
+        Columns age, years, entry_years, time (years since 1970) as float, sex, site and diagnosis as text, and under
+        tidy names all other columns: those of numbers (see `is_score`) as float, others as text; row i is row i of
+        `table`.
 
     Raises:
-        InputError: If an age or a time cannot be read, or an age is below 0, as some tables code what is missing.
+        InputError: In strict mode, if a cell cannot be read.
     """
-    table = tidied(table)
-    known = {
-        "age": numbers(table, "age", path),
-        "years": numbers(table, "years", path),
-        "entry_years": numbers(table, "entry_years", path),
-        "time": years_of_dates(table, "acq_time", path),
-        **{name: _first_known(table, spellings) for name, spellings in _SPELLINGS.items()},
+    table, rules = tidied(table), rules or CellRules()
+    columns = {"age": _ages(table, path, rules)}
+    for name in ("years", "entry_years"):
+        columns[name] = _numbers(_column(table, name), name, path, rules)
+    columns["time"], faults = read_times(_column(table, "acq_time"))
+    log_faults("acq_time", faults, path, rules)
+    for name, spellings in _SPELLINGS.items():
+        columns[name], faults = read_words(_first_known(table, spellings))
+        log_faults(name, faults, path, rules)
+    columns["sex"] = _sexes(columns["sex"], path, rules)
+    more = [name for name in table.columns if name not in _NO_SCORES and not name.startswith("unnamed")]
+    renamed = table[more].rename(columns=_SCORES)
+    renamed = renamed.loc[:, ~renamed.columns.duplicated()]
+    scores = {
+        name: _numbers(renamed[name], name, path, rules)
+        for name in map(str, renamed.columns)
+        if is_score(name, renamed[name])
     }
-    unborn = known["age"][known["age"] < 0]
-    if len(unborn):
-        raise InputError(
-            f"{path} has an age of {unborn.iloc[0]:g}: write years from 0 on, and nothing where the age is not known"
-        )
-    known["sex"] = sexes(known["sex"])
-    others = [name for name in table.columns if name not in _NO_SCORES and not name.startswith("unnamed")]
-    renamed = table[others].rename(columns=_SCORES)
-    return pd.DataFrame(known, index=table.index).join(renamed.loc[:, ~renamed.columns.duplicated()])
+    return pd.DataFrame(columns, index=table.index).join(renamed.assign(**scores))
 
 
 def without_run(sessions: pd.Series) -> pd.Series:
@@ -84,40 +115,34 @@ def sexes(cells: pd.Series) -> pd.Series:
     return cells.map(lambda cell: _SEXES.get(cell.strip().lower(), cell), na_action="ignore")
 
 
-def typed(table: pd.DataFrame) -> pd.DataFrame:
-    """Make scores of the columns of numbers, beyond those of `fields`; identifiers and columns with text stay text.
+def of_group(diagnoses: pd.Series, group: str) -> list[str]:
+    """Find the diagnoses that a group means.
 
-    Columns without any cell are dropped. Those that are mostly numbers, and so no scores, are said.
+    Args:
+        diagnoses: (N,) text.
+        group: A diagnosis, in any case; where nobody has it, one of the same meaning: AD is the Dementia of ADNI.
 
     Returns:
-        The columns of `fields` that `table` has, then the scores (float64), then texts.
+        The diagnoses as they are written, none if nobody has one.
     """
+    written = sorted(map(str, diagnoses.dropna().unique()))
+    same = [name for name in written if name.casefold() == group.casefold()]
+    meanings = [words for words in _GROUPS if words.fullmatch(group.strip())]
+    return same or [name for name in written if any(words.fullmatch(name.strip()) for words in meanings)]
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the columns of `fields` first, then the scores (float64), then texts; columns without any cell go."""
     others = [name for name in map(str, table.columns) if name not in _NO_SCORES and table[name].notna().any()]
-    scores = [name for name in others if is_score(name, table[name])]
+    scores = [name for name in others if not _is_identifier(name) and _all_numbers(table[name])]
     texts = [name for name in others if name not in scores]
-    mixed = [f"{name} ({cell!r})" for name in texts for cell in _odd_ones(name, table[name])]
-    if mixed:
-        rank_zero_info(f"not scores, as not all cells are numbers: {listing(mixed)}; a mapping can say what they mean")
     known = table[[name for name in table.columns if name in _NO_SCORES]]
     return pd.concat([known, table[scores].apply(numeric), table[texts].astype(object)], axis=1)
 
 
 def is_score(name: str, cells: pd.Series) -> bool:
-    """Tell whether a column has numbers only, and is no identifier."""
-    return not name.endswith("id") and numeric(cells).isna().equals(cells.isna())
-
-
-def _odd_ones(name: str, cells: pd.Series) -> list[str]:
-    """Return the first cell that is no number of a column that is mostly numbers."""
-    values = numeric(cells)
-    odd = cells[values.isna() & cells.notna()].tolist()
-    return [] if name.endswith("id") or 2 * values.notna().sum() <= cells.notna().sum() else odd[:1]
-
-
-def numeric(cells: pd.Series) -> pd.Series:
-    """Return cells as float64, NaN where they are no finite number."""
-    values = pd.to_numeric(cells, errors="coerce").astype("float64")
-    return values.where(values.abs() < float("inf"))
+    """Tell whether a column is a score: of numbers for more than the half, and no identifier."""
+    return not _is_identifier(name) and is_numbers(cells, name)
 
 
 def scores_of(visits: pd.DataFrame) -> list[str]:
@@ -143,6 +168,46 @@ def fill(scans: pd.DataFrame, other: pd.DataFrame, on: list[str]) -> pd.DataFram
 
 def _filled(cells: pd.Series, others: pd.Series) -> pd.Series:
     return others if cells.isna().all() else cells.where(cells.notna(), others)
+
+
+def _is_identifier(name: str) -> bool:
+    return _IDENTIFIER.fullmatch(name) is not None
+
+
+def _all_numbers(cells: pd.Series) -> bool:
+    return bool(numeric(cells).isna().equals(cells.isna()))
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name] if name in table.columns else pd.Series(None, index=table.index, dtype="str")
+
+
+def _numbers(cells: pd.Series, name: str, path: Path, rules: CellRules) -> pd.Series:
+    values, faults = read_numbers(cells, name, rules)
+    log_faults(name, faults, path, rules)
+    return values
+
+
+def _ages(table: pd.DataFrame, path: Path, rules: CellRules) -> pd.Series:
+    """Read ages in years, from the first column that has each of them."""
+    age = pd.Series(float("nan"), index=table.index)
+    for name in (*_AGES, *_AGES_IN_MONTHS):
+        if name in table.columns:
+            age = age.fillna(_numbers(table[name], name, path, rules) / (1 if name in _AGES else 12))
+    return age
+
+
+def _sexes(cells: pd.Series, path: Path, rules: CellRules) -> pd.Series:
+    """Write sexes as M and F; numbers, which nobody has explained, stay only where there is nothing else."""
+    letters = sexes(cells)
+    numbered = numeric(letters).notna()
+    if not numbered.any():
+        return letters
+    alone = bool(numbered.equals(letters.notna()))
+    outcome = "taken as they are" if alone else "missing, beside M and F"
+    why = f"with a number and no Levels in {path.stem}.json to say which is which"
+    log_faults("sex", [Fault(why, letters[numbered], outcome)], path, rules)
+    return letters if alone else letters.where(~numbered)
 
 
 def _first_known(table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:

@@ -8,18 +8,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from disentangle_pl.brain.augmentation import Augmentation
 from disentangle_pl.brain.cache import prepare
+from disentangle_pl.brain.duplicates import copied, copies, same_volumes
 from disentangle_pl.brain.intensity import Percentiles
 from disentangle_pl.brain.pairing import Pairing
 from disentangle_pl.brain.prepared import PreparedScans, Volumes, agreed_geometry, is_prepared, open_prepared
 from disentangle_pl.brain.sampling import SingleScans, rows_of, visit_pairs
 from disentangle_pl.brain.split import Split, split
-from disentangle_pl.brain.split_file import read_split, split_by
+from disentangle_pl.brain.split_file import read_split, refuse_shared, split_by
+from disentangle_pl.brain.tables import listing
 from disentangle_pl.brain.truth import DEFAULT, scan_factors
-from disentangle_pl.brain.visits import read_visits
+from disentangle_pl.brain.visits import read_visits, reasons
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.brain.withdrawals import remaining
 from disentangle_pl.data.draws import Draw, Draws, Shard
@@ -204,9 +207,9 @@ class LongitudinalData(ImageData):
             places = self._remaining.index.to_numpy(np.int64)
             self.volumes = ResidentVolumes(prepared.volumes, self.resident_mib, places)
             self.centres = prepared.centres[places]
-            hashes = prepared.hashes.iloc[places].reset_index(drop=True)
             self.factors = self._resident_factors = torch.tensor(self.known.to_numpy(np.float32))
-            self.parts = self._split(self.split_file, hashes) if self.split_file else split(self.visits)
+            crcs = prepared.crcs.iloc[places].reset_index(drop=True)
+            self.parts = self._split(same_volumes(crcs, lambda row: prepared.volumes[places[row]].tobytes()))
         if stage == "fit" and self.draw is None:
             train = self.parts.train
             draw = self.pairing(train) if self.pairs else SingleScans(rows_of(train))
@@ -253,8 +256,19 @@ class LongitudinalData(ImageData):
             return open_prepared(self.root)
         return prepare(self.visits, self.preparation, self.cache, self.jobs)
 
-    def _split(self, path: Path, hashes: pd.Series) -> Split:
-        return split_by(self.visits, read_split(path), hashes)
+    def _split(self, images: pd.Series) -> Split:
+        """Split the scans, without the copies of one person; people on two sides may share none of the images (N,)."""
+        again = copies(self.visits["participant_id"], images)
+        if again.any():
+            said = listing(reasons(copied(self.visits, images)))
+            rank_zero_info(f"{again.sum()} scans are left out of training, validation and test: {said}")
+        visits, images = self.visits[~again], images[~again]
+        if self.split_file:
+            return split_by(visits, read_split(self.split_file), images)
+        parts = split(visits)
+        part = pd.concat([pd.Series(name, index=rows.index) for name, rows in zip(Split._fields, parts, strict=True)])
+        refuse_shared(visits, part[~part.index.duplicated()].reindex(visits.index), images)
+        return parts
 
     def _in_order(self, visits: pd.DataFrame) -> Shard:
         return Shard(rows_of(visits), self.batch_size, *self.place)

@@ -45,11 +45,14 @@ class Time:
         unit: years, months or days since study entry; the label of a visit such as bl, m06, ses-M006, d0757; or a date,
             counted from the participant's first date in the table.
         format: Of dates, as in `datetime.strptime`; ISO 8601 by default.
+        label: Column of the labels of visits (bl, m06), which tell the time where `column` does not, and which of two
+            rows a scan belongs to that has the same label.
     """
 
     column: str
     unit: Literal["years", "months", "days", "label", "date"] = "years"
     format: str = "ISO8601"
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,16 @@ class Mapping:
         age: How old.
         traits: Text columns by our names: sex, site, diagnosis.
         scores: Columns of numbers, by our names.
-        missing: Cells that mean missing, beside empty ones, NA, n/a, NaN, null and the like.
+        missing: Cells that mean missing, beside empty ones, NA, n/a, NaN, null and the like; numbers mean these
+            numbers, however they are written.
+        optional: Columns that the table need not have; what they would tell is not known then.
         wide: Of a table with one row a person and a column for every visit: a regular expression of its columns with
-            the groups `column` and `session` (see `long_rows`); rows are then joined to the sessions of scans.
+            the groups `column` and `session` (see `long_rows`); rows are then joined to the sessions of scans, and all
+            columns but that of the participant are optional.
 
     Raises:
-        InputError: If a name is not a trait of ours or no name for a score, or a pattern is no regular expression.
+        InputError: If a name is not a trait of ours or no name for a score, a pattern is no regular expression, or an
+            optional column is none of the mapping.
     """
 
     table: str
@@ -105,6 +112,7 @@ class Mapping:
     traits: dict[str, Column] = field(default_factory=dict)
     scores: dict[str, Column] = field(default_factory=dict)
     missing: Sequence[str] = ()
+    optional: Sequence[str] = ()
     wide: str | None = None
 
     def __post_init__(self) -> None:
@@ -120,12 +128,21 @@ class Mapping:
             _compile(str(pattern))
         if self.wide is not None and not {"column", "session"} <= _compile(self.wide).groupindex.keys():
             raise InputError(f"wide {self.wide!r} needs the groups (?P<column>...) and (?P<session>...)")
+        strays = [name for name in self.optional if name not in self.columns or name == self.participant.column]
+        if strays:
+            raise InputError(f"{strays[0]!r} is optional, but none of the columns of time, age, traits and scores")
 
     @property
     def columns(self) -> list[str]:
-        """The columns that the table must have."""
+        """The columns that the mapping knows."""
         told = (self.participant, self.time, self.age, *self.traits.values(), *self.scores.values())
-        return list(dict.fromkeys(each.column for each in told if each))
+        label = [self.time.label] if self.time and self.time.label else []
+        return list(dict.fromkeys([*(each.column for each in told if each), *label]))
+
+    @property
+    def required(self) -> list[str]:
+        """The columns that the table must have."""
+        return [name for name in self.columns if name not in self.optional]
 
 
 def load_mapping(name: str) -> Mapping:

@@ -2,10 +2,13 @@
 
 import pandas as pd
 
-from disentangle_pl.brain.clinical import Clinical
+from disentangle_pl.brain.clinical import PLANNED, Clinical
+from disentangle_pl.brain.clocks import label_years
 from disentangle_pl.brain.fields import GAP, fill, holds_for_life, without_run
+from disentangle_pl.brain.identities import as_scans_write
 from disentangle_pl.brain.mapping import Mapping
 from disentangle_pl.brain.tables import listing
+from disentangle_pl.brain.wide_tables import SESSION
 from disentangle_pl.errors import InputError
 
 _ROUNDING = 1e-9
@@ -20,8 +23,9 @@ def join_clinical(
     Time runs from study entry: `entry_years` of a scan against `time` of a row. Where one of them is unknown the two
     ages are compared, and where these are unknown too, `years` of the scan, as if the first scan were at entry; this is
     said. Rows of a wide table that name the session of the scan are no time away from it. Of two rows equally near the
-    earlier one is taken. A table without time has one row a participant, which holds for all scans. What the scans' own
-    tables say is kept.
+    earlier one is taken; where the table has labels of visits, the row with the label of the scan's session (M012 and
+    m12 are the same) comes first, however far. A table without time has one row a participant, which holds for all
+    scans. What the scans' own tables say is kept.
 
     Sex, education and genes hold at every visit, and so need none near. The age at the scan is that of the nearest row
     which has one, however far, moved by the time between.
@@ -48,10 +52,10 @@ def join_clinical(
     visits = _entered(visits, clinical.rows)
     gap = mapping.table + GAP
     pairs = _pairs(visits, clinical.rows)
-    within = pairs[pairs["shift"].abs() <= window + _ROUNDING]
+    within = pairs[(pairs["shift"].abs() <= window + _ROUNDING) | pairs["same_label"]]
     near = within.drop_duplicates("scan")
     found = near.drop(
-        columns=["participant_id", "time", "age", "row", "by_years", "session_id"], errors="ignore"
+        columns=["participant_id", "time", "age", "row", "by_years", "same_label", PLANNED, SESSION], errors="ignore"
     ).rename(columns={"shift": gap})
     aged = pairs.dropna(subset="age").drop_duplicates("scan").set_index("scan")
     ages = (aged["age"] + aged["shift"]).reindex(visits.index)
@@ -72,12 +76,12 @@ def join_clinical(
 
 def _as_scans_write(rows: pd.DataFrame, visits: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
     """Write participants as the scans do, with or without the sub- of BIDS."""
-    scanned = {name.removeprefix("sub-"): name for name in visits["participant_id"]}
-    people = rows["participant_id"].map(lambda name: scanned.get(name.removeprefix("sub-"), name))
+    people = as_scans_write(rows[["participant_id"]], visits)["participant_id"]
     if not people.isin(visits["participant_id"]).any():
+        table, scanned = rows["participant_id"].unique().tolist(), visits["participant_id"].unique().tolist()
         raise InputError(
-            f"{mapping.table} has nobody with a scan: it has {listing(people.unique().tolist(), 3)}, the scans are of "
-            f"{listing(list(scanned.values()), 3)}; check the pattern and template of participant in the mapping"
+            f"{mapping.table} has nobody with a scan: it has {listing(table, 3)}, the scans are of "
+            f"{listing(scanned, 3)}; check the pattern and template of participant in the mapping"
         )
     return rows.assign(participant_id=people)
 
@@ -94,7 +98,9 @@ def _entered(visits: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _pairs(visits: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Return every scan (column scan) with every row of its participant and the time between (shift), nearest first."""
-    scans = visits[["participant_id", "entry_years", "years"]].assign(scan_age=visits["age"], scan=visits.index)
+    scans = visits[["participant_id", "entry_years", "years"]].assign(
+        scan_age=visits["age"], scan=visits.index, label=label_years(without_run(visits["session_id"].astype("str")))
+    )
     both = scans.merge(rows.assign(row=rows.index), on="participant_id")
     shift = (both["entry_years"] - both["time"]).fillna(both["scan_age"] - both["age"])
     if "session_id" in rows.columns:
@@ -102,12 +108,15 @@ def _pairs(visits: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         shift = shift.mask(own == both["session_id"], 0.0)
     both["by_years"] = shift.isna()
     both["shift"] = shift.fillna(both["years"] - both["time"])
-    timed = both.dropna(subset="shift").assign(distance=both["shift"].abs()).sort_values(["scan", "distance", "time"])
-    return timed.drop(columns=["entry_years", "years", "scan_age", "distance"])
+    planned = both[PLANNED] if PLANNED in both.columns else pd.Series(float("nan"), index=both.index)
+    both["same_label"] = (both["label"] - planned).abs() < _ROUNDING
+    timed = both.dropna(subset="shift").assign(distance=both["shift"].abs().where(~both["same_label"], -1.0))
+    timed = timed.sort_values(["scan", "distance", "time"])
+    return timed.drop(columns=["entry_years", "years", "scan_age", "distance", "label"])
 
 
 def _join_people(visits: pd.DataFrame, clinical: Clinical, mapping: Mapping) -> tuple[pd.DataFrame, list[str]]:
-    rows = clinical.rows.drop(columns="time")
+    rows = clinical.rows.drop(columns=["time", PLANNED], errors="ignore")
     twice = rows.loc[rows["participant_id"].duplicated(), "participant_id"].unique().tolist()
     if twice:
         raise InputError(

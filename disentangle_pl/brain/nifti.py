@@ -20,7 +20,7 @@ Voxels = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 
 SMALLEST_SIDE = 4
-LARGEST_VOXEL = 50.0
+SMALLEST_VOXEL, LARGEST_VOXEL = 0.01, 50.0
 
 _OF_NIBABEL = (ImageFileError, HeaderDataError, MGHError)
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, MemoryError, zlib.error, *_OF_NIBABEL)
@@ -33,11 +33,15 @@ class Scan(NamedTuple):
         voxels: (X, Y, Z) as stored, scaled.
         affine: (4, 4) from voxels to RAS millimetres.
         stored_as: Type of the numbers in the file.
+        nan: Share of voxels that were NaN, and are background.
+        qform_mm: How far qform and sform, if both are set, put a corner of the volume apart; the sform is the affine.
     """
 
     voxels: Voxels
     affine: Matrix
     stored_as: str = "float32"
+    nan: float = 0.0
+    qform_mm: float = 0.0
 
 
 def check_scan(path: Path) -> None:
@@ -50,8 +54,12 @@ def check_scan(path: Path) -> None:
     _open(path)
 
 
-def read_scan(path: Path) -> Scan:
+def read_scan(path: Path, nan_as_background: bool = False) -> Scan:
     """Read the scaled voxels of a scan, without trailing axes of length 1.
+
+    Args:
+        path: The file.
+        nan_as_background: Take NaN as 0, or as the lowest value where that is below 0, instead of refusing it.
 
     Raises:
         InputError: As `check_scan`; also if the file is cut off, or its voxels are constant, NaN or infinite.
@@ -60,12 +68,38 @@ def read_scan(path: Path) -> Scan:
     with np.errstate(over="ignore", invalid="ignore"):
         voxels = _readable(path, lambda: verified(path, image).get_fdata(dtype=np.float32, caching="unchanged"))
     voxels = voxels.reshape(voxels.shape[:3])
+    nan = np.isnan(voxels)
+    if nan_as_background and nan.any() and not nan.all():
+        voxels = np.where(nan, min(np.float32(0), np.nanmin(voxels)), voxels)
     odd = int((~np.isfinite(voxels)).sum())
     if odd:
-        raise InputError(f"{path} has {odd} voxels that are NaN or infinite: repair it or leave it out")
+        raise InputError(
+            f"{path} has {odd} voxels that are NaN or infinite: repair it, leave it out, or, if NaN is its background, "
+            "give --nan_as_background"
+        )
     if voxels.min() == voxels.max():
         raise InputError(f"{path} has the same value {voxels.min():g} in every voxel: leave it out")
-    return Scan(voxels, np.asarray(image.affine, dtype=np.float64), str(image.get_data_dtype()))
+    affine = np.asarray(image.affine, dtype=np.float64)
+    return Scan(voxels, affine, str(image.get_data_dtype()), float(nan.mean()), _qform_mm(image))
+
+
+def shear_degrees(affine: Matrix) -> float:
+    """Return by how much the axes of voxels are off right angles, at most: 0 unless an affine (4, 4) shears."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    cosines = np.abs(np.triu(axes.T @ axes, 1)).max()
+    return float(np.degrees(np.arcsin(min(cosines, 1.0))))
+
+
+def _qform_mm(image: Any) -> float:
+    header = image.header
+    if not (header["qform_code"] and header["sform_code"]):
+        return 0.0
+    try:
+        apart = header.get_qform() - header.get_sform()
+    except (HeaderDataError, ValueError, np.linalg.LinAlgError):
+        return 0.0  # a qform that says nothing
+    corners = np.stack(np.meshgrid(*((0, side - 1) for side in image.shape[:3]), [1])).reshape(4, -1)
+    return float(np.linalg.norm((apart @ corners)[:3], axis=0).max().round(3))
 
 
 def _readable(path: Path, read: Callable[[], Any]) -> Any:
@@ -103,5 +137,19 @@ def _check_zooms(path: Path, stored: Matrix, affine: Matrix) -> None:
     if not ((zooms > 0) & (zooms < LARGEST_VOXEL)).all() or abs(np.linalg.det(affine)) < 1e-12:
         raise InputError(
             f"{path} has voxel sizes {stored.tolist()} and affine {np.round(affine, 3).tolist()}: "
-            f"sizes must be in mm, above 0 and below {LARGEST_VOXEL:g}"
+            f"sizes must be in mm, above 0 and below {LARGEST_VOXEL:g}{_in_other_units(zooms)}"
         )
+    if zooms.min() < SMALLEST_VOXEL:
+        raise InputError(f"{path} has voxel sizes {stored.tolist()}, which must be in mm{_in_other_units(zooms)}")
+
+
+def _in_other_units(zooms: Matrix) -> str:
+    """Say which unit voxel sizes seem to be in, if they are not in mm."""
+    units = {"metres": 1000.0, "micrometres": 0.001}
+    fitting = [
+        (name, factor) for name, factor in units.items() if 0.1 <= zooms.min() * factor <= zooms.max() * factor <= 10
+    ]
+    return "".join(
+        f"; these look like {name}: multiply voxel sizes and affine by {factor:g}, and save it"
+        for name, factor in fitting
+    )

@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 
 from disentangle_pl.brain.bids import USUAL, in_order
-from disentangle_pl.brain.bids_tables import describe
 from disentangle_pl.brain.scan_choice import Candidate, Choice, entities_of, is_scan, one_each
 
 _EXPERIMENT = re.compile(r"(OAS3\d{4})_MR_(d\d{4,5})")
@@ -32,13 +31,13 @@ def read_oasis3(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
         choice: Which scans are wanted.
 
     Returns:
-        The columns of `read_visits`; participants are sub-OAS30001, sessions ses-d0757. Ages and scores come from the
-        clinical tables.
+        Columns participant_id, session_id and path; participants are sub-OAS30001, sessions ses-d0757. Ages and scores
+        come from the clinical tables.
 
     Raises:
-        InputError: If a BIDS table beside the scans is wrong, or no scan has the entities asked for.
+        InputError: If no scan has the entities asked for.
     """
-    return describe(in_order(one_each([*_scans(root, choice)], choice)), root)
+    return in_order(one_each([*_scans(root, choice)], choice))
 
 
 def _scans(root: Path, choice: Choice) -> Iterator[Candidate]:

@@ -4,18 +4,26 @@ The interval of a pair travels in the batch: the second `years` of its factors l
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from disentangle_pl.brain.clocks import DAYS_A_YEAR
+from disentangle_pl.brain.rescans import visit_numbers
 from disentangle_pl.brain.sampling import VisitPairs, visit_pairs
 from disentangle_pl.data.draws import Draw
 from disentangle_pl.errors import InputError
+
+Interval = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Fits = Callable[[Interval, Flags], Flags]
+"""Tells from the years between two scans, NaN where unknown, and whether they are of one visit, if they are a pair."""
 
 
 class Pairing(ABC):
@@ -36,7 +44,7 @@ class Pairing(ABC):
 class IntervalPairs(Pairing):
     """Two visits of one participant, so many years apart; participants are drawn uniformly, then their pairs.
 
-    Pairs of visits whose `years` are unknown are left out.
+    Two scans of one visit (see `visit_numbers`) are no such pair, and visits whose `years` are unknown are left out.
 
     Args:
         min_years: Shortest interval.
@@ -54,14 +62,19 @@ class IntervalPairs(Pairing):
 
     def __call__(self, visits: pd.DataFrame) -> Draw:
         """Return what draws pairs of row numbers (n, 2), the earlier visit first."""
-        return _listed_pairs(visits, self.shortest, self.longest)
+
+        def fits(interval: Interval, one_visit: Flags) -> Flags:
+            return ~one_visit & (interval >= self.shortest) & (interval <= self.longest)
+
+        words = f"two visits {self.shortest:.3g} to {self.longest:.3g} years apart"
+        return _listed_pairs(visits, fits, words, "take a wider interval, or set pairs to false")
 
 
 class RescanPairs(Pairing):
-    """Two scans of one participant within days: what differs is no ageing. A negative control.
+    """Two scans of one visit, or of one participant within days: what differs is no ageing. A negative control.
 
     Args:
-        max_days: Longest interval in days.
+        max_days: Longest interval in days between visits (see `visit_numbers`); 0 takes scans of one visit only.
     """
 
     def __init__(self, max_days: float = 1.0) -> None:
@@ -71,7 +84,12 @@ class RescanPairs(Pairing):
 
     def __call__(self, visits: pd.DataFrame) -> Draw:
         """Return what draws pairs of row numbers (n, 2)."""
-        return _listed_pairs(visits, 0.0, self.longest)
+
+        def fits(interval: Interval, one_visit: Flags) -> Flags:
+            return one_visit | ((interval > 0) & (interval <= self.longest))
+
+        words = f"two scans of one visit, or at most {self.longest * DAYS_A_YEAR:.3g} days apart"
+        return _listed_pairs(visits, fits, words, "list rescans by disentangle-pl scans --rescans")
 
 
 class StrangerPairs(Pairing):
@@ -118,7 +136,7 @@ class _ListedPairs:
 
 @dataclass(frozen=True)
 class _Strangers:
-    """Draws two different participants, and a visit of each."""
+    """Draws two different participants, a visit of each, and a scan of that."""
 
     people: VisitPairs
 
@@ -128,7 +146,7 @@ class _Strangers:
         further = torch.randint(1, len(count), (n,), generator=generator)
         who = torch.stack((first, (first + further) % len(count)), 1)
         uniform = torch.rand(n, 2, generator=generator, dtype=torch.float64)
-        return (self.people.rows[start[who] + (uniform * count[who]).long()],)
+        return (self.people.scan_of(start[who] + (uniform * count[who]).long(), generator),)
 
 
 @dataclass(frozen=True)
@@ -143,26 +161,23 @@ class _Twins:
         return (rows.gather(1, kept).expand(n, 2).contiguous(),)
 
 
-def _listed_pairs(visits: pd.DataFrame, shortest: float, longest: float) -> Draw:
-    people = [_pairs_of(rows, shortest, longest) for _, rows in visits.groupby("participant_id", sort=False)]
+def _listed_pairs(visits: pd.DataFrame, fits: Fits, words: str, remedy: str) -> Draw:
+    numbered = visits.assign(visit=visit_numbers(visits))
+    people = [_pairs_of(rows, fits) for _, rows in numbered.groupby("participant_id", sort=False)]
     several = [pairs for pairs in people if len(pairs)]
     if not several:
-        raise InputError(
-            f"no training participant has two visits {shortest:.3g} to {longest:.3g} years apart: "
-            "take a wider interval, or set pairs to false"
-        )
+        raise InputError(f"no training participant has {words}: {remedy}")
     rank_zero_info(
-        f"{len(several)} of {len(people)} training participants have {sum(map(len, several))} pairs of visits "
-        f"{shortest:.3g} to {longest:.3g} years apart"
+        f"{len(several)} of {len(people)} training participants have {sum(map(len, several))} pairs of {words[4:]}"
     )
     count = torch.tensor([len(pairs) for pairs in several])
     return _ListedPairs(torch.cat(several), count.cumsum(0) - count, count)
 
 
-def _pairs_of(visits: pd.DataFrame, shortest: float, longest: float) -> Tensor:
-    dated = visits.dropna(subset="years").sort_values("years", kind="stable")
-    years, rows = dated["years"].to_numpy(np.float64), dated.index.to_numpy(np.int64)
+def _pairs_of(scans: pd.DataFrame, fits: Fits) -> Tensor:
+    ordered = scans.sort_values("years", kind="stable")
+    years, visit = ordered["years"].to_numpy(np.float64), ordered["visit"].to_numpy()
+    rows = ordered.index.to_numpy(np.int64)
     first, second = np.triu_indices(len(rows), 1)
-    interval = (years[second] - years[first]).round(9)
-    fits = (interval >= shortest) & (interval <= longest)
-    return torch.from_numpy(np.stack((rows[first[fits]], rows[second[fits]]), 1))
+    right = fits((years[second] - years[first]).round(9), visit[first] == visit[second])
+    return torch.from_numpy(np.stack((rows[first[right]], rows[second[right]]), 1))

@@ -1,18 +1,27 @@
 """A folder of prepared scans: one array and one table, and how they were made."""
 
 import json
+import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from rich.console import Console
+from rich.progress import track
 
 from disentangle_pl.brain.fields import KEYS
+from disentangle_pl.brain.journal import Journal
 from disentangle_pl.brain.quality import CENTRE
+from disentangle_pl.brain.scan_files import write_bytes
+from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 
 VOLUMES, INDEX, ABOUT, JOURNAL = "volumes.npy", "index.parquet", "prepared.json", "journal.jsonl"
+CHECKED = "volumes.checked.json"
+"""Remembers size, time of change and CRC-32 of the volumes that were found to be those that were prepared."""
 _OURS = ["sha256", "row", *CENTRE]
 
 Volumes = np.memmap[tuple[int, ...], np.dtype[np.float16]]
@@ -24,13 +33,13 @@ class PreparedScans(NamedTuple):
     Attributes:
         volumes: (N, D, H, W) float16, read-only.
         visits: N rows, the table of `read_visits` that they were made from; row i is volume i.
-        hashes: (N,) sha256 of the scans' files.
+        crcs: (N,) CRC-32 of the bytes of the volumes.
         centres: (N, 3) the middles of the volumes, in mm (see `CENTRE`).
     """
 
     volumes: Volumes
     visits: pd.DataFrame
-    hashes: pd.Series
+    crcs: pd.Series
     centres: npt.NDArray[np.float64]
 
 
@@ -83,8 +92,11 @@ def read_prepared_visits(folder: Path) -> pd.DataFrame:
 def open_prepared(folder: Path) -> PreparedScans:
     """Open prepared scans.
 
+    The first time after a change of the array it is read to the end, and compared with what was prepared.
+
     Raises:
-        InputError: As `read_about`; also if array and table do not belong together.
+        InputError: As `read_about`; also if array and table do not belong together, a volume is not the one that was
+            prepared, or one has a voxel that is no finite number.
     """
     shape = tuple(read_about(folder)["shape"])
     index = read_index(folder)
@@ -95,7 +107,32 @@ def open_prepared(folder: Path) -> PreparedScans:
     if volumes.shape != shape or len(index) != shape[0] or volumes.dtype != np.float16:
         raise _damaged(folder, f"an array {volumes.shape}, a table of {len(index)} rows, and {shape} in {ABOUT}")
     centres = index[list(CENTRE)].to_numpy(np.float64, copy=True)
-    return PreparedScans(volumes, index.drop(columns=_OURS), index["sha256"], centres)
+    return PreparedScans(volumes, index.drop(columns=_OURS), _checked(folder, volumes, index), centres)
+
+
+def _checked(folder: Path, volumes: Volumes, index: pd.DataFrame) -> pd.Series:
+    """Return the CRC-32 (N,) of the volumes; each is computed only if the file has changed since."""
+    state = (folder / VOLUMES).stat()
+    stamp = {"size": state.st_size, "mtime_ns": state.st_mtime_ns}
+    try:
+        remembered = dict(json.loads((folder / CHECKED).read_text()))
+        if {name: remembered[name] for name in stamp} == stamp and len(remembered["crcs"]) == len(index):
+            return pd.Series(remembered["crcs"], index=index.index, dtype=np.int64)
+    except (OSError, ValueError, TypeError, KeyError):
+        pass  # never checked, or torn
+    done = Journal(folder / JOURNAL).done
+    crcs, wrong = [], []
+    rows = list(zip(index["participant_id"], index["session_id"], index["sha256"], strict=True))
+    shown = track(rows, "Checking prepared scans", console=Console(stderr=True), transient=True)
+    for volume, (who, session, sha256) in zip(volumes, shown, strict=True):
+        crcs.append(zlib.crc32(volume.tobytes()))
+        if not np.isfinite(volume).all() or (sha256 in done and done[sha256].crc != crcs[-1]):
+            wrong.append(f"{who} {session}")
+    if wrong:
+        raise _damaged(folder, f"{len(wrong)} volumes are not those that were prepared, or hold NaN: {listing(wrong)}")
+    with suppress(OSError):  # a folder that is read only is checked every time
+        write_bytes(folder / CHECKED, json.dumps({**stamp, "crcs": crcs}).encode())
+    return pd.Series(crcs, index=index.index, dtype=np.int64)
 
 
 def agreed_geometry(
@@ -122,4 +159,7 @@ def agreed_geometry(
 
 
 def _damaged(folder: Path, why: object) -> InputError:
-    return InputError(f"the prepared scans in {folder} are damaged ({why}): give disentangle-pl prepare once more")
+    return InputError(
+        f"the prepared scans in {folder} are damaged ({why}): give disentangle-pl prepare once more, or delete the "
+        "folder if it is in a cache"
+    )

@@ -10,7 +10,7 @@ import pandas as pd
 from nibabel.affines import voxel_sizes
 
 from disentangle_pl.brain.foreground import Mask, thinned, voxel_millilitres
-from disentangle_pl.brain.nifti import Matrix, Scan
+from disentangle_pl.brain.nifti import Matrix, Scan, shear_degrees
 
 CENTRE = ("centre_x", "centre_y", "centre_z")
 """Where the middle of the prepared volume lies, in RAS mm of the scan, or of the template once aligned."""
@@ -35,23 +35,26 @@ def facts_of(scan: Scan, inside: Mask) -> Facts:
         inside: (X, Y, Z) its foreground.
 
     Returns:
-        shape, zooms (mm), orientation (from the affine: towards where the axes of the file run), dtype, min, max, p1,
-        p50 and p99 of all voxels, nan (share of voxels), foreground (voxels) and foreground_ml.
+        shape, zooms (mm), orientation (from the affine: towards where the axes of the file run), shear (degrees, see
+        `shear_degrees`), qform_mm (see `Scan`), dtype, min, max, p1, p50 and p99 of all voxels, nan (share of voxels),
+        foreground (voxels) and foreground_ml.
     """
     voxels = scan.voxels
-    p1, p50, p99 = np.nanpercentile(thinned(voxels), (1, 50, 99)).tolist()
+    p1, p50, p99 = np.percentile(thinned(voxels), (1, 50, 99)).tolist()
     count = int(inside.sum())
     return {
         "shape": "x".join(map(str, voxels.shape)),
         "zooms": "x".join(f"{edge:.4g}" for edge in voxel_sizes(scan.affine)),
         "orientation": "".join(nib.aff2axcodes(scan.affine)),
+        "shear": round(shear_degrees(scan.affine), 3),
+        "qform_mm": scan.qform_mm,
         "dtype": scan.stored_as,
-        "min": float(np.nanmin(voxels)),
-        "max": float(np.nanmax(voxels)),
+        "min": float(voxels.min()),
+        "max": float(voxels.max()),
         "p1": p1,
         "p50": p50,
         "p99": p99,
-        "nan": float(np.isnan(voxels).mean()),
+        "nan": scan.nan,
         "foreground": count,
         "foreground_ml": count * voxel_millilitres(scan),
     }
@@ -75,26 +78,33 @@ def share_outside(inside: Mask, to_volume: Matrix, size: tuple[int, int, int]) -
 
 
 def likeness(volumes: Callable[[], Iterator[npt.NDArray[np.float16]]]) -> Numbers:
-    """Correlate every volume with the mean of all.
+    """Correlate every volume with the mean of all, each in units of its own standard deviation.
+
+    So a volume of large numbers weighs no more than any other.
 
     Args:
         volumes: Gives N >= 1 volumes (D, H, W) one by one, as often as it is called.
 
     Returns:
-        (N,) Pearson correlations over voxels; 0 for a volume that is constant, or if the mean is.
+        (N,) Pearson correlations over voxels; 0 for a volume that is constant or has a voxel which is no finite number,
+        and which the mean then leaves out.
     """
-    mean = _standard(reduce(np.add, (volume.astype(np.float64) for volume in volumes())))
-    return np.array([float((_standard(volume.astype(np.float64)) * mean).mean()) for volume in volumes()])
+    mean = _standard(reduce(np.add, map(_standard, volumes())))
+    return np.array([float((_standard(volume) * mean).mean()) for volume in volumes()])
 
 
 def robust_z(values: Numbers) -> Numbers:
     """Return how far each of (N,) values is from their median, in standard deviations estimated by the median distance.
 
-    With fewer than five values, or if more than half are equal, all are 0.
+    With fewer than five values, or if more than half are equal, all are 0. Values that are no numbers count for
+    nothing, and are infinitely far below the others.
     """
-    distance = values - np.median(values) if len(values) else values
-    spread = np.median(np.abs(distance)) / 0.6745 if len(values) else 0.0
-    return distance / spread if len(values) >= FEWEST and spread > 0 else np.zeros(len(values))
+    known = values[np.isfinite(values)]
+    if len(known) < FEWEST:
+        return np.zeros(len(values))
+    distance = np.where(np.isfinite(values), values - np.median(known), -np.inf)
+    spread = np.median(np.abs(known - np.median(known))) / 0.6745
+    return distance / spread if spread > 0 else np.zeros(len(values))
 
 
 def quality_table(facts: pd.DataFrame, correlations: Numbers) -> pd.DataFrame:
@@ -108,6 +118,7 @@ def quality_table(facts: pd.DataFrame, correlations: Numbers) -> pd.DataFrame:
     return facts.assign(correlation=correlations, z=z, outlier=z < -FAR)
 
 
-def _standard(volume: Numbers) -> Numbers:
-    spread = volume.std()
-    return (volume - volume.mean()) / spread if spread > 0 else np.zeros_like(volume)
+def _standard(volume: npt.NDArray[np.floating]) -> Numbers:
+    values = volume.astype(np.float64)
+    spread = values.std() if np.isfinite(values).all() else 0.0
+    return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)

@@ -1,14 +1,20 @@
-"""Further scans of the same visit: what differs between them is the scanner, not the person."""
+"""What one visit is, and further scans of it: what differs between them is the scanner, not the person."""
 
 import re
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from disentangle_pl.brain.clocks import DAYS_A_YEAR
 from disentangle_pl.brain.fields import without_run
 
 _RUN = re.compile(r"_run-(\d+)(?=_)")
+_ROUNDING = 1e-6
 
 
 def with_rescans(visits: pd.DataFrame) -> pd.DataFrame:
@@ -46,9 +52,33 @@ def further_runs(scan: Path) -> list[tuple[str, str]]:
     return [(label, path) for _, label, path in sorted(runs)]
 
 
+def visit_numbers(visits: pd.DataFrame) -> "pd.Series[int]":
+    """Number the visits of a table of scans; whatever pairs, counts or compares visits asks here what one visit is.
+
+    Scans of a participant are of one visit if their sessions are the same but for the run, or if less than a day lies
+    between them. Where all ages are in tenths of a year or coarser, and `years` with them, equal times tell no day, and
+    sessions alone decide.
+
+    Args:
+        visits: Table of `read_visits`, or a part of one.
+
+    Returns:
+        (N,) int64, the same for scans of one visit; it counts within this table.
+    """
+    person = visits["participant_id"]
+    by_session = (
+        visits.groupby([person, without_run(visits["session_id"])], sort=False, dropna=False).ngroup().to_numpy()
+    )
+    by_day = _days(visits)
+    ends = (by_session, by_day + len(visits))
+    graph = coo_array((np.ones(len(visits)), ends), shape=(2 * len(visits), 2 * len(visits)))
+    number = connected_components(graph, directed=False)[1][by_session] if len(visits) else by_session
+    return pd.Series(pd.factorize(number)[0], index=visits.index, dtype=np.int64)
+
+
 def visit_rows(visits: pd.DataFrame) -> "pd.Series[bool]":
     """Tell the first scan of every visit from its rescans: (N,) True for the first."""
-    return ~pd.Series(without_run(visits["session_id"]) != visits["session_id"], index=visits.index)
+    return ~visit_numbers(visits).duplicated()
 
 
 def _folders(scan: Path) -> tuple[list[Path], bool]:
@@ -68,3 +98,18 @@ def _by_place(path: Path) -> tuple[int, int, str]:
 
 def _bare(path: Path) -> str:
     return _RUN.sub("", path.name)
+
+
+def _days(visits: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Number the scans (N,) so that those of a participant share one if less than a day lies from each to the next."""
+    if not _tell_days(visits):
+        return np.arange(len(visits))
+    clock = pd.DataFrame({"person": visits["participant_id"], "days": visits["years"].astype("float64") * DAYS_A_YEAR})
+    clock = clock.reset_index(drop=True).sort_values(["person", "days"], kind="stable")
+    near = (clock["person"] == clock["person"].shift()) & (clock["days"].diff() < 1 - _ROUNDING)
+    return (~near).cumsum().sort_index().to_numpy(np.int64) - 1
+
+
+def _tell_days(visits: pd.DataFrame) -> bool:
+    tenths = visits[["age", "years"]].astype("float64").stack() * 10
+    return bool(visits["age"].isna().all() or ((tenths - tenths.round()).abs() > _ROUNDING).any())

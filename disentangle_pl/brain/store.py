@@ -3,6 +3,10 @@
 import zlib
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from disentangle_pl.brain.duplicates import same_volumes
 from disentangle_pl.brain.journal import Journal
 from disentangle_pl.brain.prepared import JOURNAL, VOLUMES
 from disentangle_pl.brain.quality import Facts
@@ -16,7 +20,7 @@ class Store:
     """The volumes of a folder by the contents of their scans, wherever they lie in its files.
 
     A volume is taken only if its bytes have the CRC of its line in the journal, so neither a torn write nor a kill
-    between two files can pass for one.
+    between two files can pass for one, and only if all its voxels are finite.
 
     Args:
         folder: The folder; it is not written to until `add`.
@@ -40,6 +44,11 @@ class Store:
         """Return the bytes of a volume that is there."""
         rows, row = self.places[sha256]
         return rows.read(row)
+
+    def images(self, sha256: pd.Series) -> pd.Series:
+        """Give scans (N,) whose volumes are there and identical the same number (see `same_volumes`)."""
+        crcs = sha256.map(lambda name: self.journal.done[name].crc).astype("int64")
+        return same_volumes(crcs, lambda row: self.content(sha256.iloc[row]))
 
     def facts(self, sha256: str) -> Facts:
         """Return what was measured of a scan whose volume is there."""
@@ -71,5 +80,8 @@ class Store:
 
     def _look(self, sha256: str, rows: Rows, row: int) -> None:
         done = self.journal.done.get(sha256)
-        if done and sha256 not in self.places and zlib.crc32(rows.read(row)) == done.crc:
+        if not done or sha256 in self.places:
+            return
+        content = rows.read(row)
+        if zlib.crc32(content) == done.crc and np.isfinite(np.frombuffer(content, "<f2")).all():
             self.places[sha256] = (rows, row)

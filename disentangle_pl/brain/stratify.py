@@ -26,6 +26,7 @@ def stratified(
     fractions: tuple[float, float, float] = FRACTIONS,
     group: str | None = None,
     images: pd.Series | None = None,
+    before: pd.Series | None = None,
 ) -> tuple[pd.Series, list[str]]:
     """Give every participant a part.
 
@@ -34,6 +35,9 @@ def stratified(
     takes to fill every part are merged with their like, the finest division first. Whole groups are dealt out from the
     largest to the smallest instead; strata then count for nothing.
 
+    Whoever has a part already keeps it. New people join those they must stay with, and the others go, one by one, where
+    people are lacking most, in their own stratum and in all together.
+
     Args:
         visits: Table of `read_visits`.
         seed: Another seed gives another split; the order of the rows makes no difference.
@@ -41,18 +45,21 @@ def stratified(
         group: A column whose groups stay together: site, to hold out whole sites, or any other.
         images: (N,) contents of the scans that have twins (see `twins`), else missing; people who share an image stay
             together.
+        before: The parts of those who have one, by participant_id as in `visits`; None for nobody.
 
     Returns:
         "train", "val" or "test" for every participant_id, and what to know about it, in sentences.
 
     Raises:
-        InputError: If the fractions are no shares, the column is not there, or there are fewer than three groups.
+        InputError: If the fractions are no shares, the column is not there, there are fewer than three groups, or
+            somebody new must stay with people of two parts.
     """
     if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise InputError(f"fractions {fractions} must be three positive shares that sum to 1")
     people = _people(visits)
     together, remarks = _together(visits, people.index, group, images)
-    if together.nunique() < FEWEST:
+    had = pd.Series(dtype=object) if before is None else before
+    if had.empty and together.nunique() < FEWEST:
         raise InputError(
             f"{together.nunique()} groups of people who must stay together ({group or 'participant_id'}, the same "
             "image) cannot be split into three parts: bring more, or another column"
@@ -62,16 +69,30 @@ def stratified(
     else:
         strata, said = _strata(people, int(np.ceil(1 / min(fractions))))
         remarks += said
-    units = (
-        pd.DataFrame({"unit": together, "stratum": strata, "size": 1})
-        .groupby("unit")
-        .agg({"stratum": "first", "size": "sum"})
-    )
+    old = had.reindex(people.index).astype(object)
+    part = old.where(old.notna(), _joined(old, together))
+    table = pd.DataFrame({"unit": together, "stratum": strata, "size": 1})[part.isna()]
+    units = table.groupby("unit").agg({"stratum": "first", "size": "sum"})
     units["lot"] = [_lot(str(unit), seed) for unit in units.index]
     units["rank"] = -units["size"] if group else 0
     units = units.sort_values(["rank", "stratum", "lot"])
-    part = pd.Series(_deal(units["size"].tolist(), fractions), index=units.index)
-    return together.map(part).rename("part"), remarks
+    if had.empty:
+        dealt = _deal(units["size"].tolist(), fractions)
+    else:
+        dealt = _deal_more(units[["stratum", "size"]], fractions, pd.crosstab(strata, part))
+    new = together.map(pd.Series(dealt, index=units.index, dtype=object))
+    return part.where(part.notna(), new).rename("part"), remarks
+
+
+def _joined(part: pd.Series, together: pd.Series) -> pd.Series:
+    """Return for each participant the part of those it must stay with, missing if they have none."""
+    parts = part.groupby(together)
+    torn = part[part.isna() & (parts.transform("nunique") > 1)].index.tolist()
+    if torn:
+        raise InputError(
+            f"{listing(torn)} must stay with people of two parts of the split: leave them out, or make a new split"
+        )
+    return parts.transform("first").astype(object)
 
 
 def _people(visits: pd.DataFrame) -> pd.DataFrame:
@@ -161,5 +182,28 @@ def _deal(sizes: Sequence[int], fractions: tuple[float, float, float]) -> list[s
             behind[given > 0] = -np.inf
         choice = int(np.argmax(behind.round(9)))
         given[choice] += size
+        parts.append(Split._fields[choice])
+    return parts
+
+
+def _deal_more(units: pd.DataFrame, fractions: tuple[float, float, float], counts: pd.DataFrame) -> list[str]:
+    """Give each new unit to the part that is furthest behind its share, in its stratum and in all added up.
+
+    Args:
+        units: Columns stratum and size.
+        fractions: Shares of the parts.
+        counts: How many people each part (column) has of a stratum (row).
+    """
+    shares = np.array(fractions)
+    table = counts.reindex(columns=list(Split._fields), fill_value=0).astype("float64")
+    given = {str(stratum): row.to_numpy(copy=True) for stratum, row in table.iterrows()}
+    everybody = table.sum().to_numpy(copy=True)
+    parts = []
+    for stratum, size in units.itertuples(index=False):
+        own = given.setdefault(str(stratum), np.zeros(len(fractions)))
+        behind = shares * (everybody.sum() + own.sum() + 2 * size) - everybody - own
+        choice = int(np.argmax(behind.round(9)))
+        everybody[choice] += size
+        own[choice] += size
         parts.append(Split._fields[choice])
     return parts

@@ -6,8 +6,10 @@ from pathlib import Path
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
-from disentangle_pl.brain.fields import KEYS, is_score, numeric, scores_of
+from disentangle_pl.brain.cells import CellRules, log_faults, read_numbers
+from disentangle_pl.brain.fields import KEYS, is_score, scores_of, tidy
 from disentangle_pl.brain.freesurfer import with_keys
+from disentangle_pl.brain.identities import as_scans_write
 from disentangle_pl.brain.tables import listing, read_table
 from disentangle_pl.errors import InputError
 
@@ -22,7 +24,8 @@ def scan_factors(visits: pd.DataFrame, truth: Path | None = None, names: Sequenc
         visits: Table of `read_visits`, N rows.
         truth: A .tsv or .csv table of more numbers. Its rows are matched to scans exactly: by a column `scan` (a path,
             absolute or relative to the table's folder) if it has one, else by participant_id and session_id, with or
-            without sub- and ses-; those of FreeSurfer's asegstats2table by their first column (see `with_keys`).
+            without sub- and ses- (see `as_scans_write`: M48 is ses-M048); those of FreeSurfer's asegstats2table by
+            their first column (see `with_keys`).
         names: Columns wanted, of the table of truth or of `visits`; where both have a column, that of truth is taken.
             None takes age and years, and beside them every column of numbers of the table of truth.
 
@@ -48,14 +51,14 @@ def scan_factors(visits: pd.DataFrame, truth: Path | None = None, names: Sequenc
 
 def _matched(visits: pd.DataFrame, path: Path) -> pd.DataFrame:
     table = with_keys(read_table(path), visits)
-    keys = _keys_of_truth(table, path)
+    keys = _keys_of_truth(table, path, visits)
     wanted = _paths(visits["path"]) if SCAN in table.columns else _visit_keys(visits)
     twice = keys[keys.duplicated() & keys.notna()]
     if len(twice):
         raise InputError(f"{path} has more than one row of {listing(twice.tolist(), 3)}: keep one a scan")
     texts = [str(name) for name in table.columns if name not in (*KEYS, SCAN)]
-    scores = [name for name in texts if table[name].notna().any() and is_score(name, table[name])]
-    values = table[scores].apply(numeric).set_axis(pd.Index(keys)).loc[keys.notna().to_numpy()]
+    scores = {name: _numbers(table[name], name, path) for name in texts if is_score(tidy(name), table[name])}
+    values = pd.DataFrame(scores, index=table.index).set_axis(pd.Index(keys)).loc[keys.notna().to_numpy()]
     lacking = int((~wanted.isin(values.index)).sum())
     if lacking == len(visits):
         raise InputError(
@@ -67,18 +70,23 @@ def _matched(visits: pd.DataFrame, path: Path) -> pd.DataFrame:
     return values.reindex(wanted).set_axis(visits.index)
 
 
-def _keys_of_truth(table: pd.DataFrame, path: Path) -> pd.Series:
+def _numbers(cells: pd.Series, name: str, path: Path) -> pd.Series:
+    values, faults = read_numbers(cells, tidy(name), CellRules())
+    log_faults(name, faults, path, CellRules())
+    return values
+
+
+def _keys_of_truth(table: pd.DataFrame, path: Path, visits: pd.DataFrame) -> pd.Series:
     if SCAN in table.columns:
         folder = path.absolute().parent
         return _paths(table[SCAN].map(lambda name: str(folder / name), na_action="ignore"))
     if not set(KEYS) <= set(table.columns):
         raise InputError(f"{path} needs a column {SCAN}, or {' and '.join(KEYS)}: it has {', '.join(table.columns)}")
-    return _visit_keys(table)
+    return _visit_keys(as_scans_write(table[KEYS], visits)).where(table[KEYS].notna().all(axis=1))
 
 
 def _visit_keys(table: pd.DataFrame) -> pd.Series:
-    people = table[KEYS[0]].str.removeprefix("sub-")
-    return people + " " + table[KEYS[1]].str.removeprefix("ses-")
+    return table[KEYS[0]] + " " + table[KEYS[1]]
 
 
 def _paths(paths: pd.Series) -> pd.Series:

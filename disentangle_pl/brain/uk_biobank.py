@@ -13,7 +13,6 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.brain.bids import USUAL, in_order
-from disentangle_pl.brain.bids_tables import describe
 from disentangle_pl.brain.fields import KEYS
 from disentangle_pl.brain.scan_choice import Candidate, Choice, Entities, Suffix, one_each
 
@@ -50,8 +49,8 @@ def read_uk_biobank(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
         choice: Which scans are wanted, T1w or FLAIR.
 
     Returns:
-        The columns of `read_visits`; ages and dates come from the tables of the showcase (mapping uk_biobank). A person
-        and instance without any of the images has a path to a file that is not there.
+        Columns participant_id, session_id and path; ages and dates come from the tables of the showcase (mapping
+        uk_biobank). A person and instance without any of the images has a path to a file that is not there.
 
     Raises:
         InputError: If no scan has the entities asked for.
@@ -67,7 +66,7 @@ def read_uk_biobank(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
     warped = int(table["path"].str.endswith("_to_MNI.nii.gz").sum())
     if warped:
         rank_zero_info(_WARPED, warped)
-    return describe(in_order(pd.concat([table, pd.DataFrame(empty, columns=table.columns)])), root)
+    return in_order(pd.concat([table, pd.DataFrame(empty, columns=table.columns)]))
 
 
 def _bulk(root: Path, suffix: Suffix) -> Iterator[tuple[tuple[str, str], Path]]:

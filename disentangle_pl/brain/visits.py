@@ -10,18 +10,20 @@ from rich.console import Console
 from rich.progress import track
 
 from disentangle_pl.brain.bids import USUAL, is_bids, read_bids
+from disentangle_pl.brain.bids_tables import describe
 from disentangle_pl.brain.caps import PIPELINES, is_caps, read_caps
-from disentangle_pl.brain.clocks import entry_years, since_first
-from disentangle_pl.brain.fields import COLUMNS, KEYS, TRAITS
+from disentangle_pl.brain.cells import CellRules
+from disentangle_pl.brain.clocks import in_time, with_years
+from disentangle_pl.brain.fields import COLUMNS, TRAITS
 from disentangle_pl.brain.image_files import absence
 from disentangle_pl.brain.oasis3 import is_oasis3, read_oasis3
-from disentangle_pl.brain.placeholders import DICOM, holds_dicom, placeholder
+from disentangle_pl.brain.placeholders import DICOM, holds_dicom
 from disentangle_pl.brain.prepared import is_prepared, read_prepared_visits
 from disentangle_pl.brain.rescans import with_rescans
 from disentangle_pl.brain.scan_choice import Choice, Suffix
 from disentangle_pl.brain.scan_tables import Skipped, read_scan_table
 from disentangle_pl.brain.soundness import problem
-from disentangle_pl.brain.tables import listing, natural
+from disentangle_pl.brain.tables import listing
 from disentangle_pl.brain.uk_biobank import FIELDS, is_uk_biobank, read_uk_biobank
 from disentangle_pl.brain.withdrawals import remaining
 from disentangle_pl.errors import InputError
@@ -33,7 +35,7 @@ class Layout(NamedTuple):
     Attributes:
         name: What users call it.
         recognises: Tells from the contents of a folder whether it is one with scans of the suffix.
-        read: Finds the scans that are wanted, with the columns of `read_visits`.
+        read: Finds the scans that are wanted: participant_id, session_id and path.
     """
 
     name: str
@@ -75,8 +77,8 @@ def read_visits(source: Path, withdrawn: Path | None = None) -> pd.DataFrame:
     Returns:
         Columns participant_id, session_id, path (absolute), age at the scan in years, years since the participant's
         first visit in `source`, entry_years since entry into the study (float, NaN unknown), sex (M, F), site,
-        diagnosis (text, missing unknown), and one float column a score; sorted by participant and session with
-        numbers in their order (ses-2 before ses-10), indexed 0..N-1.
+        diagnosis (text, missing unknown), and one float column a score; sorted by participant and time, or session
+        where times are not all known (see `in_time`), indexed 0..N-1.
 
     Raises:
         InputError: If the source is missing, empty or unreadable, lacks a column, repeats a visit, or lists
@@ -93,6 +95,7 @@ def find_visits(
     check: bool = False,
     strict: bool = False,
     rescans: bool = False,
+    bounds: bool = False,
     choice: Choice = USUAL,
     withdrawn: Path | None = None,
 ) -> Found:
@@ -101,14 +104,15 @@ def find_visits(
     Args:
         source: As in `read_visits`.
         check: Also open every scan: is it readable and whole?
-        strict: Stop at the first scan that cannot be used.
+        strict: Stop at the first scan that cannot be used, and the first cell of a table that cannot be read.
         rescans: Of a folder, take the further runs of a visit too (see `with_rescans`); a table has what it lists.
+        bounds: Take cells such as `89+` at their bound, and `65-70` at its middle; otherwise they are missing.
         choice: Which scans of a folder are wanted.
         withdrawn: People to leave out (see `read_withdrawn`).
 
     Raises:
         InputError: If the source is missing or unreadable, lacks a column, or has no usable scan; in strict mode, if
-            one is not usable.
+            one is not usable, or a cell of a table is not read.
     """
     if not source.exists():
         raise InputError(f"{source} does not exist: give a folder of scans, or a .tsv or .csv table of scans")
@@ -118,11 +122,11 @@ def find_visits(
         visits = read_prepared_visits(source)  # the scans themselves may be elsewhere by now
         visits = remaining(visits, withdrawn).reset_index(drop=True)
         return Found(visits, pd.DataFrame(columns=["path", "reason"]), "a folder of prepared scans")
-    visits, skipped, layout = _read_folder(source, choice) if source.is_dir() else (*_read_table(source), "table")
-    visits = remaining(visits, withdrawn)
-    visits = _dated(visits.sort_values(KEYS, key=natural, ignore_index=True))
+    rules = CellRules(bounds, strict)
+    visits, skipped, layout = _read_folder(source, choice, rules) if source.is_dir() else _read_table(source, rules)
+    visits = remaining(visits, withdrawn).reset_index(drop=True)
     if rescans and source.is_dir():
-        visits = with_rescans(visits).sort_values(KEYS, key=natural, ignore_index=True)
+        visits = in_time(with_rescans(visits))
     usable = []
     for path in track(visits["path"], "Opening scans", console=Console(stderr=True), disable=not check, transient=True):
         fault = _fault(path, check)
@@ -141,20 +145,21 @@ def reasons(skipped: pd.DataFrame) -> list[str]:
     return [f"{path}: {reason}" for path, reason in skipped.itertuples(index=False)]
 
 
-def _read_table(path: Path) -> tuple[pd.DataFrame, Skipped]:
-    instead = placeholder(path)
-    if instead:
-        raise InputError(f"{path} {instead}")
-    return read_scan_table(path)
+def _read_table(path: Path, rules: CellRules) -> tuple[pd.DataFrame, Skipped, str]:
+    visits, skipped = read_scan_table(path, rules)
+    visits, remarks = with_years(in_time(visits))
+    for remark in remarks:
+        rank_zero_info(remark)
+    return in_time(_complete(visits)), skipped, "table"
 
 
-def _read_folder(root: Path, choice: Choice) -> tuple[pd.DataFrame, Skipped, str]:
+def _read_folder(root: Path, choice: Choice, rules: CellRules) -> tuple[pd.DataFrame, Skipped, str]:
     fitting = [layout for layout in LAYOUTS if layout.recognises(root, choice)]
     if not fitting:
         raise InputError(_nothing(root, choice))
     others = "".join(f", and its {layout.name} scans are left alone" for layout in fitting[1:])
     rank_zero_info(f"{root} is read as {fitting[0].name}{others}")
-    return fitting[0].read(root, choice), [], fitting[0].name
+    return _complete(describe(fitting[0].read(root, choice), root, rules)), [], fitting[0].name
 
 
 def _nothing(root: Path, choice: Choice) -> str:
@@ -171,14 +176,12 @@ def _nothing(root: Path, choice: Choice) -> str:
     )
 
 
-def _dated(visits: pd.DataFrame) -> pd.DataFrame:
-    person = visits["participant_id"]
-    age, years = visits["age"].astype("float64"), visits["years"].astype("float64")
-    entry = visits["entry_years"].astype("float64").fillna(entry_years(visits["session_id"]))
-    known = years.fillna(since_first(age, person)).fillna(since_first(entry, person))
-    others = [name for name in visits.columns if name not in COLUMNS]
+def _complete(visits: pd.DataFrame) -> pd.DataFrame:
+    """Put the columns in order, and give them their types."""
+    scores = [name for name in visits.columns if name not in (*COLUMNS, "time")]
     texts = {name: visits[name].astype(object).where(visits[name].notna(), None) for name in TRAITS}
-    return visits.assign(age=age, years=known, entry_years=entry, **texts)[[*COLUMNS, *others]]
+    numbers = {name: visits[name].astype("float64") for name in ("age", "years", "entry_years")}
+    return visits.assign(**numbers, **texts)[[*COLUMNS, *scores]]
 
 
 def _fault(path: str, check: bool) -> str:

@@ -14,14 +14,14 @@ import numpy.typing as npt
 from disentangle_pl.brain.correction import Correction, Placed
 from disentangle_pl.brain.foreground import background, foreground
 from disentangle_pl.brain.intensity import Intensity, Percentiles
-from disentangle_pl.brain.nifti import read_scan
+from disentangle_pl.brain.nifti import Voxels, read_scan, shear_degrees
 from disentangle_pl.brain.quality import CENTRE, Facts, facts_of, share_outside
 from disentangle_pl.brain.resampling import Resampled, resampled
 from disentangle_pl.errors import InputError
 
 Volume = npt.NDArray[np.float16]
 
-RECIPE = 3
+RECIPE = 4
 """Counts changes of `Preparation` that alter its result, so that nothing older is taken for it."""
 
 
@@ -33,6 +33,9 @@ class Prepared(NamedTuple):
 
 
 USUAL = Percentiles()
+SHEAR = 0.1
+"""Degrees off right angles from which the axes of a scan are not kept."""
+LARGEST = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,15 @@ class Preparation:
     """The deterministic part of what happens to a scan before training.
 
     Correct, reorient to RAS+, low-pass filter and resample, crop or pad about the centre, and map intensities. What is
-    outside the scan gets its background, the median of its faces.
+    outside the scan gets its background, the median of its faces. A scan keeps its own axes, unless they are sheared:
+    then it is resampled along those of the scanner.
 
     Args:
         size: Voxels along left-right, posterior-anterior and inferior-superior.
         spacing: Edge of the cubic voxels in mm.
         intensity: What happens to the values of the volume.
         corrections: What happens before the one resampling, in order.
+        nan_as_background: Take voxels that are NaN as background (see `read_scan`); otherwise such scans are refused.
 
     Raises:
         InputError: If a size or the spacing is not positive.
@@ -56,6 +61,7 @@ class Preparation:
     spacing: float
     intensity: Intensity = USUAL
     corrections: tuple[Correction, ...] = ()
+    nan_as_background: bool = False
 
     def __post_init__(self) -> None:
         if min(self.size) < 1 or self.spacing <= 0:
@@ -69,6 +75,7 @@ class Preparation:
             "spacing": float(self.spacing),
             "intensity": _described(self.intensity),
             "corrections": [_described(correction) for correction in self.corrections],
+            "nan_as_background": self.nan_as_background,
         }
 
     @property
@@ -83,7 +90,8 @@ class Preparation:
             (D, H, W) = `size`, float16, axes towards right, anterior and superior.
 
         Raises:
-            InputError: As `read_scan`; also if it cannot be corrected, or nothing of it is inside the crop.
+            InputError: As `read_scan`; also if it cannot be corrected, nothing of it is inside the crop, or a voxel of
+                the result is no number that float16 holds.
         """
         return self.examine(path).volume
 
@@ -93,12 +101,12 @@ class Preparation:
         Raises:
             InputError: As `__call__`.
         """
-        scan = read_scan(path)
+        scan = read_scan(path, self.nan_as_background)
         centred = scan._replace(voxels=scan.voxels - background(scan.voxels))
         try:
             placed = reduce(lambda done, correct: correct(done), self.corrections, Placed(centred))
-            grid = self._resampled(placed)
-            volume = self.intensity(grid.values).astype(np.float16)
+            grid = self._resampled(_on_right_angles(placed))
+            volume = _stored(self.intensity(_finite(grid.values)))
         except InputError as error:
             raise InputError(f"{path} {error}") from error
         inside = foreground(centred.voxels)
@@ -107,11 +115,53 @@ class Preparation:
         where = dict(zip(CENTRE, middle.tolist(), strict=True))
         return Prepared(volume, {**facts_of(scan, inside), "cut_off": cut_off, "scale": placed.scale, **where})
 
+    def unscaled(self, path: Path) -> Voxels:
+        """Return one scan (D, H, W) = `size` as it is before intensities are mapped, background 0.
+
+        Raises:
+            InputError: As `__call__`.
+        """
+        scan = read_scan(path)
+        centred = scan._replace(voxels=scan.voxels - background(scan.voxels))
+        try:
+            placed = reduce(lambda done, correct: correct(done), self.corrections, Placed(centred))
+            return self._resampled(placed).values
+        except InputError as error:
+            raise InputError(f"{path} {error}") from error
+
     def _resampled(self, placed: Placed) -> Resampled:
         try:
             return resampled(placed, self.size, self.spacing)
         except RuntimeError as error:
             raise InputError(f"cannot be resampled to {self.spacing} mm ({error})") from error
+
+
+def _on_right_angles(placed: Placed) -> Placed:
+    """Give a scan with sheared axes those of RAS, around its own middle."""
+    affine = placed.scan.affine
+    if placed.centre is not None or shear_degrees(affine) < SHEAR:
+        return placed
+    x, y, z = affine[:3, :3] @ ((np.array(placed.scan.voxels.shape) - 1) / 2) + affine[:3, 3]
+    return placed._replace(centre=(float(x), float(y), float(z)))
+
+
+def _finite(values: Voxels) -> Voxels:
+    odd = int((~np.isfinite(values)).sum())
+    if odd:
+        raise InputError(
+            f"has {odd} voxels that are NaN or infinite after its corrections: leave it out, or correct less"
+        )
+    return values
+
+
+def _stored(values: Voxels) -> Volume:
+    largest = float(np.abs(_finite(values)).max())
+    if largest > LARGEST:
+        raise InputError(
+            f"reaches {largest:.3g} once prepared, and float16 holds {LARGEST:g} at most: give --percentiles or "
+            "--zscore, or a wider --window"
+        )
+    return values.astype(np.float16)
 
 
 def attempt(path: Path, preparation: Preparation) -> Prepared | str:
@@ -131,4 +181,6 @@ def _described(part: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)  # as a JSON file gives it back
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -25,8 +25,8 @@ def long_rows(path: Path, mapping: Mapping) -> pd.DataFrame:
         mapping: With a pattern `wide`.
 
     Returns:
-        The columns of the mapping as text and session_id; those that the table lacks are missing. No row for a session
-        of which nothing is there.
+        The columns of the mapping that have any cell, as text, and session_id. No row for a session of which nothing
+        is there.
 
     Raises:
         InputError: If the table cannot be read, has no column of participants, a person twice, or none of the others.
@@ -54,13 +54,8 @@ def long_rows(path: Path, mapping: Mapping) -> pd.DataFrame:
     sessions = sorted({session for name, session in columns if session and name not in constant})
     rows = [_of_session(wide, columns, session, mapping, constant) for session in sessions]
     table = pd.concat(rows or [pd.DataFrame(constant)], ignore_index=True).reindex(columns=[*mapping.columns, SESSION])
-    return table.astype("str").where(table.notna())
-
-
-def absent_columns(table: pd.DataFrame, mapping: Mapping) -> list[str]:
-    """Say which columns of the mapping have no cell in a table of `long_rows`."""
-    absent = [name for name in mapping.columns if table[name].isna().all()]
-    return [f"{mapping.table}: the table has nothing of {', '.join(absent)}"] if absent else []
+    empty = [name for name in mapping.columns if name != who and table[name].isna().all()]
+    return table.drop(columns=empty).astype("str").where(table.notna())
 
 
 def _first(wide: pd.DataFrame, columns: dict[tuple[str, str], str], name: str) -> pd.Series:

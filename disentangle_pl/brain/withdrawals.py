@@ -43,16 +43,24 @@ def remaining(table: pd.DataFrame, withdrawn: Path | None, column: str = "partic
     """
     if withdrawn is None:
         return table
-    gone = read_withdrawn(withdrawn)
-    people = table[column].astype("str").str.strip().str.removeprefix("sub-")
-    out = people.isin(gone) & table[column].notna()
+    out = has_withdrawn(table[column], withdrawn)
+    people = table[column][out].astype("str").str.strip().str.removeprefix("sub-").nunique()
     rank_zero_info(
-        f"{people[out].nunique()} people with {int(out.sum())} rows are left out, as {withdrawn} says that they have "
-        "withdrawn"
+        f"{people} people with {int(out.sum())} rows are left out, as {withdrawn} says that they have withdrawn"
     )
     if len(table) and out.all():
         raise InputError(f"everybody has withdrawn, by {withdrawn}: nobody remains")
     return table[~out]
+
+
+def has_withdrawn(people: pd.Series, withdrawn: Path | None) -> "pd.Series[bool]":
+    """Tell which people (N,), with or without sub-, a file of withdrawals names; None names nobody.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    gone = read_withdrawn(withdrawn) if withdrawn else frozenset()
+    return people.astype("str").str.strip().str.removeprefix("sub-").isin(gone) & people.notna()
 
 
 def _first_cell(line: str) -> str:

@@ -75,8 +75,8 @@ class LogDisentanglement(Callback):
     ) -> None:
         """Keep the posterior means that the model has computed anyway."""
         data = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.fit
-        asked = isinstance(data, ImageData) and data.scores_quantities
-        if asked or not batch.factors.is_floating_point():
+        quantities = isinstance(data, ImageData) and data.scores_quantities
+        if quantities or not batch.factors.is_floating_point():
             self._known = True
             # process r of W has the rows r, r + W, ...: so `Shard` deals them, and the DistributedSampler of torch
             local = torch.arange(self._rows, self._rows + len(batch.factors), device=pl_module.device)

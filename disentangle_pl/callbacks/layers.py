@@ -14,7 +14,7 @@ from disentangle_pl.callbacks.pictures import publish
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.layerwise import DCI_ROWS, LayerScores, layer_scores
-from disentangle_pl.metrics.score import GroundTruth, ground_truth
+from disentangle_pl.metrics.score import GroundTruth, ground_truth, sampled_rows
 from disentangle_pl.models.vae import VAE
 
 
@@ -29,7 +29,7 @@ class LogLayers(Callback):
 
     Args:
         enabled: Do it: half a minute for a network of 12 layers and 6 factors.
-        rows: Validation images, those of the first process; DCI takes the first 300 of them.
+        rows: Validation images, those of the first process; DCI takes 300 of them at random.
         draw: Draw the picture.
 
     Raises:
@@ -76,17 +76,17 @@ class LogLayers(Callback):
         """Score the layers on the first process, and log the same numbers on all."""
         if not self.enabled or trainer.state.fn != TrainerFn.VALIDATING:
             return
-        found = self._score(trainer) if self._seen else {}
+        layers = self._score(trainer) if self._seen else {}
         logged = {
             f"layers/{name}_{layer}{suffix}": number
-            for layer, scored in found.items()
+            for layer, scored in layers.items()
             for name, axes in scored.scores.items()
             for suffix, number in zip(("", "_floor", "_rotated"), axes, strict=True)
         }
         for name, value in trainer.strategy.broadcast(logged).items():
             pl_module.log(name, value, sync_dist=False, rank_zero_only=False)
-        if found and self.draw:
-            publish(draw_layers(found), trainer, "layers")
+        if layers and self.draw:
+            publish(draw_layers(layers), trainer, "layers")
 
     def _score(self, trainer: Trainer) -> dict[str, LayerScores]:
         factors = _scored_factors(trainer, ground_truth(torch.cat(self._factors).numpy()))
@@ -114,14 +114,16 @@ def layers_of(model: VAE, images: Tensor, means: Tensor) -> dict[str, Tensor]:
     assert isinstance(encoder, nn.Sequential), "steps() refuses others"
     assert isinstance(decoder, nn.Sequential), "steps() refuses others"
     *hidden, _ = activations(encoder, images).items()
-    found = {f"encoder_{name}": units for name, units in hidden}
-    found |= {"latents": means}
-    found |= {f"decoder_{name}": units for name, units in activations(decoder, means).items()}
-    return {name: units.float().cpu() for name, units in found.items()}
+    outputs = {f"encoder_{name}": units for name, units in hidden}
+    outputs |= {"latents": means}
+    outputs |= {f"decoder_{name}": units for name, units in activations(decoder, means).items()}
+    return {name: units.float().cpu() for name, units in outputs.items()}
 
 
 def _scored_factors(trainer: Trainer, factors: GroundTruth) -> GroundTruth:
     module = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.validate
     data = module if isinstance(module, ImageData) else None
     names = np.array(data.factor_names if data else range(factors.shape[1]))
-    return factors.columns(factors[:DCI_ROWS].varying & ~np.isin(names, data.nuisance if data else ()))
+    return factors.columns(
+        factors[sampled_rows(len(factors), DCI_ROWS)].varying & ~np.isin(names, data.nuisance if data else ())
+    )

@@ -14,8 +14,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from disentangle_pl.console import wide_console
 from disentangle_pl.folders import user_cache
 from disentangle_pl.metrics.intervals import Interval
+from disentangle_pl.metrics.references import DRAWS
 from disentangle_pl.metrics.sheet import Entry, Line
 
 HIGH = "*"
@@ -81,12 +83,16 @@ def show(
         title: Above the table.
         intervals: Of values over rows, by name.
     """
-    caption = "floor: noise codes; rotated, ceiling: perfect codes, with and without rotation; range of 5 draws"
+    remarks = []
+    if any(np.isfinite([line.floor, line.rotated, line.ceiling]).any() for line in lines):
+        remarks.append(
+            f"floor: noise codes; rotated, ceiling: perfect codes, with and without rotation; range of {DRAWS} draws"
+        )
     if intervals:
-        caption += "\nvalue: 95 % interval over rows, or over groups, by the jackknife of ten blocks"
+        remarks.append("value: 95 % interval over rows, or over groups, by the jackknife of ten blocks")
     if any(line.high_chance for line in lines):
-        caption += f"\n{HIGH} chance is high: read the value against its floor"
-    table = Table(title=title, caption=caption)
+        remarks.append(f"{HIGH} chance is high: read the value against its floor")
+    table = Table(title=title, caption="\n".join(remarks) or None)
     table.add_column("score", no_wrap=True)
     for header in ("value", "floor", "rotated", "ceiling"):
         table.add_column(header, justify="right")
@@ -94,9 +100,9 @@ def show(
         floor = _with_range(line.floor, line.floor_low, line.floor_high)
         rotated = _with_range(line.rotated, line.rotated_low, line.rotated_high)
         name = f"{line.name} {HIGH}" if line.high_chance else line.name
-        sure = (intervals or {}).get(line.name, Interval(line.value, line.value, line.value))
-        table.add_row(name, _with_range(*sure), floor, rotated, _number(line.ceiling))
-    console = Console()
+        interval = (intervals or {}).get(line.name, Interval(line.value, line.value, line.value))
+        table.add_row(name, _with_range(*interval), floor, rotated, _number(line.ceiling))
+    console = wide_console()
     console.print(table)
     for name, reason in refused.items():
         console.print(f"{name} was left out: {reason}", soft_wrap=True, markup=False)

@@ -83,9 +83,11 @@ def mixed_slopes(
     errors = np.sqrt(residual / (len(age) - 2) * inverse[:, 1, 1] * inflation)
     with np.errstate(divide="ignore", invalid="ignore"):
         p: Values = np.where(errors > 0, 2 * stats.t.sf(np.abs(coefficients[:, 1]) / errors, freedom), 1.0)
-    drawn = np.random.default_rng(seed).multinomial(len(count), np.full(len(count), 1 / len(count)), size=resamples)
-    crosses = np.einsum("rp,pdij->rdij", drawn.astype(np.float64), weighted_cross)
-    rights = np.einsum("rp,pdi->rdi", drawn.astype(np.float64), weighted_moments)
+    multiplicity = np.random.default_rng(seed).multinomial(
+        len(count), np.full(len(count), 1 / len(count)), size=resamples
+    )
+    crosses = np.einsum("rp,pdij->rdij", multiplicity.astype(np.float64), weighted_cross)
+    rights = np.einsum("rp,pdi->rdi", multiplicity.astype(np.float64), weighted_moments)
     resampled = np.einsum("rdij,rdj->rdi", np.linalg.pinv(crosses, hermitian=True), rights)[..., 1]
     resampled = _spread(resampled, coefficients[:, 1], stats.t.ppf(0.975, freedom) * errors)
     q: Values = stats.false_discovery_control(p)

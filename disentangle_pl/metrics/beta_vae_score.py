@@ -79,15 +79,15 @@ def difference_points(table: Table, points: int, *, pairs: int, random: np.rando
     differences = np.empty((points, codes.shape[1]))
     for factor, column in enumerate(labels.T):
         chosen = shared == factor
-        left = draw_known(column, (int(chosen.sum()), pairs), random)
-        right = draw_partners(column, left, random)
-        differences[chosen] = mean_differences(codes, left, right)
+        first_rows = draw_known(column, (int(chosen.sum()), pairs), random)
+        second_rows = draw_partners(column, first_rows, random)
+        differences[chosen] = mean_differences(codes, first_rows, second_rows)
     return differences, shared
 
 
-def mean_differences(codes: Values, left: NDArray[np.int64], right: NDArray[np.int64]) -> Values:
+def mean_differences(codes: Values, first_rows: NDArray[np.int64], second_rows: NDArray[np.int64]) -> Values:
     """Return the mean over pairs of |c_i - c_j| (B, d) of codes (N, d), i and j the rows left and right (B, pairs)."""
-    return np.stack([np.abs(code[left] - code[right]).mean(axis=1) for code in codes.T], axis=1)
+    return np.stack([np.abs(code[first_rows] - code[second_rows]).mean(axis=1) for code in codes.T], axis=1)
 
 
 def points_accuracy(train: tuple[Values, Labels], test: tuple[Values, Labels]) -> float:

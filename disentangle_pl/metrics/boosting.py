@@ -56,7 +56,7 @@ class BoostedTrees(NamedTuple):
     def predict(self, codes: NDArray[np.floating[Any]]) -> Floats:
         """Return the likeliest class or the expected quantity (M,) for codes (M, d)."""
         raw = np.repeat(self.prior[:, None], len(codes), axis=1)
-        descend(np.array(codes, np.float32, order="C"), self.latent, self.threshold, self.value, raw)
+        descend(np.array(codes.T, np.float32, order="C"), self.latent, self.threshold, self.value, raw)
         if not len(self.classes):
             predicted: Floats = raw[0]
         elif len(self.classes) == 2:
@@ -135,7 +135,7 @@ def _begin(task: Task, random: np.random.RandomState) -> _Fit:
     classes, target, prior = np.empty(0), np.array(task.target), task.target.mean(keepdims=True)
     if task.discrete:
         classes, labels = np.unique(task.target, return_inverse=True)
-        target, prior = labels.astype(np.float64), _log_shares(np.bincount(labels) / rows)
+        target, prior = labels.astype(np.float64), log_shares(np.bincount(labels) / rows)
     outputs = len(prior)
     return _Fit(
         table=table_of(task.codes),
@@ -155,7 +155,8 @@ def _begin(task: Task, random: np.random.RandomState) -> _Fit:
     )
 
 
-def _log_shares(shares: Floats) -> Floats:
+def log_shares(shares: Floats) -> Floats:
+    """Return the log shares of c classes (c,), centred, or the log odds of two (1,): where boosting starts."""
     tiny = np.finfo(np.float64).eps
     shares = np.clip(shares, tiny, 1 - tiny)
     logs: Floats = logit(shares[1:]) if len(shares) == 2 else np.log(shares / np.exp(np.log(shares).mean()))
@@ -187,6 +188,12 @@ def _grow(number: int, part: _Part) -> None:
 
 
 def _finish(fit: _Fit) -> BoostedTrees:
-    gained = fit.trees.importance.sum(axis=0)
-    importances = gained / gained.sum() if gained.sum() > 0 else np.zeros(len(gained))
-    return BoostedTrees(fit.classes, fit.prior, fit.trees.latent, fit.trees.threshold, fit.trees.value, importances)
+    return BoostedTrees(
+        fit.classes, fit.prior, fit.trees.latent, fit.trees.threshold, fit.trees.value, shares_of(fit.trees.importance)
+    )
+
+
+def shares_of(gained: Floats) -> Floats:
+    """Return the share (d,) of every latent in the squared error that trees remove (outputs, d), 0 if they do none."""
+    total: Floats = gained.sum(axis=0)
+    return total / total.sum() if total.sum() > 0 else np.zeros(len(total))

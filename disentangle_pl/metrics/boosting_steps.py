@@ -6,7 +6,7 @@ Sums run in NumPy's pairwise order, because scikit-learn takes means by NumPy.
 import numpy as np
 from numba import njit
 
-from disentangle_pl.metrics.trees import DEPTH, LEAVES, SPLITS, Bools, Bytes, Floats, Places, Singles
+from disentangle_pl.metrics.trees import LEAVES, Bools, Bytes, Floats, Places, Singles
 
 RATE = 0.1
 BLOCK = 128
@@ -109,11 +109,17 @@ def _pairwise_sum(values: Floats) -> float:
 
 @compiled
 def descend(codes: Singles, latent: Places, threshold: Floats, value: Floats, raw: Floats) -> None:
-    """Add trees (rounds, k, ...) to raw (k, M), for codes (M, d)."""
+    """Add trees (rounds, k, ...) to raw (k, M), for codes (d, M): seven comparisons for a row, and no branch."""
     for number in range(len(latent)):
         for k in range(len(raw)):
-            for row in range(len(codes)):
-                node = 0
-                for _ in range(DEPTH):
-                    node = 2 * node + 1 + (codes[row, latent[number, k, node]] > threshold[number, k, node])
-                raw[k, row] += RATE * value[number, k, node - SPLITS]
+            column, cut, leaf, rows = latent[number, k], threshold[number, k], value[number, k], raw[k]
+            a, b, c = codes[column[0]], codes[column[1]], codes[column[2]]
+            d, e, f, g = codes[column[3]], codes[column[4]], codes[column[5]], codes[column[6]]
+            for row in range(rows.size):
+                one = leaf[1] if d[row] > cut[3] else leaf[0]
+                two = leaf[3] if e[row] > cut[4] else leaf[2]
+                three = leaf[5] if f[row] > cut[5] else leaf[4]
+                four = leaf[7] if g[row] > cut[6] else leaf[6]
+                low = two if b[row] > cut[1] else one
+                high = four if c[row] > cut[2] else three
+                rows[row] += RATE * (high if a[row] > cut[0] else low)

@@ -96,14 +96,14 @@ def _squares(codes_of: Map, latents: Tensor) -> Tensor:
     serves both scores.
     """
     first, second = _checked(codes_of, latents[0]), _checked(codes_of, latents[1])
-    kept, rest = [], []
+    fixed_errors, free_errors = [], []
     for i in range(latents.shape[-1]):
         swapped = latents[0].clone()
         swapped[:, i] = latents[1, :, i]
         codes = _checked(codes_of, swapped)
-        kept.append((codes - second).square().sum(dim=0)[i])
-        rest.append(_others((codes - first).square().sum(dim=0))[i])
-    return torch.stack([torch.stack(kept), torch.stack(rest), (first - second).square().sum(dim=0)])
+        fixed_errors.append((codes - second).square().sum(dim=0)[i])
+        free_errors.append(_others((codes - first).square().sum(dim=0))[i])
+    return torch.stack([torch.stack(fixed_errors), torch.stack(free_errors), (first - second).square().sum(dim=0)])
 
 
 def _others(sums: Tensor) -> Tensor:

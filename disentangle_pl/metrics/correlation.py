@@ -42,8 +42,8 @@ def correlations(codes: CodesLike, factors: Factors) -> Values:
         InputError: If the input fails `check`.
     """
     codes, truth = check(codes, factors)
-    found: Values = weighted_correlations(codes, truth, np.ones((1, len(codes))))[0]
-    return found
+    correlations: Values = weighted_correlations(codes, truth, np.ones((1, len(codes))))[0]
+    return correlations
 
 
 def ranked(codes: CodesLike, factors: Factors) -> tuple[Values, GroundTruth]:
@@ -66,8 +66,8 @@ def weighted_correlations(codes: Codes, factors: GroundTruth, weights: Values) -
     """
     units = _in_units(codes.astype(np.float64))
     columns = [
-        _with_column(units[there], _in_units(column[there, None])[:, 0], weights[:, there])
-        for there, column in zip(factors.present.T, factors.values.T, strict=True)
+        _with_column(units[present], _in_units(column[present, None])[:, 0], weights[:, present])
+        for present, column in zip(factors.present.T, factors.values.T, strict=True)
     ]
     return np.stack(columns, axis=2)
 
@@ -96,8 +96,8 @@ def bootstrap_correlations(
     groups = int(person.max()) + 1
     if groups < 2:
         raise InputError("an interval over people needs two of them, got one")
-    drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples)
-    return weighted_correlations(codes, truth, drawn[:, person].astype(np.float64))
+    multiplicity = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples)
+    return weighted_correlations(codes, truth, multiplicity[:, person].astype(np.float64))
 
 
 def follows(strength: Values) -> Follows:
@@ -131,6 +131,6 @@ def _with_column(codes: Values, factor: Values, weights: Values) -> Values:
     target, target_square = (weights @ factor[:, None] / total, weights @ (factor**2)[:, None] / total)
     shared = weights @ (codes * factor[:, None]) / total - mean * target
     spread = np.maximum(mean_square - mean**2, 0.0) * np.maximum(target_square - target**2, 0.0)
-    seen = spread > ROUNDING**2
-    strength: Values = np.divide(shared, np.sqrt(spread), out=np.zeros_like(shared), where=seen)
+    defined = spread > ROUNDING**2
+    strength: Values = np.divide(shared, np.sqrt(spread), out=np.zeros_like(shared), where=defined)
     return strength.clip(-1.0, 1.0)

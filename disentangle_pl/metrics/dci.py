@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.boosting import BoostedTrees, Task, boost, thread_count
+from disentangle_pl.metrics.coarse_boosting import coarse_boost
 from disentangle_pl.metrics.score import Checked, Codes, CodesLike, Factors, Split, Values, check, train_test, varying
 
 Probe: TypeAlias = BoostedTrees | None
@@ -37,7 +38,9 @@ class DCI(NamedTuple):
     informativeness_test: float
 
 
-def fit_probes(codes: CodesLike, factors: Factors, *, seed: int = 0, jobs: int = -1) -> list[Probe]:
+def fit_probes(
+    codes: CodesLike, factors: Factors, *, seed: int = 0, jobs: int = -1, levels: int | None = None
+) -> list[Probe]:
     """Fit gradient-boosted trees (scikit-learn's defaults) from all the latents to each factor.
 
     Args:
@@ -45,18 +48,21 @@ def fit_probes(codes: CodesLike, factors: Factors, *, seed: int = 0, jobs: int =
         factors: (N, k); rows in which a factor is missing are left out for this factor.
         seed: Seed of the trees, see `boost`.
         jobs: The number of threads, -1 for all cores; the result does not depend on it.
+        levels: Cut every latent into so many levels first, see `coarse_boost`; None for every cut there is.
 
     Returns:
         k ensembles, None for a factor with one value.
 
     Raises:
-        InputError: If the input fails `check`, no factor varies, or jobs is neither positive nor -1.
+        InputError: If the input fails `check`, no factor varies, jobs is neither positive nor -1, or
+            levels are not 2 to 200.
     """
     codes, truth = check(codes, factors)
-    chosen, there = np.flatnonzero(varying(truth)), truth.present
-    tasks = [Task(codes[there[:, j]], truth.values[there[:, j], j], bool(truth.discrete[j])) for j in chosen]
+    chosen, present = np.flatnonzero(varying(truth)), truth.present
+    tasks = [Task(codes[present[:, j]], truth.values[present[:, j], j], bool(truth.discrete[j])) for j in chosen]
     probes: list[Probe] = [None] * truth.shape[1]
-    for j, probe in zip(chosen, boost(tasks, seed=seed, jobs=jobs), strict=True):
+    fitted = coarse_boost(tasks, levels=levels, jobs=jobs) if levels else boost(tasks, seed=seed, jobs=jobs)
+    for j, probe in zip(chosen, fitted, strict=True):
         probes[j] = probe
     return probes
 
@@ -137,7 +143,15 @@ def informativeness_per_factor(
         return np.array([part.result() for part in parts])
 
 
-def dci_scores(codes: CodesLike, factors: Factors, *, test: Split | None = None, seed: int = 0, jobs: int = -1) -> DCI:
+def dci_scores(
+    codes: CodesLike,
+    factors: Factors,
+    *,
+    test: Split | None = None,
+    seed: int = 0,
+    jobs: int = -1,
+    levels: int | None = None,
+) -> DCI:
     r"""Return the DCI scores with gradient-boosted trees, as set by Locatello et al. 2019 (arXiv:1811.12359).
 
     .. math::
@@ -158,6 +172,8 @@ def dci_scores(codes: CodesLike, factors: Factors, *, test: Split | None = None,
         test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the trees. 0 gives the numbers of the reference implementation.
         jobs: The number of threads, -1 for all cores; the result does not depend on it.
+        levels: Cut every latent into so many levels first, 2 to 200, which takes less than half the time and is near
+            enough for codes of noise, see `coarse_boost`. None for every cut there is, as the reference implementation.
 
     Returns:
         The scores.
@@ -169,7 +185,7 @@ def dci_scores(codes: CodesLike, factors: Factors, *, test: Split | None = None,
     check(codes, factors, latents=2, values=2)
     train, held_out = train_test(codes, factors, test)
     varies = varying(train[1], least=2)
-    probes = fit_probes(*train, seed=seed, jobs=jobs)
+    probes = fit_probes(*train, seed=seed, jobs=jobs, levels=levels)
     return dci_of(importance_matrix(probes, train[0].shape[1])[:, varies], probes, train, held_out, jobs=jobs)
 
 
@@ -217,11 +233,11 @@ def dci_informativeness(
 
 
 def _informativeness(probe: Predictor | None, codes: Codes, factor: Values, discrete: bool) -> float:
-    there = ~np.isnan(factor)
-    actual = factor[there]
+    present = ~np.isnan(factor)
+    actual = factor[present]
     if probe is None or not len(actual):
         return np.nan
-    predicted = probe.predict(codes[there])
+    predicted = probe.predict(codes[present])
     if discrete:
         return float(np.mean(predicted == actual))
     spread = np.var(actual)

@@ -11,7 +11,17 @@ from sklearn.ensemble import RandomForestRegressor
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.boosting import thread_count
 from disentangle_pl.metrics.forest_steps import cut_predictions, grow_classes
-from disentangle_pl.metrics.score import Checked, CodesLike, Factors, Split, Values, check, train_test, varying
+from disentangle_pl.metrics.score import (
+    Checked,
+    CodesLike,
+    Factors,
+    Split,
+    Values,
+    check,
+    sampled_rows,
+    train_test,
+    varying,
+)
 from disentangle_pl.metrics.trees import Places
 
 
@@ -100,8 +110,8 @@ def dci_es(
     """
     codes, truth = check(codes, factors)
     curves = loss_capacity(codes, truth, depth=depth, trees=trees, rows=rows, test=test, seed=seed, jobs=jobs)
-    kept = np.flatnonzero(curves.baselines > 0)
-    losses, baselines = curves.losses[:, kept], curves.baselines[kept]
+    scored_factors = np.flatnonzero(curves.baselines > 0)
+    losses, baselines = curves.losses[:, scored_factors], curves.baselines[scored_factors]
     areas = [area_score(curves.capacities, *curve) for curve in zip(losses.T, baselines, strict=True)]
     saved = np.maximum(1 - losses.min(axis=0) / baselines, 0)
     size = int(truth.varying.sum()) / codes.shape[1]
@@ -147,11 +157,11 @@ def loss_capacity(
         raise InputError(f"curves need depth >= 2, trees >= 1 and rows >= 1, got {depth}, {trees} and {rows}")
     threads = thread_count(jobs)
     (fit_codes, truth), (new, held_out) = train_test(codes, factors, test)
-    first, other = _some(len(truth), rows, seed), _some(len(held_out), rows, seed)
+    first, other = sampled_rows(len(truth), rows, seed), sampled_rows(len(held_out), rows, seed)
     fit_codes, truth, new, held_out = fit_codes[first], truth[first], new[other], held_out[other]
     losses, baselines = np.full((depth, truth.shape[1]), np.nan), np.full(truth.shape[1], np.nan)
     for factor in np.flatnonzero(varying(truth)).tolist():
-        fitted, scored = _known((fit_codes, truth), factor), _known((new, held_out), factor)
+        fitted, scored = _present_rows((fit_codes, truth), factor), _present_rows((new, held_out), factor)
         baseline = _baseline(fitted[1], scored[1], truth.discrete[factor]) if len(scored[1]) else 0.0
         if baseline > 0:
             baselines[factor] = baseline
@@ -192,14 +202,10 @@ def area_score(capacities: Values, losses: Values, baseline: float) -> float:
     return float(1 - twice_area / ((capacities[-1] - capacities[0]) * baseline))
 
 
-def _some(rows: int, most: int, seed: int) -> NDArray[np.intp]:
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
-
-
-def _known(rows: Checked, factor: int) -> tuple[NDArray[np.float32], Values]:
+def _present_rows(rows: Checked, factor: int) -> tuple[NDArray[np.float32], Values]:
     codes, truth = rows
-    there = truth.present[:, factor]
-    return codes[there].astype(np.float32), truth.values[there, factor]
+    present = truth.present[:, factor]
+    return codes[present].astype(np.float32), truth.values[present, factor]
 
 
 def _baseline(fitted: Values, scored: Values, discrete: bool) -> float:
@@ -221,10 +227,10 @@ def _class_trees(
 
     def grown(tree: int) -> Tree:
         weights = np.bincount(np.random.RandomState(tree).randint(0, rows, rows), minlength=rows).astype(np.float64)
-        there = np.stack([row[weights[row] > 0] for row in order])
+        present = np.stack([row[weights[row] > 0] for row in order])
         first = int(np.random.RandomState(tree).randint(0, np.iinfo(np.int32).max))
         tries = max(1, int(np.sqrt(latents)))
-        return Tree(*grow_classes(values, there, labels, weights, int(labels.max()) + 1, depth, tries, first))
+        return Tree(*grow_classes(values, present, labels, weights, int(labels.max()) + 1, depth, tries, first))
 
     with ThreadPoolExecutor(jobs) as pool:
         return list(pool.map(grown, seeds))

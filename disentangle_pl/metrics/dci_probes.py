@@ -62,10 +62,10 @@ def dci_lasso(codes: CodesLike, factors: Factors, *, strength: float = 0.02, tes
     probes: list[Predictor | None] = [None] * train[1].shape[1]
     alive = moving(train[0])
     for factor in np.flatnonzero(train[1].varying).tolist():
-        there = train[1].present[:, factor]
+        present = train[1].present[:, factor]
         scaled = make_pipeline(StandardScaler(), Lasso(strength))
         probe = TransformedTargetRegressor(scaled, transformer=StandardScaler())
-        probes[factor] = probe.fit(np.where(alive, train[0][there], 0.0), train[1].values[there, factor])
+        probes[factor] = probe.fit(np.where(alive, train[0][present], 0.0), train[1].values[present, factor])
         importance[:, factor] = np.abs(probe.regressor_[-1].coef_)
     return dci_of(importance[:, train[1].varying], probes, train, held_out)
 
@@ -96,8 +96,8 @@ def dci_forest(codes: CodesLike, factors: Factors, *, trees: int = 10, test: Spl
     importance = np.zeros((train[0].shape[1], train[1].shape[1]))
     probes: list[Predictor | None] = [None] * train[1].shape[1]
     for factor in np.flatnonzero(train[1].varying).tolist():
-        there = train[1].present[:, factor]
-        forest = _forest((train[0][there], train[1][there]), factor, trees, seed)
+        present = train[1].present[:, factor]
+        forest = _forest((train[0][present], train[1][present]), factor, trees, seed)
         probes[factor], importance[:, factor] = forest, forest.feature_importances_
     return dci_of(importance[:, train[1].varying], probes, train, held_out)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.functional import jvp
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.score import sampled_rows
 
 Decoder: TypeAlias = Callable[[Tensor], Tensor]
 # columns closer to orthogonal than this are: float32 images cannot say more, and equal norms would blow it up
@@ -58,6 +59,7 @@ def distance_to_orthogonality(
     points: int = 200,
     batch_size: int = 50,
     active: Tensor | None = None,
+    seed: int = 0,
 ) -> float:
     r"""Return the mean distance of the decoder's local directions to the axes of the latent space.
 
@@ -71,11 +73,12 @@ def distance_to_orthogonality(
 
     Args:
         decoder: Maps latents (B, d) to images (B, ...), each row on its own (evaluation mode).
-        latents: (N, d) posterior means, in random order.
-        points: How many of them, the first ones, to use at most.
+        latents: (N, d) posterior means.
+        points: How many of them, drawn at random, to use at most.
         batch_size: How many points to pass through the decoder at once; memory grows with batch_size D d.
         active: (d,) bool, the latents to look at, or None for all. Dead latents without any effect are axes of their
             own and cost nothing; those with a tiny effect in random directions count in full.
+        seed: Of the points drawn.
 
     Returns:
         The mean distance, 0 for orthogonal directions; two latents at 45 degrees give 1.08.
@@ -88,11 +91,14 @@ def distance_to_orthogonality(
         raise InputError(
             f"DtO needs latents (N, d), a point and a batch at least, got {(*latents.shape,)}, {points}, {batch_size}"
         )
-    kept = torch.ones(latents.shape[1], dtype=torch.bool) if active is None else active.cpu()
-    if kept.shape != latents.shape[1:] or not kept.any():
-        raise InputError(f"active must pick some of the {latents.shape[1]} latents, got {kept.tolist()}")
-    batches = (jacobians(decoder, batch).cpu() for batch in torch.split(latents[:points], batch_size))
-    return float(torch.cat([_finite(batch[..., kept]) for batch in batches]).mean())
+    chosen = torch.ones(latents.shape[1], dtype=torch.bool) if active is None else active.cpu()
+    if chosen.shape != latents.shape[1:] or not chosen.any():
+        raise InputError(f"active must pick some of the {latents.shape[1]} latents, got {chosen.tolist()}")
+    batches = (
+        jacobians(decoder, batch).cpu()
+        for batch in torch.split(latents[torch.from_numpy(sampled_rows(len(latents), points, seed))], batch_size)
+    )
+    return float(torch.cat([_finite(batch[..., chosen]) for batch in batches]).mean())
 
 
 def _finite(jacobian: Tensor) -> Tensor:

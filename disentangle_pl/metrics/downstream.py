@@ -23,10 +23,11 @@ from disentangle_pl.metrics.score import (
     Checked,
     CodesLike,
     Factors,
-    GroundTruth,
     Split,
     Values,
     check,
+    joint_labels,
+    sampled_rows,
     train_test,
     varying,
 )
@@ -51,9 +52,9 @@ class Downstream(NamedTuple):
     @property
     def mean(self) -> Values:
         """The mean over factors (n,), NaN where none has as many labels."""
-        there = ~np.isnan(self.accuracy)
-        count = there.sum(axis=1)
-        total = np.where(there, self.accuracy, 0.0).sum(axis=1)
+        present = ~np.isnan(self.accuracy)
+        count = present.sum(axis=1)
+        total = np.where(present, self.accuracy, 0.0).sum(axis=1)
         mean: Values = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
         return mean
 
@@ -102,8 +103,8 @@ class Reduced(NamedTuple):
 def linear_probes(tasks: Sequence[Task]) -> list[Predictor]:
     """Fit logistic regression to classes and ridge regression to quantities, on standardised codes.
 
-    The penalty is the best of 10 between 10^-4 and 10^4 in 5 folds of at most the first 1,000 rows. Folds are blocks of
-    consecutive rows, so rows of one person that follow each other stay together.
+    The penalty is the best of 10 between 10^-4 and 10^4 in 5 folds of at most 1,000 rows drawn at random. Folds are
+    blocks of consecutive rows, so rows of one person that follow each other stay together.
 
     Args:
         tasks: Each of 5 rows or more; a target with one value is predicted by it.
@@ -204,17 +205,16 @@ def strong_downstream(
     check(codes, factors, values=2)
     train, held_out = train_test(codes, factors, test)
     chosen = np.flatnonzero(varying(train[1], least=2)).tolist()
-    labels = GroundTruth(np.concatenate([train[1].values, held_out[1].values]), train[1].discrete).labels(bins)
-    fitted, scored = labels[: len(train[0])], labels[len(train[0]) :]
+    fitted, scored = joint_labels(train[1], held_out[1], bins)
     random = np.random.default_rng(seed)
     tasks, rows, targets = [], [], []
     for target, other in permutations(chosen, 2):
-        there = np.flatnonzero(train[1].present[:, target] & (fitted[:, other] != MISSING))
-        value = fitted[random.choice(there), other] if len(there) else MISSING
-        inside = there[fitted[there, other] == value]
+        present = np.flatnonzero(train[1].present[:, target] & (fitted[:, other] != MISSING))
+        value = fitted[random.choice(present), other] if len(present) else MISSING
+        inside = present[fitted[present, other] == value]
         outside = held_out[1].present[:, target] & (scored[:, other] != MISSING) & (scored[:, other] != value)
         if len(inside) >= FEWEST and outside.any():
-            tasks += [_task(train, inside, target), _task(train, random.permutation(there)[: len(inside)], target)]
+            tasks += [_task(train, inside, target), _task(train, random.permutation(present)[: len(inside)], target)]
             rows.append(np.flatnonzero(outside))
             targets.append(target)
     if not tasks:
@@ -262,9 +262,9 @@ def reduced_downstream(
         for _ in range(removed):
             (trees,) = boost([_task((train[0][:, latents], train[1]), train[1].present[:, reduced], reduced)])
             latents = np.delete(latents, trees.importances.argmax())
-        left = train[0][:, latents], train[1]
+        remaining = train[0][:, latents], train[1]
         probes: list[Predictor | None] = [None] * k
-        fitted = probe([_task(left, train[1].present[:, factor], factor) for factor in chosen])
+        fitted = probe([_task(remaining, train[1].present[:, factor], factor) for factor in chosen])
         for factor, each in zip(chosen, fitted, strict=True):
             probes[factor] = each
         accuracy[reduced] = informativeness_per_factor(probes, new[:, latents], held_out)
@@ -294,7 +294,7 @@ def _random_order(rows: int, groups: NDArray[np.integer] | None, random: np.rand
 
 def _linear(task: Task) -> Predictor:
     codes, folds, strengths = task.codes.astype(np.float64), KFold(5), np.logspace(-4, 4, 10)
-    few, probe = slice(PENALTY_ROWS), LogisticRegression()
+    few, probe = sampled_rows(len(codes), PENALTY_ROWS), LogisticRegression()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # scikit-learn takes many classes for a quantity, but the user said what they are

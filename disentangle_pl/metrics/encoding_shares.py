@@ -62,14 +62,14 @@ def encoding_shares(share: Tensor, counts: Tensor | None = None) -> EncodingShar
     times = moved if counts is None else counts.to(share.dtype) * moved
     number = times.sum(dim=-1, keepdim=True)
     weights = times / number.clamp(min=1)
-    known = number.squeeze(-1) > 0
+    defined = number.squeeze(-1) > 0
     unit = math.log(latents) if latents > 1 else 1.0
     within = weights @ torch.special.entr(share).sum(dim=-1) / unit
     whole = torch.special.entr(weights @ share).sum(dim=-1) / unit
     leads = torch.nn.functional.one_hot(share.argmax(dim=-1), latents).to(share.dtype)
     usual = (weights @ leads).max(dim=-1).values
     return EncodingShares(
-        torch.where(known, within.clamp(0, 1), 1.0),
-        torch.where(known, (whole - within).clamp(0, 1), 0.0),
-        torch.where(known, (1 - usual).clamp(0, 1), 0.0),
+        torch.where(defined, within.clamp(0, 1), 1.0),
+        torch.where(defined, (whole - within).clamp(0, 1), 0.0),
+        torch.where(defined, (1 - usual).clamp(0, 1), 0.0),
     )

@@ -119,14 +119,14 @@ def _alike(train: GroundTruth, held_out: GroundTruth, bins: int) -> tuple[Labels
     return labels[: len(train)], labels[len(train) :]
 
 
-def _explicitness(fitted: Codes, labels: Labels, scored: Codes, others: Labels) -> float:
-    known, there = labels != MISSING, others != MISSING
-    if len(np.unique(labels[known])) < 2:
+def _explicitness(fitted: Codes, labels: Labels, scored: Codes, scored_labels: Labels) -> float:
+    labelled, present = labels != MISSING, scored_labels != MISSING
+    if len(np.unique(labels[labelled])) < 2:
         return np.nan
-    probe = fit_logistic(fitted[known], labels[known])
-    positive = others[there, None] == probe.classes
-    both = positive.any(axis=0) & ~positive.all(axis=0)
-    if not both.any():
+    probe = fit_logistic(fitted[labelled], labels[labelled])
+    positive = scored_labels[present, None] == probe.classes
+    mixed = positive.any(axis=0) & ~positive.all(axis=0)
+    if not mixed.any():
         return np.nan
-    chances = probe.chances(scored[there])
-    return float(area_under_curve(chances[:, both], positive[:, both]).mean())
+    chances = probe.chances(scored[present])
+    return float(area_under_curve(chances[:, mixed], positive[:, mixed]).mean())

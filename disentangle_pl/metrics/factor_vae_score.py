@@ -1,5 +1,7 @@
 """The FactorVAE score: does the latent that moves least tell which factor is held?"""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,14 +54,42 @@ def factor_vae_score(
     """
     random = np.random.default_rng(seed)
     tables = shared_tables(*train_test(codes, factors, test), bins)
+    return voting_accuracy(tables, (votes, test_votes), quietest, batch=batch, threshold=threshold, random=random)
+
+
+def voting_accuracy(
+    tables: tuple[Table, Table],
+    votes: tuple[int, int],
+    elect: Callable[[Values, Values], NDArray[np.int64]],
+    *,
+    batch: int,
+    threshold: float,
+    random: np.random.Generator,
+) -> float:
+    """Return how often the majority names the factor that batches share, from a latent elected by its variance in them.
+
+    Args:
+        tables: Codes and labels to fit on, and to score on.
+        votes: How many batches of either.
+        elect: Maps local variances (votes, d) and those of all rows (d,) to a latent (votes,), as `quietest`.
+        batch: How many rows a batch has.
+        threshold: Latents whose codes have a smaller standard deviation are left out.
+        random: Source of the draws.
+
+    Returns:
+        The accuracy, 0 if no latent is active.
+
+    Raises:
+        InputError: As `local_variances`.
+    """
     spread = tables[0].codes.var(axis=0, ddof=1)
     active = (np.sqrt(spread) >= threshold) & moving(tables[0].codes)
     if not active.any():
         return 0.0
     counts = []
-    for table, number in zip(tables, (votes, test_votes), strict=True):
+    for table, number in zip(tables, votes, strict=True):
         local, fixed = local_variances(table, number, batch=batch, random=random)
-        latents = quietest(local[:, active], spread[active])
+        latents = elect(local[:, active], spread[active])
         counts.append(vote_table(fixed, latents, (table.labels.shape[1], int(active.sum()))))
     return vote_accuracy(*counts)
 
@@ -99,6 +129,12 @@ def batch_variances(codes: Values, rows: NDArray[np.int64]) -> Values:
 def quietest(local: Values, spread: Values) -> NDArray[np.int64]:
     """Return the latent (votes,) of the smallest local variance (votes, d) over its variance (d,) in all rows, > 0."""
     latents: NDArray[np.int64] = np.argmin(local / spread, axis=1)
+    return latents
+
+
+def loudest(local: Values, spread: Values) -> NDArray[np.int64]:
+    """Return the latent (votes,) of the largest local variance (votes, d) over its variance (d,) in all rows, > 0."""
+    latents: NDArray[np.int64] = np.argmax(local / spread, axis=1)
     return latents
 
 

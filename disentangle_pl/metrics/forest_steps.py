@@ -7,7 +7,7 @@ from disentangle_pl.metrics.tree_growth import next_random
 from disentangle_pl.metrics.trees import SAME, Bools, Floats, Places, Singles
 
 PURE = np.finfo(np.float64).eps
-compiled = njit(cache=True, nogil=True)
+compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled
@@ -46,23 +46,23 @@ def grow_classes(
     waiting, nodes, everyone = 1, 0, weights.sum()
     while waiting:
         waiting -= 1
-        first, last, level, parent, side, known = stack[waiting]
+        first, last, level, parent, side, inherited = stack[waiting]
         impurity = impurities[waiting]
         total = _count(order[0, first:last], labels, weights, counts[0])
         if parent < 0:
-            impurity = 1 - (counts[0] ** 2).sum() / (total * total)
+            impurity = 1 - _squares(counts[0]) / (total * total)
         else:
             below[side, parent] = nodes
         value[nodes] = counts[0] / total
         if level < depth and last - first > 1 and impurity > PURE:
             chosen, cut, constants = _best_gini(
-                values, order, first, last, labels, weights, counts, total, tries, known, features, constant, state
+                values, order, first, last, labels, weights, counts, total, tries, inherited, features, constant, state
             )
             if chosen >= 0:
                 under = _count(order[chosen, first:cut], labels, weights, counts[1])
                 over = total - under
-                left = 1 - (counts[1] ** 2).sum() / (under * under)
-                right = 1 - ((counts[0] - counts[1]) ** 2).sum() / (over * over)
+                left = 1 - _squares(counts[1]) / (under * under)
+                right = 1 - _squares_of_difference(counts[0], counts[1]) / (over * over)
                 if total / everyone * (impurity - over / total * right - under / total * left) + PURE >= 0:
                     latent[nodes] = chosen
                     lower, upper = values[chosen, order[chosen, cut - 1]], values[chosen, order[chosen, cut]]
@@ -93,6 +93,23 @@ def _count(rows: Places, labels: Places, weights: Floats, counts: Floats) -> flo
 
 
 @compiled
+def _squares(counts: Floats) -> float:
+    """Sum squares of whole numbers, which is exact, without an array for each of the many small nodes."""
+    total = 0.0
+    for count in counts:
+        total += count * count
+    return total
+
+
+@compiled
+def _squares_of_difference(whole: Floats, part: Floats) -> float:
+    total = 0.0
+    for k in range(whole.size):
+        total += (whole[k] - part[k]) ** 2
+    return total
+
+
+@compiled
 def _best_gini(
     values: Singles,
     order: Places,
@@ -103,37 +120,37 @@ def _best_gini(
     counts: Floats,
     total: float,
     tries: int,
-    known: int,
+    inherited: int,
     features: Places,
     constant: Places,
     state: Places,
 ) -> tuple[int, int, int]:
     """Return the latent (-1 for none) and place of the cut, and the number of constant latents."""
-    undrawn, visited, drawn_constant, found = features.size, 0, 0, 0
+    undrawn, visited, drawn_constant, constants_added = features.size, 0, 0, 0
     best, chosen, cut = -np.inf, -1, -1
-    while undrawn > known + found and (visited < tries or visited <= found + drawn_constant):
+    while undrawn > inherited + constants_added and (visited < tries or visited <= constants_added + drawn_constant):
         visited += 1
-        j = drawn_constant + next_random(state) % (undrawn - found - drawn_constant)
-        if j < known:
+        j = drawn_constant + next_random(state) % (undrawn - constants_added - drawn_constant)
+        if j < inherited:
             features[drawn_constant], features[j] = features[j], features[drawn_constant]
             drawn_constant += 1
             continue
-        j += found
+        j += constants_added
         latent = features[j]
         if values[latent, order[latent, last - 1]] <= values[latent, order[latent, first]] + SAME:
-            features[j], features[known + found] = features[known + found], features[j]
-            found += 1
+            features[j], features[inherited + constants_added] = features[inherited + constants_added], features[j]
+            constants_added += 1
             continue
         undrawn -= 1
         features[undrawn], features[j] = features[j], features[undrawn]
         best, better = _scan_gini(values[latent], order[latent, first:last], labels, weights, counts, total, best)
         if better > 0:
             chosen, cut = latent, first + better
-    for i in range(known):
+    for i in range(inherited):
         features[i] = constant[i]
-    for i in range(known, known + found):
+    for i in range(inherited, inherited + constants_added):
         constant[i] = features[i]
-    return chosen, cut, known + found
+    return chosen, cut, inherited + constants_added
 
 
 @compiled
@@ -144,7 +161,7 @@ def _scan_gini(
     under, over = counts[1], counts[2]
     under[:] = 0
     over[:] = counts[0]
-    left, left_squares, right_squares, cut = 0.0, 0.0, (over**2).sum(), 0
+    left, left_squares, right_squares, cut = 0.0, 0.0, _squares(over), 0
     near = best + total * (1 - 1e-12)
     for p in range(rows.size - 1):
         row = rows[p]

@@ -44,17 +44,17 @@ def identification(codes: Codes, people: People) -> Identification:
     if people.shape != (len(codes),):
         raise InputError(f"every scan needs the number of its person, got {people.shape} for codes {codes.shape}")
     _, person, counts = np.unique(people, return_inverse=True, return_counts=True)
-    asked = np.flatnonzero(counts[person] > 1)
-    if len(counts) < 2 or not len(asked):
+    probed = np.flatnonzero(counts[person] > 1)
+    if len(counts) < 2 or not len(probed):
         raise InputError(f"identification needs two people and one with two scans, got {len(codes)} of {len(counts)}")
     hits = 0.0
-    for start in range(0, len(asked), BLOCK):
-        rows = asked[start : start + BLOCK]
+    for start in range(0, len(probed), BLOCK):
+        rows = probed[start : start + BLOCK]
         nearest = _nearest(white, rows)
         same = person[rows, None] == person[None]
         hits += float(((nearest & same).sum(axis=1) / nearest.sum(axis=1)).sum())
-    chance = (counts[person[asked]] - 1).mean() / (len(codes) - 1)
-    return Identification(hits / len(asked), float(chance), len(asked))
+    chance = (counts[person[probed]] - 1).mean() / (len(codes) - 1)
+    return Identification(hits / len(probed), float(chance), len(probed))
 
 
 def whitened(codes: Codes) -> Values:

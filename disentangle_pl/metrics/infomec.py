@@ -71,9 +71,11 @@ def infomec(codes: CodesLike, factors: Factors, *, neighbours: int = 10, seed: i
     """
     codes, truth = check(codes, factors, values=2)
     truth = truth.columns(varying(truth, least=2))
-    known = normalised_information(codes, truth, neighbours=neighbours, seed=seed, jobs=jobs)[active_latents(codes)]
+    information = normalised_information(codes, truth, neighbours=neighbours, seed=seed, jobs=jobs)[
+        active_latents(codes)
+    ]
     explained = explained_per_factor(codes, truth, jobs=jobs)
-    return InfoMEC(concentration(known), concentration(known.T), float(explained.mean()), len(known))
+    return InfoMEC(concentration(information), concentration(information.T), float(explained.mean()), len(information))
 
 
 def active_latents(codes: Codes) -> NDArray[np.bool_]:
@@ -105,18 +107,18 @@ def normalised_information(
     codes, truth = check(codes, factors)
     if neighbours < 1:
         raise InputError(f"neighbours must be at least 1, got {neighbours}")
-    known = np.zeros((codes.shape[1], truth.shape[1]))
+    information = np.zeros((codes.shape[1], truth.shape[1]))
     varies = np.flatnonzero(truth.varying)
     with ThreadPoolExecutor(thread_count(jobs)) as pool:
         share = partial(_information_share, codes, truth, neighbours, seed)
         for factor, column in zip(varies, pool.map(share, varies), strict=True):
-            known[:, factor] = column
-    return known
+            information[:, factor] = column
+    return information
 
 
 def _information_share(codes: Codes, truth: GroundTruth, neighbours: int, seed: int, factor: SupportsIndex) -> Values:
-    there = truth.present[:, factor]
-    values, rows = truth.values[there, factor], codes[there]
+    present = truth.present[:, factor]
+    values, rows = truth.values[present, factor], codes[present]
     if truth.discrete[factor]:
         labels = _numbered(values)
         shares: Values = class_information(rows, labels, neighbours=neighbours, seed=seed) / entropy(labels[:, None])
@@ -151,9 +153,9 @@ def explained_per_factor(codes: CodesLike, factors: Factors, *, jobs: int = -1) 
 
 
 def _explained(codes: Codes, truth: GroundTruth, factor: SupportsIndex) -> float:
-    there = truth.present[:, factor]
+    present = truth.present[:, factor]
     explained = _classes_explained if truth.discrete[factor] else _quantity_explained
-    return explained(_standardised(codes[there]), truth.values[there, factor])
+    return explained(_standardised(codes[present]), truth.values[present, factor])
 
 
 def _quantity_explained(rows: Codes, values: Values) -> float:
@@ -180,12 +182,12 @@ def _standardised(codes: Codes) -> Codes:
     return scaled.astype(np.float32)
 
 
-def concentration(known: Values) -> float:
+def concentration(information: Values) -> float:
     """Return the mean over rows of max / sum, scaled so that an even row has 0, for a (rows, columns) table."""
-    rows, columns = known.shape
+    rows, columns = information.shape
     if not rows or columns < 2:
         return 0.0
     even = np.full(rows, 1 / columns)
-    total = known.sum(axis=1)
-    share = np.divide(known.max(axis=1), total, out=even, where=total > 0)
+    total = information.sum(axis=1)
+    share = np.divide(information.max(axis=1), total, out=even, where=total > 0)
     return float((share.mean() - 1 / columns) / (1 - 1 / columns))

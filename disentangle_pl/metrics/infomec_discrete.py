@@ -44,9 +44,12 @@ def infomec_discrete(codes: CodesLike, factors: Factors, *, bins: int = 20) -> I
             f"latents {fine} take more values than half the {len(codes)} rows: they are not quantised, use infomec"
         )
     active, labels = moving(codes), truth.labels(bins)
-    known = mutual_information(np.stack([each for _, each in numbered], axis=1), labels) / entropy(labels)
+    information = mutual_information(np.stack([each for _, each in numbered], axis=1), labels) / entropy(labels)
     indicators = np.concatenate([np.eye(len(values), dtype=np.float32)[each] for values, each in numbered], axis=1)
     explained = explained_per_factor(indicators, truth)
     return InfoMEC(
-        concentration(known[active]), concentration(known[active].T), float(explained.mean()), int(active.sum())
+        concentration(information[active]),
+        concentration(information[active].T),
+        float(explained.mean()),
+        int(active.sum()),
     )

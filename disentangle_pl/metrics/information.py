@@ -102,10 +102,10 @@ def permuted_information(binned: Labels, factor: Labels, orders: Iterable[NDArra
 
 
 def _column(rows: NDArray[np.int64], factor: Labels) -> Values:
-    known = factor != MISSING
-    if not known.any():
+    labelled = factor != MISSING
+    if not labelled.any():
         return np.zeros(len(rows))
-    return _information(_counts(rows if known.all() else rows[:, known], _from_zero(factor[known, None])[0]))
+    return _information(_counts(rows if labelled.all() else rows[:, labelled], _from_zero(factor[labelled, None])[0]))
 
 
 def _from_zero(labels: Labels) -> NDArray[np.int64]:

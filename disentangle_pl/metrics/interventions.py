@@ -56,12 +56,12 @@ def all_but_one(labels: Labels) -> Labels:
         (N, k) from 0: in column j groups of rows in which factor j alone takes different values, two at least;
         `MISSING` for rows in no such group and for those that lack a factor.
     """
-    known = np.flatnonzero((labels != MISSING).all(axis=1))
+    labelled = np.flatnonzero((labels != MISSING).all(axis=1))
     groups = np.full(labels.shape, MISSING)
-    for factor in range(labels.shape[1] if len(known) else 0):
-        shared = np.unique(np.delete(labels[known], factor, axis=1), axis=0, return_inverse=True)[1]
-        cells = np.unique(np.stack([shared, labels[known, factor]], axis=1), axis=0)
-        groups[known, factor] = np.where(np.bincount(cells[:, 0])[shared] > 1, shared, MISSING)
+    for factor in range(labels.shape[1] if len(labelled) else 0):
+        shared = np.unique(np.delete(labels[labelled], factor, axis=1), axis=0, return_inverse=True)[1]
+        cells = np.unique(np.stack([shared, labels[labelled, factor]], axis=1), axis=0)
+        groups[labelled, factor] = np.where(np.bincount(cells[:, 0])[shared] > 1, shared, MISSING)
     return groups
 
 
@@ -78,8 +78,8 @@ def turns(points: int, factors: int) -> Rows:
 
 def draw_known(labels: Labels, shape: tuple[int, ...], random: np.random.Generator) -> Rows:
     """Draw rows, with replacement, among those of labels (N,) that are not missing."""
-    known = np.flatnonzero(labels != MISSING)
-    return known[random.integers(len(known), size=shape)]
+    labelled = np.flatnonzero(labels != MISSING)
+    return labelled[random.integers(len(labelled), size=shape)]
 
 
 def draw_partners(labels: Labels, rows: Rows, random: np.random.Generator) -> Rows:

@@ -79,11 +79,11 @@ def robustness(codes: CodesLike, factors: Factors, *, bins: int = 20, quantile: 
 
 def _merge(labels: Labels, bins: int) -> Labels:
     """Cut the classes of one factor (N,) into bins where there are more, as the reference does."""
-    known = labels != MISSING
+    labelled = labels != MISSING
     if labels.max() < bins:
         return labels
     merged = np.full(len(labels), MISSING)
-    merged[known] = discretise(labels[known, None].astype(np.float64), bins)[:, 0]
+    merged[labelled] = discretise(labels[labelled, None].astype(np.float64), bins)[:, 0]
     return merged
 
 

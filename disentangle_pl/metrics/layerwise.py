@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from disentangle_pl.metrics.chance import permuted, random_rotation
 from disentangle_pl.metrics.dci import disentanglement, fit_probes, importance_matrix
 from disentangle_pl.metrics.infomec import active_latents, concentration, normalised_information
-from disentangle_pl.metrics.score import Codes, CodesLike, Factors, GroundTruth, check, varying
+from disentangle_pl.metrics.score import Codes, CodesLike, Factors, GroundTruth, check, sampled_rows, varying
 
 UNITS, CLASSES, DCI_ROWS = 64, 8, 300  # what keeps a network of 12 layers at half a minute on one core
 FEW, DRAWS = 16, 3  # controls of few axes scatter, and cost little
@@ -57,32 +57,33 @@ def layer_scores(units: CodesLike, factors: Factors, *, jobs: int = -1, seed: in
     otherwise.
 
     Args:
-        units: (N, m) outputs of a layer, rows in random order. DCI takes the first 300, or all if there are fewer.
+        units: (N, m) outputs of a layer, DCI takes 300 rows drawn at random, or all if there are fewer.
         factors: (N, k), at least 2 of which vary; those that do not are left out. More than 8 classes are merged with
             their neighbours to at most 8, and quantities are cut into 8 bins of equal width. A row counts for the
             factors it has.
         jobs: The number of threads, -1 for all cores; the result does not depend on it.
-        seed: Seed of the units drawn, the permutations and the rotations.
+        seed: Seed of the units and rows drawn, the permutations and the rotations.
 
     Returns:
         The scores.
 
     Raises:
-        InputError: If the input fails `check`, fewer than 2 factors vary among the first 300 rows, or jobs is neither
+        InputError: If the input fails `check`, fewer than 2 factors vary among the rows of DCI, or jobs is neither
             positive nor -1.
 
     Source: Eastwood & Williams 2018 (ICLR) and Hsu et al. 2023 (arXiv:2305.18378) for the scores.
     """
     units, truth = check(units, factors)
     truth = coarse(truth)
-    truth = truth.columns(varying(truth[:DCI_ROWS], least=2))
+    sample = sampled_rows(len(truth), DCI_ROWS, seed)
+    truth = truth.columns(varying(truth[sample], least=2))
     living = units[:, alive(units)].astype(np.float64)
     if living.shape[1] < 2:
         return LayerScores(living.shape[1], units.shape[1], {})
-    drawn = np.sort(np.random.default_rng(seed).permutation(living.shape[1])[:UNITS])
+    subset = sampled_rows(living.shape[1], UNITS, seed)
 
     def disentangled(codes: Codes) -> float:
-        probes = fit_probes(codes[:DCI_ROWS], truth[:DCI_ROWS], jobs=jobs)
+        probes = fit_probes(codes[sample], truth[sample], jobs=jobs)
         return disentanglement(importance_matrix(probes, codes.shape[1]))
 
     def modular(codes: Codes) -> float:
@@ -92,7 +93,7 @@ def layer_scores(units: CodesLike, factors: Factors, *, jobs: int = -1, seed: in
     return LayerScores(
         living.shape[1],
         units.shape[1],
-        {name: _beside_controls(score, living, drawn, seed) for name, score in scores.items()},
+        {name: _beside_controls(score, living, subset, seed) for name, score in scores.items()},
     )
 
 
@@ -110,9 +111,9 @@ def coarse(truth: GroundTruth) -> GroundTruth:
     return GroundTruth(np.where(truth.present, merged, np.nan), np.ones(truth.shape[1], dtype=bool))
 
 
-def _beside_controls(score: Callable[[Codes], float], living: Codes, drawn: NDArray[np.int64], seed: int) -> Axes:
-    chosen = living[:, drawn]
-    seeds = range(seed, seed + (DRAWS if len(drawn) <= FEW else 1))
+def _beside_controls(score: Callable[[Codes], float], living: Codes, subset: NDArray[np.intp], seed: int) -> Axes:
+    chosen = living[:, subset]
+    seeds = range(seed, seed + (DRAWS if len(subset) <= FEW else 1))
     floors = [score(permuted(chosen, seed=each)) for each in seeds]
-    turned = [score(living @ random_rotation(living.shape[1], seed=each)[:, : len(drawn)]) for each in seeds]
+    turned = [score(living @ random_rotation(living.shape[1], seed=each)[:, : len(subset)]) for each in seeds]
     return Axes(score(chosen), float(np.mean(floors)), float(np.mean(turned)))

@@ -44,13 +44,13 @@ def mcc_per_factor(codes: CodesLike, factors: Factors, *, correlation: Correlati
         InputError: If the input fails `check`, or no factor varies.
     """
     codes, truth = check(codes, factors)
-    kept = np.flatnonzero(varying(truth))
-    columns = ((truth.present[:, factor], truth.values[:, factor]) for factor in kept)
-    strength = np.stack([np.abs(correlation(codes[there], column[there])) for there, column in columns], axis=1)
+    varied = np.flatnonzero(varying(truth))
+    columns = ((truth.present[:, factor], truth.values[:, factor]) for factor in varied)
+    strength = np.stack([np.abs(correlation(codes[present], column[present])) for present, column in columns], axis=1)
     latents, matched = linear_sum_assignment(strength, maximize=True)
     scores = np.full(truth.shape[1], np.nan)
-    scores[kept] = 0.0
-    scores[kept[matched]] = strength[latents, matched]
+    scores[varied] = 0.0
+    scores[varied[matched]] = strength[latents, matched]
     return scores
 
 

@@ -17,8 +17,8 @@ def modularity_per_latent(information: Values) -> Values:
     """
     squares = information**2
     best = squares.max(axis=1)
-    others = (squares.sum(axis=1) - best) / (information.shape[1] - 1)
-    scores: Values = 1 - np.divide(others, best, out=np.ones(len(best)), where=best > 0)
+    leaks = (squares.sum(axis=1) - best) / (information.shape[1] - 1)
+    scores: Values = 1 - np.divide(leaks, best, out=np.ones(len(best)), where=best > 0)
     return scores
 
 

@@ -26,10 +26,10 @@ def class_information(codes: Codes, labels: Labels, *, neighbours: int = 10, see
         (d,) in nats, at least 0; exactly 0 for a constant latent, or with no class seen twice.
     """
     classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)[1:]
-    kept = sizes[classes] > 1
-    if not kept.any():
+    common = sizes[classes] > 1
+    if not common.any():
         return np.zeros(codes.shape[1])
-    codes, classes = codes[kept], classes[kept]
+    codes, classes = codes[common], classes[common]
     fixed = digamma(len(codes)) + np.mean(digamma(np.minimum(neighbours, sizes[classes] - 1)) - digamma(sizes[classes]))
     nearer = [_rows_nearer(column, classes, neighbours) for column in _scaled(codes, seed).T]
     return _positive(fixed - np.array([np.mean(digamma(count)) for count in nearer]), codes)
@@ -89,12 +89,12 @@ def _distance(ordered: Values, nearest: int) -> Values:
 
 def _within(ordered: Values, points: Values, radius: Values) -> NDArray[np.int64]:
     """Count the ordered values closer to each point than its radius, the point itself included."""
-    right = np.searchsorted(ordered, points + radius, side="left")
-    left = np.searchsorted(ordered, points - radius, side="right")
+    upper = np.searchsorted(ordered, points + radius, side="left")
+    lower = np.searchsorted(ordered, points - radius, side="right")
     # rounding of the sums may let in the neighbours at the radius itself
-    right = right - (ordered[right - 1] - points >= radius)
-    left = left + (points - ordered[np.minimum(left, len(ordered) - 1)] >= radius)
-    counts: NDArray[np.int64] = np.maximum(right - left, 1)
+    upper = upper - (ordered[upper - 1] - points >= radius)
+    lower = lower + (points - ordered[np.minimum(lower, len(ordered) - 1)] >= radius)
+    counts: NDArray[np.int64] = np.maximum(upper - lower, 1)
     return counts
 
 

@@ -19,7 +19,7 @@ APART = 1009  # between the seeds of repeats
 LEFT_OUT = -1  # the fold of scans in none
 
 
-class Asked(NamedTuple):
+class ProbeTarget(NamedTuple):
     """What is to be predicted of N scans.
 
     Attributes:
@@ -40,14 +40,14 @@ class Predicted(NamedTuple):
 
     Attributes:
         values: (R, n) quantities, or log odds of class 1 with classes of equal size.
-        base: (R, n) what is said without any input: the training mean, or log odds of 0.
+        base: (R, n) what is predicted without any input: the training mean, or log odds of 0.
     """
 
     values: Values
     base: Values
 
 
-Probe: TypeAlias = Callable[[Inputs, Asked, Rows, int, int], Values]
+Probe: TypeAlias = Callable[[Inputs, ProbeTarget, Rows, int, int], Values]
 
 
 class Plan(NamedTuple):
@@ -68,7 +68,11 @@ class Plan(NamedTuple):
 
 @one_blas_thread()
 def cross_validated(
-    inputs: Inputs, asked: Asked, probe: Probe, plan: Plan | None = None, without: NDArray[np.bool_] | None = None
+    inputs: Inputs,
+    targets: ProbeTarget,
+    probe: Probe,
+    plan: Plan | None = None,
+    without: NDArray[np.bool_] | None = None,
 ) -> Predicted:
     """Predict everybody by probes that were fitted to others: nested cross-validation with people as units.
 
@@ -76,7 +80,7 @@ def cross_validated(
 
     Args:
         inputs: Of the N scans.
-        asked: N scans.
+        targets: N scans.
         probe: `linear` or `boosted`.
         plan: Folds and repeats.
         without: (N,) scans to leave out of the folds, which stay those of all scans.
@@ -88,26 +92,26 @@ def cross_validated(
         InputError: If there are fewer people than folds (of two classes in either), or the target does not vary.
     """
     plan = plan or Plan()
-    _check(asked)
-    values, base = np.full((2, plan.repeats, len(asked.target)), np.nan)
+    _check(targets)
+    values, base = np.full((2, plan.repeats, len(targets.target)), np.nan)
     for repeat in range(plan.repeats):
         seed = plan.seed + APART * repeat
-        folds = person_folds(asked.people, asked.target, plan.folds, discrete=asked.discrete, seed=seed)
+        folds = person_folds(targets.people, targets.target, plan.folds, discrete=targets.discrete, seed=seed)
         if without is not None:
             folds = np.where(without, LEFT_OUT, folds)
-        values[repeat], base[repeat] = _over(folds, inputs, asked, probe, plan)
+        values[repeat], base[repeat] = _over(folds, inputs, targets, probe, plan)
     return Predicted(values, base)
 
 
 @one_blas_thread()
 def transferred(
-    inputs: Inputs, asked: Asked, probe: Probe, train: Rows, test: Rows, plan: Plan | None = None
+    inputs: Inputs, targets: ProbeTarget, probe: Probe, train: Rows, test: Rows, plan: Plan | None = None
 ) -> Predicted:
     """Predict some people by a probe that was fitted to others, once.
 
     Args:
         inputs: Of the N scans.
-        asked: N scans.
+        targets: N scans.
         probe: `linear` or `boosted`.
         train: Rows to fit to.
         test: (n,) rows to predict.
@@ -122,78 +126,80 @@ def transferred(
     plan = plan or Plan()
     side = np.zeros(len(train) + len(test), np.int64)
     side[len(train) :] = 1
-    check_folds(side, asked.people[np.concatenate((train, test))])
-    _check(_rows(asked, train))
-    values = probe(inputs, asked, train, plan.inner, plan.seed)[test]
-    return Predicted(values[None], np.full((1, len(test)), _without_inputs(asked, train)))
+    check_folds(side, targets.people[np.concatenate((train, test))])
+    _check(_rows(targets, train))
+    values = probe(inputs, targets, train, plan.inner, plan.seed)[test]
+    return Predicted(values[None], np.full((1, len(test)), _without_inputs(targets, train)))
 
 
-def linear(inputs: Inputs, asked: Asked, train: Rows, inner: int, seed: int) -> Values:
+def linear(inputs: Inputs, targets: ProbeTarget, train: Rows, inner: int, seed: int) -> Values:
     """Fit ridge or logistic regression to training rows, the penalty chosen by inner folds; predict all rows (N,)."""
     losses = np.zeros(len(PENALTIES))
-    fit = logistic_path if asked.discrete else ridge_path
-    mine = _rows(asked, train)
-    inner = min(inner, fewest_people(mine.people, mine.target, mine.discrete))
-    folds = person_folds(mine.people, mine.target, inner, discrete=mine.discrete, seed=seed)
+    fit = logistic_path if targets.discrete else ridge_path
+    own = _rows(targets, train)
+    inner = min(inner, fewest_people(own.people, own.target, own.discrete))
+    folds = person_folds(own.people, own.target, inner, discrete=own.discrete, seed=seed)
     for fold in range(inner):
-        use, ask = train[folds != fold], train[folds == fold]
-        seen = inputs(use)
-        said = fit(seen[use], asked.target[use], asked.weights[use]).values(seen[ask])
-        losses += _loss(asked, ask, said)
+        fitted, scored_rows = train[folds != fold], train[folds == fold]
+        matrix = inputs(fitted)
+        predictions = fit(matrix[fitted], targets.target[fitted], targets.weights[fitted]).values(matrix[scored_rows])
+        losses += _loss(targets, scored_rows, predictions)
     best = np.flatnonzero(losses <= losses.min() * (1 + 1e-9))[-1:]
-    seen = inputs(train)
-    path = fit(seen[train], mine.target, mine.weights, PENALTIES[best])
-    return np.asarray(path.values(seen)[0], dtype=np.float64)
+    matrix = inputs(train)
+    path = fit(matrix[train], own.target, own.weights, PENALTIES[best])
+    return np.asarray(path.values(matrix)[0], dtype=np.float64)
 
 
-def boosted(inputs: Inputs, asked: Asked, train: Rows, inner: int, seed: int) -> Values:
+def boosted(inputs: Inputs, targets: ProbeTarget, train: Rows, inner: int, seed: int) -> Values:
     """Fit gradient-boosted trees of depth 3 to training rows and predict all rows (N,); nothing is tuned.
 
     Source: Friedman 2001, Annals of Statistics 29:1189; Pedregosa et al. 2011, JMLR 12:2825.
     """
-    seen, mine = inputs(train), _rows(asked, train)
-    if not seen.shape[1]:
-        return np.full(len(seen), _without_inputs(asked, train))
+    matrix, own = inputs(train), _rows(targets, train)
+    if not matrix.shape[1]:
+        return np.full(len(matrix), _without_inputs(targets, train))
     how = {"max_depth": 3, "early_stopping": False, "random_state": seed, "min_samples_leaf": 5}
-    if not asked.discrete:
-        trees = HistGradientBoostingRegressor(**how).fit(seen[train], mine.target, mine.weights)
-        return np.asarray(trees.predict(seen), dtype=np.float64)
-    even = balanced(mine.target, mine.weights) * len(train)
-    choice = HistGradientBoostingClassifier(**how).fit(seen[train], mine.target.astype(np.int64), even)
-    return np.asarray(choice.decision_function(seen), dtype=np.float64)
+    if not targets.discrete:
+        trees = HistGradientBoostingRegressor(**how).fit(matrix[train], own.target, own.weights)
+        return np.asarray(trees.predict(matrix), dtype=np.float64)
+    even = balanced(own.target, own.weights) * len(train)
+    choice = HistGradientBoostingClassifier(**how).fit(matrix[train], own.target.astype(np.int64), even)
+    return np.asarray(choice.decision_function(matrix), dtype=np.float64)
 
 
-def _over(folds: Folds, inputs: Inputs, asked: Asked, probe: Probe, plan: Plan) -> tuple[Values, Values]:
+def _over(folds: Folds, inputs: Inputs, targets: ProbeTarget, probe: Probe, plan: Plan) -> tuple[Values, Values]:
     """Predict every fold by the others."""
-    check_folds(folds, asked.people)
+    check_folds(folds, targets.people)
     values, base = np.full((2, len(folds)), np.nan)
     for fold in range(plan.folds):
         train, test = np.flatnonzero((folds != fold) & (folds != LEFT_OUT)), np.flatnonzero(folds == fold)
-        values[test] = probe(inputs, asked, train, plan.inner, plan.seed)[test]
-        base[test] = _without_inputs(asked, train)
+        values[test] = probe(inputs, targets, train, plan.inner, plan.seed)[test]
+        base[test] = _without_inputs(targets, train)
     return values, base
 
 
-def _rows(asked: Asked, rows: Rows) -> Asked:
-    return asked._replace(target=asked.target[rows], people=asked.people[rows], weights=asked.weights[rows])
+def _rows(targets: ProbeTarget, rows: Rows) -> ProbeTarget:
+    return targets._replace(target=targets.target[rows], people=targets.people[rows], weights=targets.weights[rows])
 
 
-def _loss(asked: Asked, rows: Rows, said: Values) -> Values:
+def _loss(targets: ProbeTarget, rows: Rows, predictions: Values) -> Values:
     """Return the loss (p,) of predictions (p, n) of some rows; classes count alike."""
-    target, weights = asked.target[rows], asked.weights[rows]
-    if asked.discrete:
-        both = len(np.unique(target)) > 1
-        return np.asarray(log_loss(target, said) @ (balanced(target, weights) if both else weights / weights.sum()))
-    return np.asarray((said - target) ** 2 @ weights)
+    target, weights = targets.target[rows], targets.weights[rows]
+    if targets.discrete:
+        mixed = len(np.unique(target)) > 1
+        return np.asarray(
+            log_loss(target, predictions) @ (balanced(target, weights) if mixed else weights / weights.sum())
+        )
+    return np.asarray((predictions - target) ** 2 @ weights)
 
 
-def _without_inputs(asked: Asked, train: Rows) -> float:
-    return 0.0 if asked.discrete else float(np.average(asked.target[train], weights=asked.weights[train]))
+def _without_inputs(targets: ProbeTarget, train: Rows) -> float:
+    return 0.0 if targets.discrete else float(np.average(targets.target[train], weights=targets.weights[train]))
 
 
-def _check(asked: Asked) -> None:
-    if not len(asked.target) or not np.isfinite(asked.target).all():
+def _check(targets: ProbeTarget) -> None:
+    if not len(targets.target) or not np.isfinite(targets.target).all():
         raise InputError("a probe needs a known target of every scan: leave scans without one out, do not fill them in")
-    if np.ptp(asked.target) == 0:
-        kind = "class" if asked.discrete else "value"
-        raise InputError(f"the target has one {kind} only, {asked.target[0]:g}, so that nothing can be predicted")
+    if np.ptp(targets.target) == 0:
+        kind = "class" if targets.discrete else "value"
+        raise InputError(f"the target has one {kind} only, {targets.target[0]:g}, so that nothing can be predicted")

@@ -38,15 +38,15 @@ def beside(*parts: Inputs) -> Inputs:
 
 def remembered(inputs: Inputs, most: int = KEPT) -> Inputs:
     """Make inputs once for a set of training rows, and keep those of the last sets: several probes ask the same."""
-    kept: dict[bytes, Values] = {}
+    cache: dict[bytes, Values] = {}
 
     def looked_up(train: Rows) -> Values:
         key = train.tobytes()
-        if key not in kept:
-            if len(kept) >= most:
-                del kept[next(iter(kept))]
-            kept[key] = inputs(train)
-        return kept[key]
+        if key not in cache:
+            if len(cache) >= most:
+                del cache[next(iter(cache))]
+            cache[key] = inputs(train)
+        return cache[key]
 
     return looked_up
 
@@ -69,8 +69,8 @@ def principal_components(products: NDArray[np.floating], count: int) -> Inputs:
         means = inner.mean(axis=1)
         centred = inner - means[:, None] - means[None] + inner.mean()
         values, vectors = _largest(centred, count)
-        kept = values > NOTHING * max(values[-1], 0.0)
-        axes = vectors[:, kept] / np.sqrt(values[kept])
+        present = values > NOTHING * max(values[-1], 0.0)
+        axes = vectors[:, present] / np.sqrt(values[present])
         across = products[:, train].astype(np.float64)
         scores: Values = (across - across.mean(axis=1, keepdims=True) - means + inner.mean()) @ axes
         return scores[:, ::-1]
@@ -110,15 +110,15 @@ def without(inputs: Inputs, confounds: Values, controls: NDArray[np.bool_]) -> I
     design = np.column_stack((np.ones(len(confounds)), confounds))
 
     def fitted(train: Rows) -> Values:
-        mine = train[controls[train]]
-        if len(mine) <= design.shape[1]:
+        fitted_controls = train[controls[train]]
+        if len(fitted_controls) <= design.shape[1]:
             raise InputError(
-                f"confounds are fitted to scans of controls in training, and {len(mine)} are too few for "
+                f"confounds are fitted to scans of controls in training, and {len(fitted_controls)} are too few for "
                 f"{confounds.shape[1]} confounds: name fewer, or bring more controls"
             )
         values = inputs(train)
-        slopes = np.linalg.lstsq(design[mine], values[mine], rcond=None)[0]
-        rest: Values = values - design @ slopes
-        return rest
+        slopes = np.linalg.lstsq(design[fitted_controls], values[fitted_controls], rcond=None)[0]
+        residuals: Values = values - design @ slopes
+        return residuals
 
     return fitted

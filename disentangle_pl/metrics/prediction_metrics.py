@@ -53,14 +53,14 @@ def pearson(outcome: Outcome, weights: Values) -> Values:
     The training means of the folds are highest where the people to predict are lowest: left in, they would make a
     probe that knows nothing look worse than chance. A probe that says the training mean has correlation 0.
     """
-    said, true = outcome.values - outcome.base, outcome.target
+    explained, true = outcome.values - outcome.base, outcome.target
     total = weights.sum(axis=1)
-    mean_said, mean_true = _ratio(weights @ said, total), _ratio(weights @ true, total)
-    var_said = _ratio(weights @ said**2, total) - mean_said**2
+    mean_explained, mean_true = _ratio(weights @ explained, total), _ratio(weights @ true, total)
+    variance_explained = _ratio(weights @ explained**2, total) - mean_explained**2
     var_true = _ratio(weights @ true**2, total) - mean_true**2
-    covariance = _ratio(weights @ (said * true), total) - mean_said * mean_true
-    flat = var_said <= 1e-12 * np.maximum(_ratio(weights @ true**2, total), 1e-12)
-    spread = np.sqrt(np.maximum(var_said, 0.0) * np.maximum(var_true, 0.0))
+    covariance = _ratio(weights @ (explained * true), total) - mean_explained * mean_true
+    flat = variance_explained <= 1e-12 * np.maximum(_ratio(weights @ true**2, total), 1e-12)
+    spread = np.sqrt(np.maximum(variance_explained, 0.0) * np.maximum(var_true, 0.0))
     return np.where(flat & (var_true > 0), 0.0, _ratio(covariance, spread))
 
 
@@ -83,8 +83,8 @@ def balanced_accuracy(outcome: Outcome, weights: Values) -> Values:
     right = (np.sign(outcome.values) * np.where(outcome.target == 1, 1, -1) + 1) / 2
     shares = []
     for label in (0, 1):
-        mine = weights * (outcome.target == label)
-        shares.append(_ratio(mine @ right, mine.sum(axis=1)))
+        own = weights * (outcome.target == label)
+        shares.append(_ratio(own @ right, own.sum(axis=1)))
     return np.asarray((shares[0] + shares[1]) / 2, dtype=np.float64)
 
 

@@ -29,8 +29,8 @@ class Path(NamedTuple):
 
     def values(self, inputs: Values) -> Values:
         """Return what the probes (p, N) say of inputs (N, k): quantities of ridge, log odds of logistic regression."""
-        said: Values = ((inputs - self.centre) / self.scale) @ self.slopes.T + self.offsets
-        return said.T
+        outputs: Values = ((inputs - self.centre) / self.scale) @ self.slopes.T + self.offsets
+        return outputs.T
 
 
 def ridge_path(inputs: Values, target: Values, weights: Values, penalties: Values = PENALTIES) -> Path:
@@ -69,13 +69,13 @@ def logistic_path(inputs: Values, target: Values, weights: Values, penalties: Va
     even = balanced(target, weights)
     units, centre, scale = _standardised(inputs, weights)
     design = np.column_stack((np.ones(len(units)), units))
-    found = np.zeros((len(penalties), design.shape[1]))
+    solutions = np.zeros((len(penalties), design.shape[1]))
     beta = np.zeros(design.shape[1])
     finite = np.flatnonzero(np.isfinite(penalties))
     for i in finite[np.argsort(penalties[finite])[::-1]]:
         beta = _newton(design, target, even, np.concatenate(([0.0], np.full(units.shape[1], penalties[i]))), beta)
-        found[i] = beta
-    return Path(centre, scale, found[:, 1:], found[:, 0])
+        solutions[i] = beta
+    return Path(centre, scale, solutions[:, 1:], solutions[:, 0])
 
 
 def balanced(target: Values, weights: Values) -> Values:

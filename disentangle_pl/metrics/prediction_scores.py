@@ -3,7 +3,8 @@
 The probes are not fitted again by `scored`: its intervals say what other people to be scored would do to the score of
 these probes, not what other people to train on would. Of the score that probes of so many people have on average they
 cover 74 % at 40 people, 89 % at 100 and 94 % at 400, where 95 % is written (R², ridge regression on 8 inputs; more in
-`benchmarks/results/intervals.md`). `refitted_intervals` has both, at ten times the cost.
+`benchmarks/results/intervals.md`). `refitted_intervals`, `--refitted=true` of
+`predict-scores`, has both, at ten times the cost.
 
 Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 8 and 13, with whole people as units.
 """
@@ -16,7 +17,7 @@ from scipy import stats
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.intervals import Interval
-from disentangle_pl.metrics.prediction import Asked, Plan, Predicted, Probe, cross_validated
+from disentangle_pl.metrics.prediction import Plan, Predicted, Probe, ProbeTarget, cross_validated
 from disentangle_pl.metrics.prediction_folds import fewest_people, person_folds
 from disentangle_pl.metrics.prediction_inputs import Inputs
 from disentangle_pl.metrics.prediction_metrics import Outcome, metrics_of
@@ -43,7 +44,7 @@ class Scored(NamedTuple):
         return interval_of(self.value, self.draws)
 
 
-def people_drawn(asked: Asked, draws: int = DRAWS, seed: int = 0) -> Values:
+def resampled_people(targets: ProbeTarget, draws: int = DRAWS, seed: int = 0) -> Values:
     """Draw people with replacement, of two classes as many of each as there are, and of those who change class.
 
     The same people and seed give the same draws, so that differences of scores are paired.
@@ -51,41 +52,43 @@ def people_drawn(asked: Asked, draws: int = DRAWS, seed: int = 0) -> Values:
     Returns:
         (draws, n) the weights of the scans in every draw.
     """
-    _, person, counts = np.unique(asked.people, return_inverse=True, return_counts=True)
+    _, person, counts = np.unique(targets.people, return_inverse=True, return_counts=True)
     strata = np.zeros(len(counts))
-    if asked.discrete:
-        shares = np.bincount(person, asked.target) / counts
+    if targets.discrete:
+        shares = np.bincount(person, targets.target) / counts
         strata = np.where(np.isin(shares, (0.0, 1.0)), shares, 0.5)
     rng, times = np.random.default_rng(seed), np.empty((draws, len(counts)))
     for stratum in np.unique(strata):
-        mine = np.flatnonzero(strata == stratum)
-        times[:, mine] = rng.multinomial(len(mine), np.full(len(mine), 1 / len(mine)), size=draws)
-    return np.asarray(times[:, person] * asked.weights, dtype=np.float64)
+        members = np.flatnonzero(strata == stratum)
+        times[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=draws)
+    return np.asarray(times[:, person] * targets.weights, dtype=np.float64)
 
 
-def scored(asked: Asked, predicted: Predicted, drawn: Values) -> dict[str, Scored]:
+def scored(targets: ProbeTarget, predicted: Predicted, resamples: Values) -> dict[str, Scored]:
     """Score predictions.
 
     Args:
-        asked: n scans.
+        targets: n scans.
         predicted: Of the same.
-        drawn: (B, n) of `people_drawn`.
+        resamples: (B, n) of `resampled_people`.
 
     Raises:
         InputError: If a score is not defined, as for one class only.
     """
-    weights = np.concatenate((asked.weights[None], drawn))
-    found = {}
-    for name, metric in metrics_of(asked.discrete).items():
-        each = np.mean([metric(Outcome(asked.target, *pair), weights) for pair in zip(*predicted, strict=True)], axis=0)
+    weights = np.concatenate((targets.weights[None], resamples))
+    scores = {}
+    for name, metric in metrics_of(targets.discrete).items():
+        each = np.mean(
+            [metric(Outcome(targets.target, *pair), weights) for pair in zip(*predicted, strict=True)], axis=0
+        )
         if not np.isfinite(each[0]):
-            raise InputError(f"{name} is not defined for these {len(asked.target)} scans: their targets do not vary")
-        found[name] = Scored(float(each[0]), each[1:])
-    return found
+            raise InputError(f"{name} is not defined for these {len(targets.target)} scans: their targets do not vary")
+        scores[name] = Scored(float(each[0]), each[1:])
+    return scores
 
 
 def refitted_intervals(
-    inputs: Inputs, asked: Asked, probe: Probe, plan: Plan | None = None, *, groups: int = 10
+    inputs: Inputs, targets: ProbeTarget, probe: Probe, plan: Plan | None = None, *, groups: int = 10
 ) -> dict[str, Interval]:
     """Return cross-validated scores with 95 % intervals that hold what other people to train on would do, too.
 
@@ -96,7 +99,7 @@ def refitted_intervals(
 
     Args:
         inputs: Of the N scans.
-        asked: N scans.
+        targets: N scans.
         probe: `linear` or `boosted`.
         plan: Folds and repeats.
         groups: G, so many more fits; fewer where there are not so many people, of two classes in either.
@@ -105,26 +108,28 @@ def refitted_intervals(
         InputError: As `cross_validated`, also where a group is left out.
     """
     plan = plan or Plan()
-    groups = min(groups, fewest_people(asked.people, asked.target, asked.discrete))
-    group = person_folds(asked.people, asked.target, groups, discrete=asked.discrete, seed=plan.seed + 1)
-    values = _plain_scores(asked, cross_validated(inputs, asked, probe, plan))
-    again: list[dict[str, float]] = []
+    groups = min(groups, fewest_people(targets.people, targets.target, targets.discrete))
+    group = person_folds(targets.people, targets.target, groups, discrete=targets.discrete, seed=plan.seed + 1)
+    values = _plain_scores(targets, cross_validated(inputs, targets, probe, plan))
+    fewer: list[dict[str, float]] = []
     for number in range(groups):
-        there = group != number
-        some = cross_validated(inputs, asked, probe, plan, without=~there)
-        fewer = Asked(asked.target[there], asked.discrete, asked.people[there], asked.weights[there])
-        again.append(_plain_scores(fewer, Predicted(some.values[:, there], some.base[:, there])))
-    found = {}
+        included = group != number
+        predicted = cross_validated(inputs, targets, probe, plan, without=~included)
+        subset = ProbeTarget(
+            targets.target[included], targets.discrete, targets.people[included], targets.weights[included]
+        )
+        fewer.append(_plain_scores(subset, Predicted(predicted.values[:, included], predicted.base[:, included])))
+    intervals = {}
     for name, value in values.items():
-        spread = np.std([scores[name] for scores in again])
+        spread = np.std([scores[name] for scores in fewer])
         half = float(stats.t.ppf((1 + LEVEL) / 2, groups - 1) * spread * (groups - 1) ** 0.5)
-        found[name] = Interval(value, value - half, value + half)
-    return found
+        intervals[name] = Interval(value, value - half, value + half)
+    return intervals
 
 
-def _plain_scores(asked: Asked, predicted: Predicted) -> dict[str, float]:
-    found = scored(asked, predicted, np.empty((0, len(asked.target))))
-    return {name: score.value for name, score in found.items()}
+def _plain_scores(targets: ProbeTarget, predicted: Predicted) -> dict[str, float]:
+    scores = scored(targets, predicted, np.empty((0, len(targets.target))))
+    return {name: score.value for name, score in scores.items()}
 
 
 def not_below_chance(scores: Mapping[str, Scored]) -> dict[str, Scored]:
@@ -135,8 +140,8 @@ def not_below_chance(scores: Mapping[str, Scored]) -> dict[str, Scored]:
     Source: Snoek, Miletic and Scholte 2019, NeuroImage 184:741, on scores below chance.
     """
     return {
-        name: Scored(max(found.value, CHANCE[name]), np.fmax(found.draws, CHANCE[name])) if name in CHANCE else found
-        for name, found in scores.items()
+        name: Scored(max(each.value, CHANCE[name]), np.fmax(each.draws, CHANCE[name])) if name in CHANCE else each
+        for name, each in scores.items()
     }
 
 
@@ -147,6 +152,6 @@ def difference(one: Scored, other: Scored) -> Interval:
 
 def interval_of(value: float, draws: Values) -> Interval:
     """Return a value and the ends of the 95 % percentile interval of its draws, NaN left out."""
-    there = draws[np.isfinite(draws)]
-    low, high = np.quantile(there, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(there) else (value, value)
+    finite = draws[np.isfinite(draws)]
+    low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(finite) else (value, value)
     return Interval(value, float(low), float(high))

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,7 +25,7 @@ from disentangle_pl.metrics.score import (
     ground_truth,
     numbered_alike,
 )
-from disentangle_pl.metrics.sheet import ALL, MORE, Ends, Entry, Line, Scored, score_codes
+from disentangle_pl.metrics.sheet import ALL, FLOOR_LEVELS, FLOOR_ROWS, MORE, Ends, Entry, Line, Scored, score_codes
 
 References: TypeAlias = dict[str, dict[str, Ends]]
 Draws: TypeAlias = dict[str, dict[str, list[float]]]
@@ -91,7 +92,10 @@ def references(
         draws = _read(path, ENDS if latent_dim >= truth.shape[1] else ENDS[:1])
         if draws is None:
             codes = codes or reference_codes(stacked, latent_dim)
-            draws = {end: _scores(tables, truth, held_out, (name, entry)) for end, tables in codes.items()}
+            ways = {"floor": replace(entry, compute=entry.floor or entry.compute)}
+            draws = {
+                end: _scores(tables, truth, held_out, (name, ways.get(end, entry))) for end, tables in codes.items()
+            }
             _write(path, draws)
         for end, scores in draws.items():
             ends[end] |= {score: Ends(float(np.mean(each)), min(each), max(each)) for score, each in scores.items()}
@@ -178,6 +182,8 @@ def _key(truth: GroundTruth, test: GroundTruth | None, latent_dim: int) -> str:
 def code_digest(entry: Entry) -> str:
     """Return a digest of the code that an entry runs: its module, and those of this program that it imports."""
     digest = hashlib.sha256(inspect.getsource(entry.compute).encode())
+    if entry.floor is not None:
+        digest.update(inspect.getsource(entry.floor).encode() + repr((FLOOR_LEVELS, FLOOR_ROWS)).encode())
     own = (entry.score.__module__, f"{PACKAGE}.chance", f"{PACKAGE}.polarised")
     for name in sorted(set().union(*map(_modules, own))):
         digest.update(_source(name))

@@ -84,16 +84,16 @@ def agreement(repeats: Codes, *, level: float = 0.95) -> Agreement:
         raise InputError(f"level must lie in (0, 1), got {level}")
     n, k, _ = repeats.shape
     check_codes(repeats.reshape(n * k, -1))
-    rows, columns, rest = _mean_squares(repeats.astype(np.float64))
-    total = rows + (k - 1) * rest + k * (columns - rest) / n
-    icc = _ratio(rows - rest, total)
-    exact, dead = (rest + columns == 0) & (rows > 0), rows + rest + columns == 0
+    rows, columns, residual = _mean_squares(repeats.astype(np.float64))
+    total = rows + (k - 1) * residual + k * (columns - residual) / n
+    icc = _ratio(rows - residual, total)
+    exact, dead = (residual + columns == 0) & (rows > 0), rows + residual + columns == 0
     tail = (1 - level) / 2
-    freedom = _freedom(icc, columns, rest, n, k)
+    freedom = _freedom(icc, columns, residual, n, k)
     upper, lower = f_distribution.isf(tail, n - 1, freedom), f_distribution.isf(tail, freedom, n - 1)
-    common = k * columns + (k * n - k - n) * rest
-    low = _ratio(n * (rows - upper * rest), upper * common + n * rows)
-    high = _ratio(n * (lower * rows - rest), common + n * lower * rows)
+    common = k * columns + (k * n - k - n) * residual
+    low = _ratio(n * (rows - upper * residual), upper * common + n * rows)
+    high = _ratio(n * (lower * rows - residual), common + n * lower * rows)
     return Agreement(*(np.where(dead, 0.0, np.where(exact, 1.0, value)) for value in (icc, low, high)))
 
 
@@ -141,11 +141,11 @@ def yearly_slopes(codes: Codes, people: People, years: Values, *, level: float =
     Raises:
         InputError: If the codes cannot be scored, or nobody has two scans at different known times.
     """
-    there = ~np.isnan(years)
-    if there.sum() < 2:
-        raise InputError(f"a slope needs scans at known times, got {int(there.sum())} of {len(years)}")
-    person, counts = _grouped(codes[there], people[there])
-    values, times = codes[there].astype(np.float64), years[there].astype(np.float64)[:, None]
+    dated = ~np.isnan(years)
+    if dated.sum() < 2:
+        raise InputError(f"a slope needs scans at known times, got {int(dated.sum())} of {len(years)}")
+    person, counts = _grouped(codes[dated], people[dated])
+    values, times = codes[dated].astype(np.float64), years[dated].astype(np.float64)[:, None]
     moved, past = values - _means(values, person, counts)[person], times - _means(times, person, counts)[person]
     spread = float((past**2).sum())
     if spread <= 0:
@@ -164,18 +164,18 @@ def _mean_squares(repeats: Values) -> tuple[Values, Values, Values]:
     n, k, _ = repeats.shape
     centred = repeats - repeats.mean(axis=(0, 1))
     people, times = centred.mean(axis=1, keepdims=True), centred.mean(axis=0, keepdims=True)
-    rest = ((centred - people - times) ** 2).sum(axis=(0, 1)) / ((n - 1) * (k - 1))
+    residual = ((centred - people - times) ** 2).sum(axis=(0, 1)) / ((n - 1) * (k - 1))
     rows, columns = k * (people**2).sum(axis=(0, 1)) / (n - 1), n * (times**2).sum(axis=(0, 1)) / (k - 1)
     noise = np.finfo(np.float64).eps ** 2 * (repeats**2).max(axis=(0, 1)) * n * k
-    return tuple(np.where(square > noise, square, 0.0) for square in (rows, columns, rest))  # type: ignore[return-value]
+    return tuple(np.where(square > noise, square, 0.0) for square in (rows, columns, residual))  # type: ignore[return-value]
 
 
-def _freedom(icc: Values, columns: Values, rest: Values, n: int, k: int) -> Values:
+def _freedom(icc: Values, columns: Values, residual: Values, n: int, k: int) -> Values:
     """Return the degrees of freedom v of McGraw and Wong; 1 where nothing is left to estimate."""
     a = _ratio(k * icc, n * (1 - icc))
     b = 1 + (n - 1) * a
-    parts = (a * columns) ** 2 / (k - 1) + (b * rest) ** 2 / ((n - 1) * (k - 1))
-    return np.where(parts > 0, _ratio((a * columns + b * rest) ** 2, parts), 1.0)
+    parts = (a * columns) ** 2 / (k - 1) + (b * residual) ** 2 / ((n - 1) * (k - 1))
+    return np.where(parts > 0, _ratio((a * columns + b * residual) ** 2, parts), 1.0)
 
 
 def _ratio(above: Values, below: Values) -> Values:

@@ -85,8 +85,8 @@ def sap(codes: CodesLike, factors: Factors, *, test: Split | None = None) -> flo
 
 def _known(rows: Checked, factor: SupportsIndex) -> tuple[Codes, Values]:
     codes, truth = rows
-    there = truth.present[:, factor]
-    return codes[there], truth.values[there, factor]
+    present = truth.present[:, factor]
+    return codes[present], truth.values[present, factor]
 
 
 def _accuracies(fitted: tuple[Codes, Values], scored: tuple[Codes, Values]) -> Values:

@@ -297,6 +297,21 @@ def held_out_rows(rows: int, groups: NDArray[np.integer[Any]] | None = None, see
     return chosen
 
 
+def joint_labels(first: GroundTruth, second: GroundTruth, bins: int) -> tuple[Labels, Labels]:
+    """Number the classes of two tables (N, k) and (M, k) of the same kinds together, and cut quantities into bins.
+
+    Raises:
+        InputError: If bins is below 2.
+    """
+    labels = GroundTruth(np.concatenate([first.values, second.values]), first.discrete).labels(bins)
+    return labels[: len(first)], labels[len(first) :]
+
+
+def sampled_rows(rows: int, most: int, seed: int = 0) -> NDArray[np.intp]:
+    """Draw at most so many of the rows 0, 1, ... at random: in ascending order, all of them if there are no more."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+
+
 def varying(truth: GroundTruth, *, least: int = 1) -> NDArray[np.bool_]:
     """Tell which factors take more than one value: (k,) bool.
 
@@ -401,12 +416,12 @@ def _numbered_groups(groups: Any) -> NDArray[np.int64]:
 
 def _labels(column: Values, bins: int | None) -> NDArray[np.int64]:
     labels = np.full(len(column), MISSING)
-    there = ~np.isnan(column)
-    present = column[there]
+    rows = ~np.isnan(column)
+    present = column[rows]
     if bins is None:
-        labels[there] = np.unique(present, return_inverse=True)[1]
+        labels[rows] = np.unique(present, return_inverse=True)[1]
     elif len(present):
-        labels[there] = np.searchsorted(equal_bins(present[:, None], bins)[:, 0], present, side="right") - 1
+        labels[rows] = np.searchsorted(equal_bins(present[:, None], bins)[:, 0], present, side="right") - 1
     return labels
 
 

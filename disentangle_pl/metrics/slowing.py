@@ -38,14 +38,14 @@ def person_slopes(measures: Values, people: People, years: Values, span: float =
     Raises:
         InputError: If nobody has two scans so far apart.
     """
-    there = np.isfinite(years) & np.isfinite(measures).all(axis=1)
+    complete = np.isfinite(years) & np.isfinite(measures).all(axis=1)
     who, slopes = [], []
-    for person in np.unique(people[there]):
-        mine = there & (people == person)
-        past = years[mine] - years[mine].mean()
+    for person in np.unique(people[complete]):
+        own = complete & (people == person)
+        past = years[own] - years[own].mean()
         if np.ptp(past) >= span:
             who.append(person)
-            slopes.append(past @ measures[mine] / (past @ past))
+            slopes.append(past @ measures[own] / (past @ past))
     if not who:
         raise InputError(f"slopes need somebody with scans {span:g} years apart: there is nobody")
     return PersonSlopes(np.array(who), np.array(slopes, dtype=np.float64))
@@ -101,11 +101,11 @@ def trial_size_interval(
     ageing = 0.0 if controls is None else float(controls.mean())
     size = trial_size(slopes, ageing)
     rng = np.random.default_rng(seed)
-    drawn = slopes[rng.integers(len(slopes), size=(draws, len(slopes)))]
+    resamples = slopes[rng.integers(len(slopes), size=(draws, len(slopes)))]
     old = np.zeros(draws)
     if controls is not None:
         old = controls[rng.integers(len(controls), size=(draws, len(controls)))].mean(axis=1)
-    sizes = _sizes(drawn, old, 0.25, 0.8, 0.05)
+    sizes = _sizes(resamples, old, 0.25, 0.8, 0.05)
     low, high = np.quantile(sizes, [0.025, 0.975], method="closest_observation")
     return Interval(size, float(low), float(high)), sizes
 

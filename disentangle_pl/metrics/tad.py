@@ -57,24 +57,24 @@ def tad(codes: CodesLike, factors: Factors, *, captured: float = 0.75, shared: f
         raise InputError("TAD needs factors that are classes of two values, such as attributes: none of these is")
     labels = labels[:, binary]
     areas = np.sort([_areas(codes.astype(np.float64), column) for column in labels.T], axis=1)
-    counted = (areas[:, -1] >= captured) & (_told_by_another(labels) <= shared)
+    counted = (areas[:, -1] >= captured) & (_redundancy(labels) <= shared)
     return TAD(float((areas[:, -1] - areas[:, -2])[counted].sum()), int(counted.sum()))
 
 
 def _areas(codes: Values, attribute: Labels) -> Values:
-    there = attribute != MISSING
-    positive = np.broadcast_to(attribute[there, None] == 1, codes[there].shape)
-    areas = area_under_curve(codes[there], positive)
+    present = attribute != MISSING
+    positive = np.broadcast_to(attribute[present, None] == 1, codes[present].shape)
+    areas = area_under_curve(codes[present], positive)
     return np.maximum(areas, 1 - areas)
 
 
-def _told_by_another(labels: Labels) -> Values:
+def _redundancy(labels: Labels) -> Values:
     """Return the largest share of the entropy of every attribute (N, k) that another one tells: (k,)."""
-    told = np.zeros(labels.shape[1])
+    shares = np.zeros(labels.shape[1])
     for one, other in permutations(range(labels.shape[1]), 2):
-        both = labels[(labels[:, [one, other]] != MISSING).all(axis=1)][:, [one, other]]
-        if len(both):
-            nats = entropy(both[:, :1])[0]
-            share = mutual_information(both[:, 1:], both[:, :1])[0, 0] / nats if nats > 0 else 0.0
-            told[one] = max(told[one], share)
-    return told
+        pair = labels[(labels[:, [one, other]] != MISSING).all(axis=1)][:, [one, other]]
+        if len(pair):
+            nats = entropy(pair[:, :1])[0]
+            share = mutual_information(pair[:, 1:], pair[:, :1])[0, 0] / nats if nats > 0 else 0.0
+            shares[one] = max(shares[one], share)
+    return shares

@@ -114,7 +114,7 @@ def _split(node: int, unit: float, table: Table, target: Floats, work: Work, tre
     tree.threshold[node] = values[lower] / 2.0 + values[upper] / 2.0
     work.first[child], work.last[child], work.impurity[child] = first, cut, left
     work.first[child + 1], work.last[child + 1], work.impurity[child + 1] = cut, last, right
-    work.known[child], work.known[child + 1] = constant, constant
+    work.inherited[child], work.inherited[child + 1] = constant, constant
     if child < SPLITS and max(left, right) > PURE:
         small, large = (child, child + 1) if below <= above else (child + 1, child)
         _sum_bins(small, table.bins, work)
@@ -338,15 +338,15 @@ def _draw(node: int, table: Table, work: Work) -> tuple[int, int, int]:
     Returns:
         Where the drawn latents begin, the last one that is not constant (-1 for none), and how many are constant.
     """
-    known, latents = work.known[node], work.latents
-    undrawn, drawn_constant, found, visited = latents.size, 0, 0, -1
-    while undrawn > known + found:
-        j = drawn_constant + next_random(work.state) % (undrawn - found - drawn_constant)
-        if j < known:
+    inherited, latents = work.inherited[node], work.latents
+    undrawn, drawn_constant, fresh, visited = latents.size, 0, 0, -1
+    while undrawn > inherited + fresh:
+        j = drawn_constant + next_random(work.state) % (undrawn - fresh - drawn_constant)
+        if j < inherited:
             latents[drawn_constant], latents[j] = latents[j], latents[drawn_constant]
             drawn_constant += 1
             continue
-        j += found
+        j += fresh
         latent = latents[j]
         values = table.values[latent]
         lowest, highest = _extremes(
@@ -354,18 +354,18 @@ def _draw(node: int, table: Table, work: Work) -> tuple[int, int, int]:
         )
         visited = latent if lowest < highest else visited
         if highest <= lowest + SAME:
-            latents[j], latents[known + found] = latents[known + found], latents[j]
-            found += 1
+            latents[j], latents[inherited + fresh] = latents[inherited + fresh], latents[j]
+            fresh += 1
             continue
         undrawn -= 1
         latents[undrawn], latents[j] = latents[j], latents[undrawn]
     for place in range(undrawn, latents.size):
         work.draws[place] = latents[place]
-    for i in range(known):
+    for i in range(inherited):
         latents[i] = work.constant[i]
-    for i in range(known, known + found):
+    for i in range(inherited, inherited + fresh):
         work.constant[i] = latents[i]
-    return undrawn, visited, known + found
+    return undrawn, visited, inherited + fresh
 
 
 @compiled

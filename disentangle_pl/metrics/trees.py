@@ -60,7 +60,7 @@ class Trees(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a growing tree knows of its 15 nodes, its random order, its rows and its bins.
+    """The state of a growing tree: its 15 nodes, its random order, its rows and its bins.
 
     Attributes:
         first: (15,) where the rows of a node begin.
@@ -68,7 +68,7 @@ class Work(NamedTuple):
         total: (15,) the sum of their targets.
         squares: (15,) the sum of the squares of their targets.
         impurity: (15,) the variance of their targets.
-        known: (15,) the number of latents that an ancestor found constant.
+        inherited: (15,) the number of latents that an ancestor found constant.
         is_leaf: (15,) 1 or 0.
         state: (1,) of the random generator.
         latents: (d,) in random order.
@@ -93,7 +93,7 @@ class Work(NamedTuple):
     total: Floats
     squares: Floats
     impurity: Floats
-    known: Places
+    inherited: Places
     is_leaf: Bytes
     state: Places
     latents: Places
@@ -140,7 +140,7 @@ def workspace(table: Table) -> Work:
         total=np.zeros(NODES),
         squares=np.zeros(NODES),
         impurity=np.zeros(NODES),
-        known=np.zeros(NODES, np.int64),
+        inherited=np.zeros(NODES, np.int64),
         is_leaf=np.zeros(NODES, np.uint8),
         state=np.zeros(1, np.int64),
         latents=np.zeros(d, np.int64),

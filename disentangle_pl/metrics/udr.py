@@ -10,7 +10,7 @@ from sklearn.linear_model import Lasso
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.blas_threads import one_blas_thread
-from disentangle_pl.metrics.score import Codes, Values, moving
+from disentangle_pl.metrics.score import Codes, Values, moving, sampled_rows
 
 
 class UDR(NamedTuple):
@@ -26,7 +26,13 @@ class UDR(NamedTuple):
 
 
 def udr_lasso(
-    codes: Sequence[Codes], kl: Sequence[Values], *, rows: int = 1000, nats: float = 0.01, penalty: float = 0.1
+    codes: Sequence[Codes],
+    kl: Sequence[Values],
+    *,
+    rows: int = 1000,
+    nats: float = 0.01,
+    penalty: float = 0.1,
+    seed: int = 0,
 ) -> UDR:
     r"""Rank models by how sparsely each latent of one is predicted from those of another.
 
@@ -40,11 +46,12 @@ def udr_lasso(
     needs at least 5 seeds of every setting.
 
     Args:
-        codes: M posterior means (N, d_i) of the same N images, in random order; M >= 2.
+        codes: M posterior means (N, d_i) of the same N images; M >= 2.
         kl: M mean KL divergences (d_i,) of the latents to the prior.
-        rows: How many images, the first ones, to use at most.
+        rows: How many images, drawn at random, to use at most.
         nats: A latent is informative if its mean KL is above this; the others are left out.
         penalty: Weight of the L1 norm.
+        seed: Of the images drawn.
 
     Returns:
         Scores and pairs. The score of model j is the median of the pairs (i, j) that predict it; every pair of a model
@@ -54,12 +61,14 @@ def udr_lasso(
         InputError: If there are fewer than 2 models, their codes or divergences do not fit together, or a value is
             NaN or infinite.
     """
-    return _rank(_standardised(codes, kl, rows, nats, _as_they_are), partial(_lasso, penalty=penalty))
+    return _rank(_standardised(codes, kl, rows, nats, seed, _as_they_are), partial(_lasso, penalty=penalty))
 
 
-def udr_spearman(codes: Sequence[Codes], kl: Sequence[Values], *, rows: int = 1000, nats: float = 0.01) -> UDR:
+def udr_spearman(
+    codes: Sequence[Codes], kl: Sequence[Values], *, rows: int = 1000, nats: float = 0.01, seed: int = 0
+) -> UDR:
     """Rank models by the rank correlations of their latents; otherwise as `udr_lasso`. A perfect match scores 1."""
-    return _rank(_standardised(codes, kl, rows, nats, partial(rankdata, axis=0)), _correlation)
+    return _rank(_standardised(codes, kl, rows, nats, seed, partial(rankdata, axis=0)), _correlation)
 
 
 def match(strength: Values) -> float:
@@ -92,13 +101,13 @@ def _rank(views: Sequence[Values], relate: Callable[[Values, Values], Values]) -
     return UDR(np.array(scores), pairs)
 
 
-def _lasso(known: Values, asked: Values, penalty: float) -> Values:
-    weights: Values = Lasso(alpha=penalty, precompute=True).fit(known, asked).coef_
-    return np.abs(weights).reshape(asked.shape[1], known.shape[1]).T
+def _lasso(inputs: Values, targets: Values, penalty: float) -> Values:
+    weights: Values = Lasso(alpha=penalty, precompute=True).fit(inputs, targets).coef_
+    return np.abs(weights).reshape(targets.shape[1], inputs.shape[1]).T
 
 
-def _correlation(known: Values, asked: Values) -> Values:
-    correlation: Values = known.T @ asked / len(known)
+def _correlation(first: Values, second: Values) -> Values:
+    correlation: Values = first.T @ second / len(first)
     return np.abs(correlation)
 
 
@@ -107,15 +116,20 @@ def _as_they_are(codes: Values) -> Values:
 
 
 def _standardised(
-    codes: Sequence[Codes], kl: Sequence[Values], rows: int, nats: float, transform: Callable[[Values], Values]
+    codes: Sequence[Codes],
+    kl: Sequence[Values],
+    rows: int,
+    nats: float,
+    seed: int,
+    transform: Callable[[Values], Values],
 ) -> list[Values]:
     """Return the informative latents of every model, transformed, with mean 0 and variance 1 (or constant 0)."""
     _check(codes, kl, rows)
-    views = []
+    sample, views = sampled_rows(len(codes[0]), rows, seed), []
     for code, divergence in zip(codes, kl, strict=True):
-        kept = transform(code[:rows, divergence > nats].astype(np.float64))
-        moved = kept - kept.mean(axis=0)
-        moved[:, ~moving(kept)] = 0
+        informative = transform(code[sample][:, divergence > nats].astype(np.float64))
+        moved = informative - informative.mean(axis=0)
+        moved[:, ~moving(informative)] = 0
         spread = moved.std(axis=0)
         views.append(moved / np.where(spread > 0, spread, 1.0))
     return views

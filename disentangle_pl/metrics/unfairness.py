@@ -14,6 +14,7 @@ from disentangle_pl.metrics.score import (
     Split,
     Values,
     check,
+    joint_labels,
     train_test,
     varying,
 )
@@ -44,8 +45,7 @@ def unfairness_matrix(
     check(codes, factors, values=2)
     train, held_out = train_test(codes, factors, test)
     varying(train[1], least=2)
-    both = GroundTruth(np.concatenate([train[1].values, held_out[1].values]), train[1].discrete).labels(bins)
-    fitted, scored = both[: len(train[0])], both[len(train[0]) :]
+    fitted, scored = joint_labels(train[1], held_out[1], bins)
     classes = GroundTruth(np.where(fitted == MISSING, np.nan, fitted), np.full(fitted.shape[1], True))
     probes = fit_probes(train[0], classes, seed=seed, jobs=jobs)
     matrix = np.full((len(probes), len(probes)), np.nan)
@@ -112,12 +112,14 @@ def total_variation(shares: Values, weights: Values) -> float:
 
 def _distance(predicted: NDArray[np.int64], target: Labels, sensitive: Labels) -> float:
     """Return the distance for predictions (M,), the target (M,) and the sensitive factor (M,)."""
-    there = (target != MISSING) & (sensitive != MISSING)
-    if not there.any():
+    present = (target != MISSING) & (sensitive != MISSING)
+    if not present.any():
         return np.nan
-    guess, value, held = (np.unique(each[there], return_inverse=True)[1] for each in (predicted, target, sensitive))
-    counts = np.zeros((held.max() + 1, value.max() + 1, guess.max() + 1))
-    np.add.at(counts, (held, value, guess), 1)
+    guess, value, setting = (
+        np.unique(each[present], return_inverse=True)[1] for each in (predicted, target, sensitive)
+    )
+    counts = np.zeros((setting.max() + 1, value.max() + 1, guess.max() + 1))
+    np.add.at(counts, (setting, value, guess), 1)
     cells = counts.sum(axis=2, keepdims=True)
     if not ((cells > 0).sum(axis=0) > 1).any():
         return np.nan

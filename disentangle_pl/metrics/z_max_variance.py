@@ -3,9 +3,9 @@
 import numpy as np
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.factor_vae_score import local_variances, vote_accuracy, vote_table
+from disentangle_pl.metrics.factor_vae_score import loudest, voting_accuracy
 from disentangle_pl.metrics.interventions import Table, all_but_one
-from disentangle_pl.metrics.score import MISSING, CodesLike, Factors, Split, check, moving, train_test, varying
+from disentangle_pl.metrics.score import MISSING, CodesLike, Factors, Split, check, train_test, varying
 
 
 def z_max_variance(
@@ -62,15 +62,10 @@ def z_max_variance(
             "Z-max variance needs rows that share all factors but one, for 2 factors, in train and in test: the table "
             "is too sparse, give more rows or fewer factors"
         )
-    tables = [Table(part[0].astype(np.float64), each[:, useful]) for part, each in zip(parts, groups, strict=True)]
-    spread = tables[0].codes.var(axis=0, ddof=1)
-    active = (np.sqrt(spread) >= threshold) & moving(tables[0].codes)
-    if not active.any():
-        return 0.0
+    first, second = (
+        Table(part[0].astype(np.float64), each[:, useful]) for part, each in zip(parts, groups, strict=True)
+    )
     random = np.random.default_rng(seed)
-    counts = []
-    for table, number in zip(tables, (votes, test_votes), strict=True):
-        local, varied = local_variances(table, number, batch=batch, random=random)
-        loudest = (local[:, active] / spread[active]).argmax(axis=1)
-        counts.append(vote_table(varied, loudest, (int(useful.sum()), int(active.sum()))))
-    return vote_accuracy(*counts)
+    return voting_accuracy(
+        (first, second), (votes, test_votes), loudest, batch=batch, threshold=threshold, random=random
+    )

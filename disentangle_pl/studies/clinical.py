@@ -12,6 +12,7 @@ from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.clinical_ahead import visits_around
 from disentangle_pl.studies.clinical_codes import Encoded, encoded_models, reference
+from disentangle_pl.studies.clinical_harmonised import Harmoniser
 from disentangle_pl.studies.clinical_inputs import ICV, Source, fixed, images
 from disentangle_pl.studies.clinical_known import Settings, known_of, rest
 from disentangle_pl.studies.clinical_people import refuse_seen, sides_of
@@ -62,19 +63,23 @@ def report_clinical(
     for path in files:
         refuse_seen(path, data, tested)
     known, more = known_of(data, sides, settings, out / "answers")
-    pictures = brief_pictures(data, known.folder)
+    harmoniser = Harmoniser.of(settings.harmonisation, data, sides)
+    known = harmoniser.volumes(known)
+    pictures = brief_pictures(data, known.folder, change=harmoniser.images)
     refuse_twins(data.visits, pictures.digests)
-    models = encoded_models(files, data, pictures.digests, known.folder)
+    models = harmoniser.codes(encoded_models(files, data, pictures.digests, known.folder))
     if pictures.products is None:
         remarks.append(f"components of {len(data.visits)} images are left out: they are made of at most {MOST}")
     else:
-        components = images(PCA, pictures.products, max(each.codes.shape[1] for each in models))
+        count = max(each.codes.shape[1] for each in models)
+        components = images(PCA, pictures.products, count)
+        harmoniser.components(pictures, count)
         known = known._replace(rivals=[*known.rivals, rest(components, known)])
     against = reference(models, files, baseline)
     sources = [(each.name, rest(fixed(LATENTS, each.codes), known)) for each in models]
     rows, refused = _ask(targets, sources, known, against, named=bool(settings.targets))
     measured, missing = _measures(models, known)
-    remarks = [*remarks, *more, *dict.fromkeys(refused + missing)]
+    remarks = [*harmoniser.report(out), *remarks, *more, *dict.fromkeys(refused + missing)]
     table = table_of(rows + measured)
     study = Study(
         table, tested, len(sides.held_out), settings.protocol, settings.part, settings.plan, against,

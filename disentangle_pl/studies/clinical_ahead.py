@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from disentangle_pl.brain.clinical import read_clinical
+from disentangle_pl.brain.clinical import PLANNED, read_clinical
 from disentangle_pl.brain.fields import GAP
+from disentangle_pl.brain.identities import as_scans_write
 from disentangle_pl.brain.mapping import load_mapping
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
@@ -77,7 +78,10 @@ def _recorded(visits: pd.DataFrame, path: Path, name: str) -> tuple[pd.DataFrame
         raise InputError(f"{path} has no time in the mapping {name}: later scores need a table with a row a visit")
     rows, remarks = read_clinical(path, mapping)
     scans = visits[["participant_id", "entry_years", "years", "age"]].assign(scan=range(len(visits)))
-    scans["who"], rows["who"] = (table["participant_id"].str.removeprefix("sub-") for table in (scans, rows))
+    scans["who"], rows["who"] = (
+        scans["participant_id"],
+        as_scans_write(rows[["participant_id"]], scans)["participant_id"],
+    )
     pairs = scans.drop(columns="participant_id").merge(rows, on="who", suffixes=("_scan", ""))
     if pairs.empty:
         raise InputError(
@@ -91,4 +95,4 @@ def _recorded(visits: pd.DataFrame, path: Path, name: str) -> tuple[pd.DataFrame
     said = f"{mapping.table}: later visits are known of {people} of {scans['who'].nunique()} people with scans"
     entry = f"{mapping.table}: {assumed} scans have neither an age nor a time since entry: the first scan is at entry"
     told = [*remarks, said, *([entry] if assumed else [])]
-    return pairs.drop(columns=["entry_years", "years", "age_scan", "who"]), told
+    return pairs.drop(columns=["entry_years", "years", "age_scan", "who", PLANNED], errors="ignore"), told

@@ -18,6 +18,7 @@ from disentangle_pl.studies.clinical_people import HeldOut, Protocol, Sides
 from disentangle_pl.studies.clinical_questions import Known
 from disentangle_pl.studies.clinical_table import VOLUMES
 from disentangle_pl.studies.clinical_targets import CN, CONVERSION, stages
+from disentangle_pl.studies.harmonisation import Harmonisation
 
 ENOUGH = 20  # controls a number of confounds
 
@@ -34,8 +35,11 @@ class Settings:
         volumes: Columns; none for those that are named like volumes.
         residualise: Confounds to take from codes, volumes and components as controls in training have them.
         boosting: Also fit boosted trees.
+        refitted: Also compute intervals that hold what other people to fit probes to would do, at ten times the cost;
+            in cross-validation only.
         conversion: Years within which impairment becomes dementia.
         records: Tables of visits without a scan, for what is to come.
+        harmonisation: How sites are taken out of latents, volumes and images; without a batch they stay in.
     """
 
     targets: Sequence[str] = ()
@@ -45,8 +49,10 @@ class Settings:
     volumes: Sequence[str] = ()
     residualise: Sequence[str] = ()
     boosting: bool = False
+    refitted: bool = False
     conversion: float = CONVERSION
     records: Records = field(default_factory=Records)
+    harmonisation: Harmonisation = field(default_factory=Harmonisation)
 
 
 def known_of(data: LongitudinalData, sides: Sides, settings: Settings, folder: Path) -> tuple[Known, list[str]]:
@@ -80,6 +86,7 @@ def known_of(data: LongitudinalData, sides: Sides, settings: Settings, folder: P
         confounds=np.column_stack([np.empty((len(table), 0)), *taken]),
         controls=stages(data.visits) == CN,
         boosting=settings.boosting,
+        refitted=settings.refitted,
         folder=folder,
     )
     more += _few_controls(found)

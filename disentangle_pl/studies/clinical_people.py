@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.rescans import visit_rows
 from disentangle_pl.brain.split import split_of
-from disentangle_pl.brain.split_file import read_split
+from disentangle_pl.brain.split_file import read_split, split_names
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.prediction_folds import Rows
@@ -83,8 +84,9 @@ def refuse_seen(checkpoint: Path, data: LongitudinalData, held_out: Sequence[str
     named = config.get("data.split_file")
     bare = [name.removeprefix("sub-") for name in held_out]
     if named:
-        theirs = read_split(Path(str(named)))
-        seen = [name for name in bare if theirs.get(name) == "train"]
+        split = read_split(Path(str(named)))
+        names = split_names(pd.Series(bare), split)
+        seen = [name for name, part in zip(bare, names.map(split), strict=True) if part == "train"]
     else:
         seen = [name for name in bare if split_of(name) == "train"]
     if seen:

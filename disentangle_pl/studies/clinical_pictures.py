@@ -1,7 +1,7 @@
 """All images, read once: who shares one, and their inner products, in bounded memory."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple
@@ -32,19 +32,27 @@ class Pictures(NamedTuple):
         digests: (N,) sha256 of every image.
         products: (N, N) inner products of the images at a coarse resolution, after their mean is taken off; None of
             more than `MOST` images.
+        unchanged: The same before voxels were changed; None if they were not.
     """
 
     digests: list[str]
     products: Products | None
+    unchanged: Products | None = None
 
 
-def brief_pictures(data: LongitudinalData, folder: Path, most: int = MOST) -> Pictures:
+def brief_pictures(
+    data: LongitudinalData,
+    folder: Path,
+    most: int = MOST,
+    change: Callable[[NDArray[np.float32], NDArray[np.float32]], None] | None = None,
+) -> Pictures:
     """Read every image once.
 
     Args:
         data: Set up; the images stay where they are.
         folder: Has room for the coarse images while they are multiplied, 128 KiB each.
         most: Images of which inner products are kept.
+        change: Writes the coarse images (N, V), changed, to an array (N, V) in a file; None for none.
     """
     count, digests, voxels = len(data.visits), [], 0
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +69,15 @@ def brief_pictures(data: LongitudinalData, folder: Path, most: int = MOST) -> Pi
         if count > most:
             return Pictures(digests, None)
         file.flush()
-        return Pictures(digests, inner_products(np.memmap(file, np.float32, "r", shape=(count, voxels))))
+        small = np.memmap(file, np.float32, "r", shape=(count, voxels))
+        products = inner_products(small)
+        if change is None:
+            return Pictures(digests, products)
+        with TemporaryFile(dir=folder) as other:
+            other.truncate(small.nbytes)
+            changed = np.memmap(other, np.float32, "r+", shape=(count, voxels))
+            change(small, changed)
+            return Pictures(digests, inner_products(changed), products)
 
 
 def inner_products(images: NDArray[np.float32], block: int = BLOCK) -> Products:

@@ -1,6 +1,7 @@
 """Questions put to probes, and their answers, kept in files so that a killed study goes on."""
 
 import hashlib
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -10,18 +11,19 @@ import numpy as np
 import pandas as pd
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.metrics.intervals import Interval
 from disentangle_pl.metrics.prediction import (
-    Asked,
     Plan,
     Predicted,
     Probe,
+    ProbeTarget,
     boosted,
     cross_validated,
     linear,
     transferred,
 )
 from disentangle_pl.metrics.prediction_folds import Rows, person_weights
-from disentangle_pl.metrics.prediction_scores import Scored, people_drawn, scored
+from disentangle_pl.metrics.prediction_scores import Scored, refitted_intervals, resampled_people, scored
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.clinical_inputs import Source
 from disentangle_pl.studies.clinical_people import Protocol, Sides
@@ -39,7 +41,7 @@ class Question(NamedTuple):
         name: Of the target.
         mode: All visits, with people counting alike, or one scan a person.
         rows: (n,) rows of the table of visits.
-        asked: Of these rows.
+        targets: Of these rows.
         train: Which of them are fitted to; none in cross-validation.
         test: Which of them are scored.
     """
@@ -47,15 +49,15 @@ class Question(NamedTuple):
     name: str
     mode: str
     rows: Rows
-    asked: Asked
+    targets: ProbeTarget
     train: Rows
     test: Rows
 
     @property
-    def tested(self) -> Asked:
+    def tested(self) -> ProbeTarget:
         """What is asked of the scans that are scored; their people count alike."""
-        people = self.asked.people[self.test]
-        return Asked(self.asked.target[self.test], self.asked.discrete, people, person_weights(people))
+        people = self.targets.people[self.test]
+        return ProbeTarget(self.targets.target[self.test], self.targets.discrete, people, person_weights(people))
 
 
 def question(
@@ -74,9 +76,9 @@ def question(
     Raises:
         InputError: If nothing is known of any scan.
     """
-    there = np.isfinite(target.values) & np.isfinite(known).all(axis=1)
+    complete = np.isfinite(target.values) & np.isfinite(known).all(axis=1)
     rows = np.concatenate((sides.train, sides.held_out)) if protocol == "train-test" else sides.held_out
-    rows = rows[there[rows]]
+    rows = rows[complete[rows]]
     if mode == ONE:
         years = visits["years"].to_numpy(np.float64)[rows]
         rows = rows[np.lexsort((rows, np.nan_to_num(years, nan=np.inf)))]
@@ -86,8 +88,8 @@ def question(
     train = np.flatnonzero(~np.isin(rows, sides.held_out))
     if not len(test):
         raise InputError(f"{target.name} and its covariates are not known together of any held-out scan")
-    asked = Asked(target.values[rows], target.discrete, people, person_weights(people))
-    return Question(target.name, mode, rows, asked, train, test)
+    targets = ProbeTarget(target.values[rows], target.discrete, people, person_weights(people))
+    return Question(target.name, mode, rows, targets, train, test)
 
 
 def answer(
@@ -101,7 +103,7 @@ def answer(
         probe: `linear` or `boosted`.
         plan: Folds and repeats.
         folder: Of answers; the name of a file says what it is the answer to.
-        drawn: (B, n) of `people_drawn`; None to draw.
+        drawn: (B, n) of `resampled_people`; None to draw.
 
     Raises:
         InputError: As `cross_validated`.
@@ -111,18 +113,42 @@ def answer(
     if predicted is None:
         inputs, how = source.at(to.rows), PROBES[probe]
         if len(to.train):
-            predicted = transferred(inputs, to.asked, how, to.train, to.test, plan)
+            predicted = transferred(inputs, to.targets, how, to.train, to.test, plan)
         else:
-            predicted = cross_validated(inputs, to.asked, how, plan)
+            predicted = cross_validated(inputs, to.targets, how, plan)
         _write(path, predicted)
-    return scored(to.tested, predicted, people_drawn(to.tested, seed=plan.seed) if drawn is None else drawn)
+    return scored(to.tested, predicted, resampled_people(to.tested, seed=plan.seed) if drawn is None else drawn)
+
+
+def refitted_answer(to: Question, source: Source, probe: str, plan: Plan, folder: Path) -> dict[str, Interval]:
+    """Return cross-validated scores with intervals that hold what other people to train on would do, or look them up.
+
+    Args:
+        to: The question, in cross-validation.
+        source: What the probe sees.
+        probe: `linear` or `boosted`.
+        plan: Folds and repeats.
+        folder: Of answers.
+
+    Raises:
+        InputError: As `refitted_intervals`.
+    """
+    path = folder / f"{_key(to, source, probe, plan)}.refitted.json"
+    if path.is_file():
+        return {metric: Interval(*ends) for metric, ends in json.loads(path.read_text()).items()}
+    intervals = refitted_intervals(source.at(to.rows), to.targets, PROBES[probe], plan)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(json.dumps(intervals))
+    part.replace(path)
+    return intervals
 
 
 def _key(to: Question, source: Source, probe: str, plan: Plan) -> str:
-    said = hashlib.sha256(repr((VERSION, source.digest, probe, tuple(plan), to.asked.discrete)).encode())
-    for values in (to.rows, to.asked.target, to.asked.people, to.train, to.test):
-        said.update(np.ascontiguousarray(values).tobytes())
-    return said.hexdigest()[:32]
+    digest = hashlib.sha256(repr((VERSION, source.digest, probe, tuple(plan), to.targets.discrete)).encode())
+    for values in (to.rows, to.targets.target, to.targets.people, to.train, to.test):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _read(path: Path) -> Predicted | None:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.prediction import Plan
-from disentangle_pl.metrics.prediction_scores import people_drawn
+from disentangle_pl.metrics.prediction_scores import resampled_people
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.clinical_inputs import Source, fixed, indicators, joined
 from disentangle_pl.studies.clinical_people import Protocol, Sides
-from disentangle_pl.studies.clinical_probe import ALL, ONE, Question, answer, question
+from disentangle_pl.studies.clinical_probe import ALL, ONE, Question, answer, question, refitted_answer
 from disentangle_pl.studies.clinical_table import (
     BEFORE,
     COVARIATES,
@@ -49,6 +49,7 @@ class Known(NamedTuple):
         confounds: (N, r) to take out.
         controls: (N,) True for scans of healthy people.
         boosting: Also fit boosted trees.
+        refitted: Also compute intervals for which all probes are fitted anew.
         folder: Of answers.
         volume_names: Of the volumes.
     """
@@ -66,6 +67,7 @@ class Known(NamedTuple):
     boosting: bool
     folder: Path
     volume_names: tuple[str, ...] = ()
+    refitted: bool = False
 
 
 def target_rows(
@@ -100,13 +102,14 @@ def _target_rows(
 
 
 def _answers(to: Question, sources: Sequence[tuple[Name, Source]], known: Known, baseline: str | None) -> Rows:
-    drawn = people_drawn(to.tested, seed=known.plan.seed)
-    found = []
+    drawn = resampled_people(to.tested, seed=known.plan.seed)
+    answers = []
     for probe in (LINEAR, BOOSTED) if known.boosting else (LINEAR,):
         for name, source in sources:
             scores = answer(to, source, probe, known.plan, known.folder, drawn)
-            found.append(Answered(name, probe, source.name, scores))
-    return rows_of(to, found, baseline)
+            anew = refitted_answer(to, source, probe, known.plan, known.folder) if known.refitted else {}
+            answers.append(Answered(name, probe, source.name, scores, anew))
+    return rows_of(to, answers, baseline)
 
 
 def _sites(known: Known, target: Target) -> Iterator[Source]:
@@ -127,18 +130,18 @@ def confound_rows(models: Sequence[tuple[Name, Source]], known: Known) -> list[t
 
 
 def _confound(name: str, cells: pd.Series, sources: Sequence[tuple[Name, Source]], known: Known) -> Rows:
-    asked = [to for level in sorted(cells.dropna().unique()) if (to := _level(name, cells, level, known))]
-    if not asked:
+    targets = [to for level in sorted(cells.dropna().unique()) if (to := _level(name, cells, level, known))]
+    if not targets:
         raise InputError(f"no {name} has {known.plan.folds} held-out people, and as many elsewhere")
-    found = []
+    answers = []
     for who, source in sources:
         each = [
-            answer(to, source, LINEAR, known.plan, known.folder, people_drawn(to.tested._replace(discrete=False)))
-            for to in asked
+            answer(to, source, LINEAR, known.plan, known.folder, resampled_people(to.tested._replace(discrete=False)))
+            for to in targets
         ]
         scores = {metric: mean_of([scores[metric] for scores in each]) for metric in each[0]}
-        found.append(Answered(who, LINEAR, source.name, scores))
-    return [{**row, "mode": CONFOUND, "people_1": ""} for row in rows_of(asked[0], found, None)]
+        answers.append(Answered(who, LINEAR, source.name, scores))
+    return [{**row, "mode": CONFOUND, "people_1": ""} for row in rows_of(targets[0], answers, None)]
 
 
 def _level(name: str, cells: pd.Series, level: str, known: Known) -> Question | None:
@@ -146,5 +149,7 @@ def _level(name: str, cells: pd.Series, level: str, known: Known) -> Question | 
     values = np.where(cells.isna(), np.nan, (cells == level).astype(np.float64))
     to = question(Target(name, True, values), known.visits, known.sides, known.protocol, known.confounds)
     sides = [to.test, to.train] if len(to.train) else [to.test]
-    people = [len(np.unique(to.asked.people[rows][to.asked.target[rows] == side])) for rows in sides for side in (0, 1)]
+    people = [
+        len(np.unique(to.targets.people[rows][to.targets.target[rows] == side])) for rows in sides for side in (0, 1)
+    ]
     return to if min(people) >= known.plan.folds else None

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from disentangle_pl.brain.fields import without_run
-from disentangle_pl.brain.rescans import visit_rows
+from disentangle_pl.brain.rescans import visit_numbers
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.identity import identification
 from disentangle_pl.metrics.intervals import Interval, mean_interval
@@ -64,9 +63,9 @@ def measure_lines(
 
 def rescan_pairs(visits: pd.DataFrame, rows: Rows) -> NDArray[np.intp]:
     """Return rows (n, 2) of a scan and a rescan of the same visit, one visit a person, of the people of some rows."""
-    table = pd.DataFrame({"who": visits["participant_id"], "visit": without_run(visits["session_id"])})
+    table = pd.DataFrame({"who": visits["participant_id"], "visit": visit_numbers(visits)})
     table = table.reset_index(names="row")
-    again = table[~visit_rows(visits).to_numpy()].drop_duplicates("who")
+    again = table[table["visit"].duplicated()].drop_duplicates("who")
     origin = table[table["row"].isin(rows)]
     both = again.merge(origin, on=["who", "visit"], suffixes=("_again", ""))
     return both[["row", "row_again"]].to_numpy(np.intp).reshape(-1, 2)

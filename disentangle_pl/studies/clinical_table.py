@@ -34,7 +34,7 @@ WITH = f"{COVARIATES}+"
 BASELINE = "baseline"
 CHANCE = "chance"
 RIVAL = "rival"
-PEOPLE, SEEDS = "people", "seeds"
+PEOPLE, REFITTED, SEEDS = "people", "people, probes fitted anew", "seeds"
 
 
 class Name(NamedTuple):
@@ -59,12 +59,14 @@ class Answered(NamedTuple):
         probe: Which.
         inputs: What it sees.
         scores: By metric.
+        refitted: Their intervals over people to fit to and to score, by metric; empty where these were not computed.
     """
 
     name: Name
     probe: str
     inputs: str
     scores: Mapping[str, Scored]
+    refitted: Mapping[str, Interval] = {}
 
 
 def rows_of(to: Question, answers: Sequence[Answered], baseline: str | None) -> list[dict[str, object]]:
@@ -75,14 +77,19 @@ def rows_of(to: Question, answers: Sequence[Answered], baseline: str | None) -> 
         answers: Of all rivals and models.
         baseline: The setting of the baseline model, if there is one.
     """
-    counts: dict[str, object] = {"target": to.name, "mode": to.mode, "people": len(np.unique(to.asked.people[to.test]))}
+    counts: dict[str, object] = {
+        "target": to.name,
+        "mode": to.mode,
+        "people": len(np.unique(to.targets.people[to.test])),
+    }
     ill = to.tested.people[to.tested.target == 1]
-    counts |= {"scans": len(to.test), "people_1": len(np.unique(ill)) if to.asked.discrete else ""}
+    counts |= {"scans": len(to.test), "people_1": len(np.unique(ill)) if to.targets.discrete else ""}
     averaged = [*answers, *_over_seeds(answers)]
     rows = []
     for each in averaged:
         for versus, other in _rivals(each, averaged, baseline):
             rows += [counts | row for row in _scores(each, versus, other)]
+        rows += [counts | row for row in _refitted(each)]
     return rows + _seed_rows(counts, pd.DataFrame(rows))
 
 
@@ -153,9 +160,14 @@ def _scores(each: Answered, versus: str, other: Mapping[str, Scored] | None) -> 
     return rows
 
 
+def _refitted(each: Answered) -> list[dict[str, object]]:
+    named = each.name._asdict() | {"probe": each.probe, "inputs": each.inputs, "versus": "", "interval": REFITTED}
+    return [{**named, "metric": metric, **_ends(value)} for metric, value in each.refitted.items()]
+
+
 def _seed_rows(counts: Mapping[str, object], rows: pd.DataFrame) -> list[dict[str, object]]:
     """Say how much numbers differ between the seeds of a setting."""
-    models = rows[(rows["setting"] != RIVAL) & ~rows["model"].str.startswith("mean of ")]
+    models = rows[(rows["setting"] != RIVAL) & (rows["interval"] == PEOPLE) & ~rows["model"].str.startswith("mean of ")]
     keys = ["setting", "probe", "inputs", "versus", "metric"]
     found = []
     for key, mine in models.groupby(keys, sort=False):

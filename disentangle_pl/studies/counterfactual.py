@@ -4,18 +4,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from disentangle_pl.brain.export import write_volume
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.tables import listing
+from disentangle_pl.console import wide_console
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.ageing import MixedSlopes
 from disentangle_pl.models.vae import VAE
@@ -27,6 +27,9 @@ from disentangle_pl.studies.scene import scene_of
 WARNING = (
     "An association that the model has learned from these scans, not what would happen to a person: no cause is "
     "identified, and nothing here is for clinical use."
+)
+TRAINED_ON = (
+    "The model was trained on scans of {}: it may know this very brain, and do better here than with anybody new."
 )
 OFTEN_WORDS = "of which 99 % lie within"
 BAND = torch.tensor([0.025, 0.975])
@@ -74,13 +77,14 @@ class Question:
 
 
 class Answer(NamedTuple):
-    """Codes (d,) before and after, and for years the slopes and the codes (R, d) by the slopes of other draws."""
+    """Codes (d,) before and after, and for years the slopes, the codes (R, d) by those of other draws, and whose."""
 
     row: int
     before: Tensor
     after: Tensor
     slopes: MixedSlopes | None = None
     again: Tensor | None = None
+    whose: str = ""
 
 
 def ask(
@@ -116,13 +120,15 @@ def ask(
     table.to_csv(folder / "latents.tsv", sep="\t", index=False)
     reach = reach_of(scans.mean[scans.train].double().numpy())
     distance = float(reach.distance(answer.after[None].double().numpy())[0])
-    about = {
+    about: dict[str, Any] = {
         "subject": visit["participant_id"],
         "session": visit["session_id"],
         "question": question.name,
         "distance": distance,
         "limit": reach.limit,
         "extrapolates": distance > reach.limit,
+        "trained_on": _trained_on(scans, question),
+        "ageing_of": answer.whose,
         "note": WARNING,
     }
     (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
@@ -132,13 +138,21 @@ def ask(
     return table
 
 
+def _trained_on(scans: ScanCodes, question: Question) -> list[str]:
+    """Name those of the people in question whose scans the model was trained on."""
+    trained = set(scans.visits.loc[scans.train, "participant_id"])
+    subjects = (question.subject, *([question.swap] if question.swap else []))
+    people = scans.visits.loc[[_find(scans, subject, None) for subject in subjects], "participant_id"]
+    return [name for name in people if name in trained]
+
+
 def _answer(scans: ScanCodes, question: Question, group: str, level: float) -> Answer:
     row = _find(scans, question.subject, question.session)
     before = scans.mean[row]
     if question.years is not None:
-        slopes, _ = group_slopes(scans, group)
+        slopes, whose = group_slopes(scans, group)
         again = aged_again(before, slopes, question.years, DRAWS, level)
-        return Answer(row, before, aged(before, slopes, question.years, level), slopes, again)
+        return Answer(row, before, aged(before, slopes, question.years, level), slopes, again, whose)
     if question.swap is not None:
         other = scans.mean[_find(scans, question.swap, None)]
         return Answer(row, before, swapped(before, other, list(question.latents)))
@@ -186,8 +200,8 @@ def _latents(answer: Answer) -> pd.DataFrame:
     return table.assign(low=low, high=high, per_year=slopes.per_year, error=slopes.standard_errors, q=slopes.q)
 
 
-def _say(table: pd.DataFrame, about: dict[str, object], folder: Path) -> None:
-    console = Console()
+def _say(table: pd.DataFrame, about: dict[str, Any], folder: Path) -> None:
+    console = wide_console()
     moved = table[table["before"] != table["after"]]
     shown = Table(*moved.columns, title=f"{about['subject']} {about['session']}: {about['question']}")
     for row in moved.itertuples(index=False):
@@ -195,5 +209,9 @@ def _say(table: pd.DataFrame, about: dict[str, object], folder: Path) -> None:
     console.print(shown if len(moved) else "no latent moves: none changes with age beyond chance")
     where = f"{about['distance']:.2f} standard deviations from the training codes, {OFTEN_WORDS} {about['limit']:.2f}"
     console.print(("BEYOND what the model has seen: " if about["extrapolates"] else "") + where, soft_wrap=True)
+    if about["ageing_of"]:
+        console.print(f"ageing of {about['ageing_of']}", soft_wrap=True, highlight=False)
+    if names := about["trained_on"]:
+        console.print(TRAINED_ON.format(", ".join(names)), soft_wrap=True, highlight=False)
     console.print(f"written: {folder}", soft_wrap=True, highlight=False)
     console.print(WARNING, soft_wrap=True)

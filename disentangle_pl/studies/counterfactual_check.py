@@ -12,6 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.console import wide_console
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.counterfactual import WARNING
@@ -61,7 +62,7 @@ def check(
     out.mkdir(parents=True, exist_ok=True)
     found.to_csv(out / "follow_ups.tsv", sep="\t", index=False)
     table.to_csv(out / "follow_ups_summary.tsv", sep="\t", index=False)
-    console = Console()
+    console = wide_console()
     console.print(f"ageing of {whose}: {int((slopes.q < level).sum())} of {len(slopes.q)} latents move (FDR {level:g})")
     if moves.any() and len(first) > 1:
         found_sound = soundness(model, images(first), moves.to(model.device))

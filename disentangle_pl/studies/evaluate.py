@@ -13,6 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from disentangle_pl.callbacks import score_table
+from disentangle_pl.console import wide_console
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.intervals import Interval, mean_interval
@@ -106,7 +107,7 @@ def evaluate_codes(
         people=None if groups is None else len(np.unique(groups)),
     )
     score_table.show(lines, scored.refused, folder.name, intervals)
-    console = Console()
+    console = wide_console()
     console.print("factors: " + "; ".join(f"{name}: {kind}" for name, kind in kinds.items()), soft_wrap=True)
     for remark in remarks:
         console.print(f"caution: {remark}", soft_wrap=True, markup=False)
@@ -208,7 +209,7 @@ def _summarise(sheets: dict[str, dict[str, float]], out: Path) -> None:
         rows.append([name, *interval, *values])
     with (out / "models.tsv").open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows([["score", "mean", "low", "high", *sheets], *rows])
-    Console().print(table)
+    wide_console().print(table)
     Console().print(f"the scores of every model are in {out / 'models.tsv'}", soft_wrap=True)
 
 
@@ -224,7 +225,7 @@ def _compare(sheets: dict[str, dict[str, float]], out: Path) -> None:
     rows = [[name, *values] for name, values in scores.items()]
     with (out / "files.tsv").open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows([["score", *sheets], *rows])
-    Console().print(table)
+    wide_console().print(table)
     Console().print(f"the scores of every file are in {out / 'files.tsv'}", soft_wrap=True)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from disentangle_pl.brain.rescans import visit_rows
 from disentangle_pl.metrics.ageing import MixedSlopes
 from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.models.vae import VAE
@@ -39,13 +40,14 @@ class FollowUps(NamedTuple):
 
 
 def follow_ups(visits: pd.DataFrame, rows: Rows) -> FollowUps:
-    """Pair the first scan of every person with each later one; scans of unknown time are left out.
+    """Pair the first scan of every person with that of each later visit; visits of unknown time are left out.
 
     Args:
         visits: Table of `read_visits`.
         rows: Which of its rows count.
     """
-    known = visits.loc[rows, ["participant_id", "years"]].dropna().sort_values("years", kind="stable")
+    scans = visits.loc[rows]
+    known = scans.loc[visit_rows(scans), ["participant_id", "years"]].dropna().sort_values("years", kind="stable")
     pairs = [
         (first, later, gap)
         for _, mine in known.groupby("participant_id", sort=True)

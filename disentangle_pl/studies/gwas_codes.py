@@ -1,18 +1,30 @@
 """The latents of a brain model as phenotypes: one value a person, with the covariates that the table of visits has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import PeopleTable, people_table
 from disentangle_pl.genetics.phenotypes import Summary, one_value
+from disentangle_pl.metrics.prediction_folds import Rows
 from disentangle_pl.studies.gwas_kept import kept_codes
+from disentangle_pl.studies.harmonisation import (
+    AFTER,
+    BEFORE,
+    Harmonisation,
+    Line,
+    auc_line,
+    batches_of_data,
+    sentences_of,
+    without_sites,
+)
 from disentangle_pl.studies.scan_codes import ScanCodes
 
 HEAD_SIZE = ("icv", "etiv", "ml_icv", "intracranialvol", "estimatedtotalintracranialvol", "head_log_scale", "scale")
@@ -27,11 +39,13 @@ class Codes:
         checkpoint: Of a model of brain scans.
         summary: One value a person: that of the first scan, the mean, or the slope, see `one_value`.
         with_training: Also take the people that the model was trained on.
+        harmonisation: How sites are taken out; without a batch they stay in.
     """
 
     checkpoint: Path
     summary: Summary = "baseline"
     with_training: bool = False
+    harmonisation: Harmonisation = field(default_factory=Harmonisation)
 
 
 class Phenotyped(NamedTuple):
@@ -41,11 +55,13 @@ class Phenotyped(NamedTuple):
         phenotypes: Columns z0, z1, ... of the active latents.
         covariates: Columns age, age2, sex, site, head size: those known for all people and not constant; None if none.
         remarks: What was left out, and whom the model has seen.
+        sites: How well sites were told before and after ComBat; empty without.
     """
 
     phenotypes: PeopleTable
     covariates: PeopleTable | None
     remarks: list[str]
+    sites: tuple[Line, ...] = ()
 
 
 def phenotypes_of(codes: Codes, data: ImageData, out: Path) -> Phenotyped:
@@ -61,7 +77,23 @@ def phenotypes_of(codes: Codes, data: ImageData, out: Path) -> Phenotyped:
     if not isinstance(data, LongitudinalData):
         raise InputError(f"latents of brain scans are asked for, but the data are {type(data).__name__}: give scans")
     scans = kept_codes(codes.checkpoint, data, out)
-    return phenotypes_from(scans, data.known, codes.summary, codes.with_training)
+    if codes.harmonisation.batch is None:
+        return phenotypes_from(scans, data.known, codes.summary, codes.with_training)
+    scans, lines, remarks = _harmonised(scans, data, codes)
+    found = phenotypes_from(scans, data.known, codes.summary, codes.with_training)
+    return found._replace(remarks=[*remarks, *sentences_of(lines), *found.remarks], sites=tuple(lines))
+
+
+def _harmonised(scans: ScanCodes, data: LongitudinalData, codes: Codes) -> tuple[ScanCodes, list[Line], list[str]]:
+    """Take sites out of all codes, as the training controls have them, and measure how well they are told."""
+    batches = batches_of_data(codes.harmonisation, data, scans.train)
+    values = scans.mean.double().numpy()
+    rows: Rows = np.arange(len(values)) if codes.with_training else scans.held_out
+    done, remarks = without_sites(values, batches, rows)
+    both = ((BEFORE, values), (AFTER, done))
+    lines = [auc_line("", "latents", stage, each[scans.held_out], batches, scans.held_out) for stage, each in both]
+    clean = scans._replace(mean=torch.from_numpy(np.asarray(done, dtype=np.float64)))
+    return clean, lines, [*batches.remarks, *remarks]
 
 
 def phenotypes_from(scans: ScanCodes, known: pd.DataFrame, summary: Summary, with_training: bool) -> Phenotyped:

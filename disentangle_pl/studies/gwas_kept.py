@@ -37,8 +37,10 @@ def kept_codes(checkpoint: Path, data: LongitudinalData, out: Path) -> ScanCodes
         raise InputError(f"{out} is no folder that can be written to ({error.strerror}): give another --out") from error
     table = pq.read_table(path)
     train = table["train"].to_numpy()
+    people = data.visits["participant_id"]
+    seen = people.isin(people[train]).to_numpy()  # a copy of a training scan is in no part, and no held-out scan either
     codes = np.stack([table[name].to_numpy() for name in table.column_names[1:]], axis=1)
-    return ScanCodes(torch.from_numpy(codes), data.visits, np.flatnonzero(train), np.flatnonzero(~train))
+    return ScanCodes(torch.from_numpy(codes), data.visits, np.flatnonzero(train), np.flatnonzero(~seen))
 
 
 def _write(path: Path, checkpoint: Path, data: LongitudinalData) -> None:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from disentangle_pl.aggregation import shared_latents
 from disentangle_pl.brain.longitudinal import LongitudinalData
-from disentangle_pl.brain.rescans import visit_rows
+from disentangle_pl.brain.rescans import visit_numbers
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.reliability import People
-from disentangle_pl.metrics.score import Codes, GroundTruth, Values, ground_truth
+from disentangle_pl.metrics.score import FEWEST, Codes, GroundTruth, Values, ground_truth
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.studies.codes import check_fits, posteriors
@@ -28,16 +28,21 @@ class Scans(NamedTuple):
     Attributes:
         people: (N,) the number of the person of every scan.
         years: (N,) since the person's first visit, NaN where unknown.
-        first: (N,) True for the first scan of a visit, False for rescans.
+        visit: (N,) the number of the visit of every scan (see `visit_numbers`).
         factors: (N, k) the factors that vary.
         names: Their names.
     """
 
     people: People
     years: Values
-    first: NDArray[np.bool_]
+    visit: NDArray[np.int64]
     factors: GroundTruth
     names: tuple[str, ...]
+
+    @property
+    def first(self) -> NDArray[np.bool_]:
+        """(N,) True for the first scan of a visit, False for rescans."""
+        return np.isin(np.arange(len(self.visit)), np.unique(self.visit, return_index=True)[1])
 
 
 class Encoded(NamedTuple):
@@ -62,13 +67,19 @@ def open_part(data: ImageData, part: Part) -> pd.DataFrame:
     """Set data up and return the visits of the held-out people.
 
     Raises:
-        InputError: If the data are no brain scans.
+        InputError: If the data are no brain scans, or too few are held out.
     """
     if not isinstance(data, LongitudinalData):
         raise InputError(f"latents of brain scans are asked for, but the data are {type(data).__name__}: give scans")
     data.prepare_data()
     data.setup("validate")
     visits: pd.DataFrame = getattr(data.parts, part)
+    if len(visits) < FEWEST:
+        raise InputError(
+            f"the {part} part has {len(visits)} scans of {visits['participant_id'].nunique()} people, and latents need "
+            f"at least {FEWEST} scans of held-out people: choose the part by --part, or hold out more people with "
+            "disentangle-pl scans FOLDER --split FILE --fractions 0.6 0.1 0.3"
+        )
     return visits
 
 
@@ -91,7 +102,7 @@ def scans(data: LongitudinalData, visits: pd.DataFrame) -> Scans:
         )
     names = tuple(np.array(data.factor_names)[truth.varying].tolist())
     years = visits["years"].to_numpy(np.float64)
-    return Scans(people, years, visit_rows(visits).to_numpy(), truth.columns(truth.varying), names)
+    return Scans(people, years, visit_numbers(visits).to_numpy(), truth.columns(truth.varying), names)
 
 
 def encode_scans(model: VAE, data: LongitudinalData, part: Part, known: Scans, words: str) -> Encoded:

@@ -146,10 +146,10 @@ def _where_possible(measure: Callable[[], tuple[Values, ...]], count: int, nothi
 
 def _repeats(known: Scans) -> NDArray[np.intp]:
     """Return rows (n, 2) of the first scan and the first rescan of visits; one visit a person."""
-    frame = pd.DataFrame({"person": known.people, "years": known.years, "first": known.first})
+    frame = pd.DataFrame({"person": known.people, "visit": known.visit, "first": known.first})
     again = frame[~frame["first"]].drop_duplicates("person").reset_index(names="rescan")
     origin = frame[frame["first"]].reset_index(names="scan")
-    both = again.merge(origin, on=["person", "years"])
+    both = again.merge(origin, on="visit")
     return both[["scan", "rescan"]].to_numpy(np.intp).reshape(-1, 2)
 
 

@@ -1,7 +1,6 @@
 """`disentangle-pl runs`: what many runs scored, printed best first and written as tables."""
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from disentangle_pl.console import wide_console
 from disentangle_pl.studies.labels import short_names, short_score, short_value, wrapped
 from disentangle_pl.studies.run_files import BEST, UDR
 from disentangle_pl.studies.run_groups import ENDS, configured, copies, group_numbers, group_scores, meaningful, telling
@@ -20,7 +20,6 @@ from disentangle_pl.studies.udr_codes import Encoder
 
 MAIN = ("mig", "dci_disentanglement", "sap", "modularity_corrected", "factor_vae_score")
 SHOWN_RUNS, SHOWN_KEYS, SHOWN_SCORES = 20, 6, 4
-WIDE = 180
 T = TypeVar("T")
 
 
@@ -67,7 +66,7 @@ def report_runs(
     groups = group_scores(configured(table), chosen)
     table.to_csv(out / "runs.tsv", sep="\t", index=False)
     groups.to_csv(out / "groups.tsv", sep="\t", index=False)
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console = wide_console()
     _show_runs(console, table, known, metric, everything)
     for copy, run in _first(list(repeated.items()), SHOWN_RUNS, everything):
         words = f"counted once: {_place(table.loc[copy])} has the settings and the seed of {_place(table.loc[run])}"

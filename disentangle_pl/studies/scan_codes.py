@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from disentangle_pl.brain.fields import of_group
 from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.ageing import MixedSlopes, mixed_slopes
 from disentangle_pl.models.vae import VAE
@@ -76,10 +78,13 @@ def group_slopes(scans: ScanCodes, group: str, seed: int = 0) -> tuple[MixedSlop
     visits = scans.visits.loc[scans.train]
     aged_at = visits["age"] if visits["age"].notna().any() else visits["years"]
     visits = visits.assign(age=aged_at)[aged_at.notna()]
-    mine = visits[visits["diagnosis"].astype("str").str.casefold() == group.casefold()]
-    whose = f"training participants with diagnosis {group}"
+    names = of_group(visits["diagnosis"], group)
+    mine = visits[visits["diagnosis"].isin(names)]
+    meant = "" if names == [group] else f", written {', '.join(names)}"
+    whose = f"training participants with diagnosis {group}{meant}"
     if mine.empty:
-        mine, whose = visits, f"all training participants (none has diagnosis {group})"
+        there = listing(sorted(map(str, visits["diagnosis"].dropna().unique()))) or "no diagnosis is known"
+        mine, whose = visits, f"all training participants (none has diagnosis {group}: there are {there})"
     rows = mine.index.to_numpy(np.int64, copy=True)
     codes, age = scans.mean[rows].double().numpy(), mine["age"].to_numpy(np.float64)
     return mixed_slopes(codes, age, scans.people(rows), seed=seed), whose

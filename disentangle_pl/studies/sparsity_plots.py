@@ -16,7 +16,8 @@ from disentangle_pl.studies.sparsity_table import DENSE, RANDOM
 
 MARKERS = "osD^v<>Pp*"
 Panel = Callable[[Axes, pd.DataFrame, str, dict[str, str]], None]
-COLOURS = [f"C{i}" for i in range(10) if i != 7]  # C7 is the grey of random masks, or nearly
+# C7 is the grey of random masks, or nearly
+COLOURS = [*(f"C{i}" for i in range(10) if i != 7), "navy", "maroon", "darkgreen", "gold", "indigo"]
 
 
 def by_strength(runs: pd.DataFrame, scores: Sequence[str]) -> Figure:
@@ -78,16 +79,7 @@ def _strength_panel(axes: Axes, mine: pd.DataFrame, score: str, colours: dict[st
             continue
         ends = np.array([mean_interval(runs[runs["rank"] == rank][score].tolist()) for rank in ranks])
         xs = np.array(ranks) + 0.06 * (shift - (len(colours) - 1) / 2)
-        axes.errorbar(
-            xs,
-            ends[:, 0],
-            _arms(ends),
-            fmt=f"{_marker(kind, colours)}-",
-            color=colour,
-            markersize=4,
-            linewidth=1.2,
-            label=kind,
-        )
+        _intervals(axes, xs, ends, f"{_marker(kind, colours)}-", colour, kind)
     _baseline(axes, mine, score)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -108,21 +100,20 @@ def _scatter(axes: Axes, mine: pd.DataFrame, x: str, score: str, colours: dict[s
             continue
         marker = _marker(kind, colours)
         axes.plot(runs[x], runs[score], marker, color=colour, markersize=3, alpha=0.35, markeredgewidth=0)
-        settings = [found for _, found in runs.groupby("rank")]
-        ends = np.array([mean_interval(found[score].tolist()) for found in settings])
-        xs = [found[x].mean() for found in settings]
-        line = "none" if kind == DENSE or x != "density" else "-"
-        axes.errorbar(
-            xs,
-            ends[:, 0],
-            _arms(ends),
-            fmt=marker,
-            linestyle=line,
-            color=colour,
-            markersize=5,
-            linewidth=1.2,
-            label=kind,
-        )
+        settings = [setting for _, setting in runs.groupby("rank")]
+        ends = np.array([mean_interval(setting[score].tolist()) for setting in settings])
+        xs = np.array([setting[x].mean() for setting in settings])
+        line = "" if kind == DENSE or x != "density" else "-"
+        _intervals(axes, xs, ends, f"{marker}{line}", colour, kind)
+
+
+def _intervals(axes: Axes, xs: Values, ends: Values, style: str, colour: str, label: str) -> None:
+    """Draw means, and faintly their intervals, which over few seeds are longer than what there is to see."""
+    drawing = axes.errorbar(
+        xs, ends[:, 0], _arms(ends), fmt=style, color=colour, markersize=4.5, linewidth=1.2, elinewidth=0.8, label=label
+    )
+    for bars in drawing.lines[2]:
+        bars.set_alpha(0.4)
 
 
 def _baseline(axes: Axes, mine: pd.DataFrame, score: str) -> None:

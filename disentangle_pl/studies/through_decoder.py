@@ -22,7 +22,7 @@ def decoder_scores(model: VAE, table: CodeTable, *, pairs: int | None = None, po
         table: Its codes, with the KL of every latent.
         pairs: Pairs of latents for consistency and restrictiveness, drawn from the prior; None takes 1,000 for images
             of 64 x 64 pixels, fewer for larger ones and volumes, and 50 at least.
-        points: Codes at which the decoder's directions are compared with the axes.
+        points: Codes, drawn at random, at which the decoder's directions are compared with the axes.
 
     Returns:
         `consistency`, `restrictiveness` (Shu et al. 2020, arXiv:1910.09772), `distance_to_orthogonality` (Rolinek et
@@ -34,15 +34,15 @@ def decoder_scores(model: VAE, table: CodeTable, *, pairs: int | None = None, po
     if table.kl is None:
         raise InputError("these codes come without the KL of their latents: encode them with their model")
     active = torch.from_numpy(table.kl > NATS)
-    found = {"informative_by_kl": float(active.sum())}
+    counts = {"informative_by_kl": float(active.sum())}
     if not active.any() or len(active) < 2:
-        return found
+        return counts
     device = model.device
     draws = torch.Generator(device).manual_seed(0)
     pairs = pairs or max(FEWEST_PAIRS, min(MOST_PAIRS, VOXELS // prod(model.backbone.shape[1:])))
     shu = consistency(model.decode, lambda image: model.encode(image).mean, len(active), pairs=pairs, generator=draws)
-    codes = torch.from_numpy(table.codes[:points]).to(device)
-    return found | {
+    codes = torch.from_numpy(table.codes).to(device)
+    return counts | {
         "consistency": float(shu.consistency[active].mean()),
         "restrictiveness": float(shu.restrictiveness[active].mean()),
         "distance_to_orthogonality": distance_to_orthogonality(model.decode, codes, points=points, active=active),

@@ -34,16 +34,17 @@ def written(folder: Path, text: str) -> Path:
 
 def test_adnimerge(tmp_path: Path) -> None:
     rows, remarks = read_clinical(adni(tmp_path), load_mapping("adnimerge"))
-    assert rows["participant_id"].tolist() == ["sub-ADNI027S0074", "sub-ADNI027S0074", "sub-ADNI027S0075"]
-    assert rows["time"].tolist() == [0, 1.02, 0]
-    np.testing.assert_allclose(rows["age"], [70.5, 71.52, 80], err_msg="AGE is that at baseline")
-    assert rows["sex"].tolist() == ["F", "F", "M"]
-    assert rows["diagnosis"].fillna("?").tolist() == ["AD", "?", "CN"], "not that at baseline"
-    np.testing.assert_equal(rows["cdr_sb"].to_numpy(), [4.5, np.nan, 0])
-    np.testing.assert_equal(rows["moca"].to_numpy(), [np.nan, np.nan, 27])
+    people = ["sub-ADNI027S0074", "sub-ADNI027S0074", "sub-ADNI027S0075", "sub-ADNI941S12345"]
+    assert rows["participant_id"].tolist() == people
+    assert rows["time"].tolist() == [0, 1.02, 0, 0], "the last one by its label alone"
+    assert rows["planned_years"].tolist() == [0, 1, 0, 0]
+    np.testing.assert_allclose(rows["age"], [70.5, 71.52, 80, np.nan], err_msg="AGE is that at baseline")
+    assert rows["sex"].tolist() == ["F", "F", "M", "M"]
+    assert rows["diagnosis"].fillna("?").tolist() == ["AD", "?", "CN", "MCI"], "not that at baseline"
+    np.testing.assert_equal(rows["cdr_sb"].to_numpy(), [4.5, np.nan, 0, 1])
+    np.testing.assert_equal(rows["moca"].to_numpy(), [np.nan, np.nan, 27, 24])
     assert remarks == [
         "adnimerge: 1 of 6 rows have a PTID that does not fit '(\\\\d{3})_S_(\\\\d{4,5})' and are left out",
-        "adnimerge: 1 of 6 rows have no time and are left out",
         "adnimerge: 1 of 6 rows have no diagnosis and no score and are left out",
     ]
 
@@ -53,8 +54,8 @@ def test_cells_behind_a_comparison_sign(tmp_path: Path, bounds: bool, values: li
     path = written(tmp_path, "id,x,y\n1,>1700,1\n2, <=80,1\n3, 7 ,1\n4,n/a,1\n")
     rows, remarks = read_clinical(path, mapping(scores={"x": Column("x"), "y": Column("y")}), bounds)
     np.testing.assert_equal(rows["x"].to_numpy(), values)
-    taken = "taken at its bound" if bounds else "missing"
-    assert remarks == [f"mine: 2 cells of x have a comparison sign: {taken}"]
+    outcome = "taken at it, or at its middle" if bounds else "missing without --bounds"
+    assert remarks == [f"mine: x: 2 cells with a bound or a range ('>1700', '<=80'): {outcome}"]
 
 
 def test_values_mean_what_the_mapping_says(tmp_path: Path) -> None:
@@ -89,11 +90,14 @@ def test_units_of_time(tmp_path: Path, unit: str, cells: list[str], years: list[
 
 def test_other_dates_need_their_format(tmp_path: Path) -> None:
     path = written(tmp_path, "id,t,x\n1,9/8/2005,5\n2,9/8/2005,5\n2,9/9/2005,5\n")
-    with pytest.raises(
-        InputError,
-        match=r"has a wrong date as t \(Time data 9/8/2005 is not ISO8601 format.*\): set format in the mapping",
-    ):
-        read_clinical(path, mapping(time=Time("t", "date"), scores={"x": Column("x")}))
+    iso = mapping(time=Time("t", "date"), scores={"x": Column("x")})
+    rows, remarks = read_clinical(path, iso)
+    assert rows.empty
+    assert (
+        "mine: time: 3 cells without an ISO 8601 time such as 2012-05-31 ('9/8/2005', '9/9/2005'): missing" in remarks
+    )
+    with pytest.raises(InputError, match="'9/8/2005' as time in line 2: cells without an ISO 8601 time"):
+        read_clinical(path, iso, strict=True)
     told = mapping(time=Time("t", "date", "%m/%d/%Y"), scores={"x": Column("x")})
     np.testing.assert_allclose(read_clinical(path, told).rows["time"], [0, 0, 1 / 365.25])
 
@@ -117,14 +121,14 @@ def test_sessions_of_clinica_are_one_table(tmp_path: Path) -> None:
     [
         ("who,x\n1,2\n", "lacks the columns id: it has who, x"),
         ("id,y\n1,2\n", "lacks the columns x: it has id, y"),
-        ("id,x\n1,high\n", "has 'high' as x in line 2, which is no number: say in the mapping what it means"),
+        ("id,x\n1,high\n", "has 'high' as x in line 2: cells without a number are not read"),
         ("id,x\n1,>high\n", "has '>high' as x in line 2"),
         ("id,x\n,5\n", "has no participant that fits .*: its id has nothing"),
     ],
 )
 def test_wrong_tables_are_refused(tmp_path: Path, text: str, what: str) -> None:
     with pytest.raises(InputError, match=what):
-        read_clinical(written(tmp_path, text), mapping(scores={"x": Column("x")}))
+        read_clinical(written(tmp_path, text), mapping(scores={"x": Column("x")}), strict=True)
 
 
 def test_a_pattern_that_fits_nobody_shows_what_there_is(tmp_path: Path) -> None:

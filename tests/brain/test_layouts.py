@@ -39,7 +39,8 @@ def test_tables_of_people_and_sessions(tmp_path: Path, caplog: pytest.LogCapture
     assert visits["sex"].tolist() == ["F", "F", "M"]
     assert visits["site"].tolist() == ["A", "A", "B"]
     assert visits["diagnosis"].tolist() == ["AD", "AD", "CN"]
-    assert scores_of(visits) == ["cdr_sb", "education_years", "mmse"]
+    assert scores_of(visits) == ["cdr_sb", "abeta", "education_years", "mmse"]
+    np.testing.assert_equal(visits["abeta"].to_numpy(), [np.nan, 800, np.nan])
     np.testing.assert_equal(visits["cdr_sb"].to_numpy(), [4.5, np.nan, np.nan])
     np.testing.assert_equal(visits["education_years"].to_numpy(), [12, 12, np.nan])
     np.testing.assert_equal(visits["mmse"].to_numpy(), [25, np.nan, 30], "a score of a person is of the first visit")
@@ -50,15 +51,16 @@ def test_tables_of_people_and_sessions(tmp_path: Path, caplog: pytest.LogCapture
     assert "is read as BIDS" in caplog.text
 
 
-def test_mostly_numbers_are_no_score_and_this_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_mostly_numbers_are_a_score_and_what_is_none_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     touch(tmp_path, "a.nii")
     rows = [f"1\t{i}\ta.nii\t{cell}\t{i}\n" for i, cell in enumerate([800, ">1700", 900])]
     (tmp_path / "s.tsv").write_text("participant_id\tsession_id\tpath\tabeta\tage\n" + "".join(rows))
     with caplog.at_level("INFO"):
         visits = read_visits(tmp_path / "s.tsv")
-    assert visits["abeta"].tolist() == ["800", ">1700", "900"]
-    assert scores_of(visits) == []
-    assert "not scores, as not all cells are numbers: abeta ('>1700')" in caplog.text
+    np.testing.assert_equal(visits["abeta"].to_numpy(), [800, np.nan, 900])
+    assert scores_of(visits) == ["abeta"]
+    assert "s.tsv: abeta: 1 cell with a bound or a range ('>1700'): missing without --bounds" in caplog.text
+    assert find_visits(tmp_path / "s.tsv", bounds=True).visits["abeta"].tolist() == [800, 1700, 900]
 
 
 def test_columns_of_sessions_are_spelt_as_each_likes(tmp_path: Path) -> None:
@@ -173,9 +175,9 @@ def test_labels_of_visits() -> None:
 
 
 def test_only_clear_session_labels_are_times() -> None:
-    labels = ["ses-M006", "ses-d0757", "ses-m06", "m12", "bl", "ses-M6", "ses-d1"]
+    labels = ["ses-M006", "ses-d0757", "ses-m06", "m12", "bl", "ses-M6", "ses-d1", "ses-1", "ses-baseline"]
     known = entry_years(pd.Series(labels)).notna().tolist()
-    assert known == [True, True, False, False, False, False, False]
+    assert known == [True, True, True, True, True, False, False, False, False]
 
 
 def test_names_are_tidied() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.pairing import IntervalPairs
 from disentangle_pl.brain.sampling import visit_pairs
-from disentangle_pl.brain.split_file import write_split
+from disentangle_pl.brain.split_file import extend_split, write_split
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.errors import InputError
@@ -95,7 +95,8 @@ def test_images_and_covariates_are_those_of_the_rows(root: Path) -> None:
 
 
 def test_every_pair_of_visits_is_equally_likely_within_a_participant() -> None:
-    visits = pd.DataFrame({"participant_id": list("aabbbc"), "years": [0, 1, 2, 0, 1, np.nan]})
+    visits = pd.DataFrame({"participant_id": list("aabbbc"), "years": [0, 1, 2, 0, 1, np.nan], "age": np.nan})
+    visits["session_id"] = list("121231")
     (rows,) = visit_pairs(visits)(30_000, torch.Generator().manual_seed(0))
     pairs, counts = np.unique(rows.numpy(), axis=0, return_counts=True)
     assert pairs.tolist() == [[0, 1], [3, 2], [3, 4], [4, 2]]
@@ -228,6 +229,16 @@ def test_a_split_file_says_who_is_where(root: Path, tmp_path: Path) -> None:
     module = data(root, split_file=str(tmp_path / "split.tsv"))
     assert sorted(set(module.parts.val["participant_id"])) == [f"sub-{i:03d}" for i in range(10, 20)]
     assert {"sub-029"} <= set(module.parts.test["participant_id"])
+
+
+def test_a_split_that_has_grown_fits_and_one_that_lacks_somebody_says_how_to(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "split.tsv"
+    write_split(path, pd.Series({f"{i:03d}": ("train", "val", "test")[i // 10] for i in range(29)}), "by hand")
+    with pytest.raises(InputError, match=r"no part for 1 of 30 participants \(sub-029\): disentangle-pl scans with"):
+        data(root, split_file=str(path))
+    extend_split(path, pd.Series({"029": "val"}), "later")
+    parts = data(root, split_file=str(path)).parts
+    assert [rows["participant_id"].nunique() for rows in parts] == [10, 11, 9]
 
 
 def test_a_copied_scan_on_two_sides_is_refused(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ def test_shipped_mappings_are_what_their_file_says() -> None:
     assert adni.age.at == "entry"
     assert adni.scores["mmse"] == Column("MMSE")
     assert adni.traits["diagnosis"].values["Dementia"] == "AD"
-    assert {"PTID", "Years_bl", "AGE", "DX", "CDRSB"} <= set(adni.columns)
+    assert {"PTID", "Years_bl", "VISCODE", "AGE", "DX", "CDRSB"} <= set(adni.columns)
+    assert adni.required == ["PTID", "MMSE"]
+    assert list(adni.missing) == ["-4", "-1"]
 
 
 def test_a_small_mapping_has_defaults(tmp_path: Path) -> None:
@@ -47,6 +49,8 @@ def test_a_small_mapping_has_defaults(tmp_path: Path) -> None:
         (SMALL + "scores: {a: {column: A, values: {'(': 1}}}", "no regular expression"),
         (SMALL + "wide: '('", "no regular expression"),
         (SMALL + "wide: '(?P<column>a)'", "needs the groups .*column.* and .*session"),
+        (SMALL + "scores: {a: A}\noptional: [B]", "'B' is optional, but none of the columns"),
+        (SMALL + "scores: {a: A}\noptional: [id]", "'id' is optional, but none of the columns"),
         ("table: mine\nparticipant: {column: id, pattern: '(', template: a}", "no regular expression"),
         ("participant: {column: id}", "table"),
         ("- a list", "must have the keys table and participant"),

@@ -108,8 +108,8 @@ def test_nothing_near_leaves_empty_columns() -> None:
 def test_people_are_matched_with_or_without_sub_and_nobody_in_common_is_refused() -> None:
     visits = scans(participant_id=["007"], entry_years=[0])
     assert join_clinical(visits, rows(("sub-007", 0, 70, "CN", 30)), MINE)[0]["mmse"].tolist() == [30]
-    with pytest.raises(InputError, match="mine has nobody with a scan: it has sub-7, the scans are of 007; check"):
-        join_clinical(visits, rows(("sub-7", 0, 70, "CN", 30)), MINE)
+    with pytest.raises(InputError, match="mine has nobody with a scan: it has sub-8, the scans are of 007; check"):
+        join_clinical(visits, rows(("sub-8", 0, 70, "CN", 30)), MINE)
 
 
 def test_a_table_of_people_holds_at_every_scan() -> None:

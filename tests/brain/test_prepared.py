@@ -1,4 +1,7 @@
+import gzip
 import json
+import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import torch
 from disentangle_pl.brain.augmentation import Augmentation
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.prepared import is_prepared, open_prepared
+from disentangle_pl.brain.split import split_of
 from disentangle_pl.brain.split_file import write_split
 from disentangle_pl.brain.visits import find_visits, read_visits
 from disentangle_pl.brain.volumes import Preparation
@@ -70,7 +74,7 @@ def test_the_scans_may_be_gone(prepared: Path, tmp_path: Path) -> None:
     write_split(tmp_path / "split.tsv", part, "by hand")
     module = data(moved, split_file=str(tmp_path / "split.tsv"))
     assert len(module.parts.val) > 0
-    assert len(open_prepared(moved).hashes) == len(module.visits)
+    assert len(open_prepared(moved).crcs) == len(module.visits)
 
 
 @pytest.mark.parametrize(
@@ -116,3 +120,78 @@ def test_training_images_are_augmented_and_others_are_not(prepared: Path, pairs:
     for loader in (module.val_dataloader(), module.predict_dataloader()):
         shown = module.on_after_batch_transfer(next(iter(loader)), 0).image
         np.testing.assert_array_equal(shown, plain.on_after_batch_transfer(next(iter(loader)), 0).image)
+
+
+def copy_of(prepared: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for name in ("volumes.npy", "index.parquet", "prepared.json", "journal.jsonl"):
+        (folder / name).write_bytes((prepared / name).read_bytes())
+    return folder
+
+
+def flip(volumes: Path, where: int = -7, content: bytes = b"\x01\x02") -> None:
+    with volumes.open("r+b") as file:
+        file.seek(where, 2)
+        file.write(content)
+
+
+def test_volumes_are_checked_once_and_again_when_they_change(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_of(prepared, tmp_path / "copy")
+    crcs = open_prepared(folder).crcs
+    assert [zlib.crc32(volume.tobytes()) for volume in np.load(folder / "volumes.npy")] == crcs.tolist()
+    with monkeypatch.context() as patch:
+        patch.setattr(zlib, "crc32", None)
+        assert open_prepared(folder).crcs.equals(crcs)
+    flip(folder / "volumes.npy")
+    os.utime(folder / "volumes.npy", (1, 1))
+    with pytest.raises(InputError, match=r"damaged \(1 volumes are not those that were prepared.*: sub-11 ses-2\)"):
+        open_prepared(folder)
+    (folder / "volumes.checked.json").write_text("torn")
+    with pytest.raises(InputError, match="damaged"):
+        open_prepared(folder)
+
+
+def test_stored_nan_is_refused_and_made_again(source: Path, tmp_path: Path, prepared: Path) -> None:
+    folder = copy_of(prepared, tmp_path / "copy")
+    flip(folder / "volumes.npy", -2, np.float16(np.nan).tobytes())
+    crc = zlib.crc32(np.load(folder / "volumes.npy")[-1].tobytes())
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    last = pd.read_parquet(folder / "index.parquet")["sha256"].iloc[-1]
+    lines = [{**line, "crc": crc} if line.get("sha256") == last else line for line in lines]
+    (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(InputError, match="or hold NaN: sub-11 ses-2"):
+        open_prepared(folder)
+    report_prepared(source, folder, Preparation((6, 8, 10), 2.0))
+    np.testing.assert_array_equal(open_prepared(folder).volumes, open_prepared(prepared).volumes)
+
+
+def test_a_recompressed_copy_is_never_on_two_sides(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = bids(tmp_path / "bids", {f"{i}": 2 for i in range(9)})
+    one = root / "sub-0/ses-1/anat/sub-0_ses-1_T1w.nii.gz"
+    content = gzip.decompress(one.read_bytes())
+    parts = pd.Series({f"{i}": ("train", "val", "test")[i % 3] for i in range(9)})
+    write_split(tmp_path / "split.tsv", parts, "by hand")
+    settings = {"size": (6, 6, 6), "spacing": 2.0, "cache": str(tmp_path / "cache")}
+    later = root / "sub-0/ses-2/anat/sub-0_ses-2_T1w.nii.gz"
+    later.write_bytes(gzip.compress(content, 1))
+    with caplog.at_level("INFO"):
+        train = data(root, split_file=str(tmp_path / "split.tsv"), **settings).parts.train
+    assert train["participant_id"].tolist() == ["sub-0", "sub-3", "sub-3", "sub-6", "sub-6"]
+    assert f"1 scans are left out of training, validation and test: {later}: is the same image" in caplog.text
+    other = root / "sub-4/ses-1/anat/sub-4_ses-1_T1w.nii.gz"
+    other.unlink()
+    other.with_suffix("").write_bytes(content)
+    with pytest.raises(InputError, match=r"same image is on two sides of the split: \S+sub-0_ses-1\S+; \S+sub-4_ses-1"):
+        data(root, split_file=str(tmp_path / "split.tsv"), **settings)
+
+
+def test_the_split_by_ids_refuses_a_copy_too(tmp_path: Path) -> None:
+    root = bids(tmp_path / "bids", {f"{i:02d}": 1 for i in range(20)})
+    part = {f"{i:02d}": split_of(f"{i:02d}") for i in range(20)}
+    first, second = (next(name for name in part if part[name] == side) for side in ("train", "test"))
+    content = gzip.decompress((root / f"sub-{first}/ses-1/anat/sub-{first}_ses-1_T1w.nii.gz").read_bytes())
+    (root / f"sub-{second}/ses-1/anat/sub-{second}_ses-1_T1w.nii.gz").write_bytes(gzip.compress(content, 1))
+    with pytest.raises(InputError, match="same image is on two sides of the split"):
+        data(root, size=(6, 6, 6), spacing=2.0, cache=str(tmp_path / "cache"), pairs=False)

@@ -30,6 +30,8 @@ def test_facts_are_those_of_the_file() -> None:
         "shape": "4x5x6",
         "zooms": "1x2x3",
         "orientation": "LAS",
+        "shear": 0.0,
+        "qform_mm": 0.0,
         "dtype": "int16",
         "min": -2.0,
         "max": 10.0,
@@ -40,8 +42,7 @@ def test_facts_are_those_of_the_file() -> None:
         "foreground": 8,
         "foreground_ml": pytest.approx(8 * 6 / 1000),
     }
-    voxels[3, 3, 3] = np.nan
-    assert facts_of(Scan(voxels, affine), foreground(voxels))["nan"] == pytest.approx(1 / 120)
+    assert facts_of(Scan(voxels, affine, nan=0.25), foreground(voxels))["nan"] == 0.25
 
 
 def test_foreground_is_what_is_brighter_than_noise() -> None:
@@ -73,14 +74,30 @@ def test_a_crop_that_cuts_the_block_says_how_much(tmp_path: Path) -> None:
     assert Preparation((20, 6, 10), 2.0).examine(path).facts["cut_off"] == 0
 
 
-def test_likeness_is_the_correlation_with_the_mean() -> None:
+def test_likeness_is_the_correlation_with_the_mean_of_volumes_of_equal_weight() -> None:
     volumes = np.random.default_rng(0).normal(size=(6, 5, 5, 5)).astype(np.float16)
-    expected = [np.corrcoef(v.ravel(), volumes.astype(np.float64).mean(0).ravel())[0, 1] for v in volumes]
+    whole = volumes.astype(np.float64)
+    mean = ((whole - whole.mean((1, 2, 3), keepdims=True)) / whole.std((1, 2, 3), keepdims=True)).mean(0).ravel()
+    expected = [np.corrcoef(volume.ravel(), mean)[0, 1] for volume in whole]
     np.testing.assert_allclose(likeness(lambda: iter(volumes)), expected, atol=1e-6)
     volumes[2] = 1
     found = likeness(lambda: iter(volumes))
     assert found[2] == 0
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 6e4])
+def test_one_bad_volume_leaves_the_others_as_they_are(value: float) -> None:
+    rng = np.random.default_rng(0)
+    shape = rng.normal(size=(8, 8, 8))
+    volumes = (shape + 0.3 * rng.normal(size=(9, 8, 8, 8))).astype(np.float16)
+    alone = likeness(lambda: iter(volumes[:8]))
+    volumes[8, 0, 0, 0] = value
+    found = likeness(lambda: iter(volumes))
+    np.testing.assert_allclose(found[:8], alone, atol=0.02)
+    table = quality_table(pd.DataFrame({"scale": [1.0] * 9}), found)
+    assert table["outlier"].tolist() == [False] * 8 + [True]
+    assert np.isfinite(table["z"]).all()
 
 
 def test_robust_z_is_z_without_the_outlier() -> None:
@@ -90,6 +107,9 @@ def test_robust_z_is_z_without_the_outlier() -> None:
     assert (robust_z(np.array([1.0, 1, 1, 1, 9])) == 0).all()
     assert (robust_z(np.array([1.0, 2, 3, 90])) == 0).all(), "four scans have no outlier"
     assert len(robust_z(np.array([]))) == 0
+    one_bad = robust_z(np.array([1.0, 2, 3, 4, 5, np.nan]))
+    np.testing.assert_allclose(one_bad[:5], 0.6745 * np.arange(-2, 3))
+    assert one_bad[5] == -np.inf
 
 
 def test_only_what_is_unlike_the_others_is_an_outlier() -> None:

@@ -1,11 +1,13 @@
 import gzip
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
-from disentangle_pl.brain import soundness
-from disentangle_pl.brain.duplicates import twins
+from disentangle_pl.brain import duplicates, soundness
+from disentangle_pl.brain.duplicates import copies, same_volumes, twins
 from disentangle_pl.brain.soundness import problem
 from disentangle_pl.brain.visits import find_visits
 from disentangle_pl.errors import InputError
@@ -69,15 +71,42 @@ def test_unsound_scans_are_left_out_with_a_reason(tmp_path: Path) -> None:
     assert len(find_visits(root).visits) == 2, "unchecked, only files that are not there are left out"
 
 
-def test_twins_have_the_same_contents_and_size_alone_is_not_enough(tmp_path: Path) -> None:
-    files = {"a": b"123", "b": b"124", "c": b"123", "d": b"1", "e": b"124x"}
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    same = twins(table([(name, "1", tmp_path / name) for name in files])["path"])
-    assert same.notna().tolist() == [True, False, True, False, False]
-    assert same[0] == same[2]
+def test_twins_have_the_same_voxels_at_the_same_place_however_they_are_stored(tmp_path: Path) -> None:
+    scan = write(tmp_path / "scan.nii.gz", np.rint(anatomy()).astype(np.int16))
+    content = gzip.decompress(scan.read_bytes())
+    (tmp_path / "unpacked.nii").write_bytes(content)
+    (tmp_path / "fast.nii.gz").write_bytes(gzip.compress(content, 1))
+    write(tmp_path / "float.nii.gz", np.rint(anatomy()).astype(np.float32))
+    renamed = nib.load(scan)
+    renamed.header["descrip"] = b"by another program"
+    nib.save(renamed, tmp_path / "renamed.nii")
+    write(tmp_path / "moved.nii.gz", np.rint(anatomy()), np.diag([1.0, 1, 2, 1]))
+    last = np.rint(anatomy())
+    last[5, 5, 9] += 1
+    write(tmp_path / "last.nii.gz", last)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    same = twins(table([(name, "1", tmp_path / name) for name in [*names, "moved.nii.gz"]])["path"])
+    known = dict(zip([*names, "listed again"], same, strict=True))
+    alike = {"scan.nii.gz", "unpacked.nii", "fast.nii.gz", "float.nii.gz", "renamed.nii"}
+    assert {known[name] for name in alike} == {known["scan.nii.gz"]}
+    assert known["moved.nii.gz"] == known["listed again"] != known["scan.nii.gz"]
+    assert [name for name, image in known.items() if pd.isna(image)] == ["last.nii.gz"]
     with pytest.raises(InputError, match="cannot be read"):
-        twins(table([("a", "1", tmp_path / "nowhere")])["path"])
+        twins(table([("a", "1", tmp_path / "nowhere.nii")])["path"])
+
+
+def test_most_scans_are_told_apart_by_header_or_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [write(tmp_path / f"{i}.nii.gz", anatomy(i)) for i in range(3)]
+    monkeypatch.setattr(duplicates, "_voxels", pytest.fail)
+    assert twins(table([("a", "1", path) for path in paths])["path"]).isna().all()
+
+
+def test_volumes_of_one_crc_are_compared_byte_by_byte() -> None:
+    content = [b"a", b"b", b"a", b"c"]
+    same = same_volumes(pd.Series([7, 7, 7, 8]), lambda row: content[row])
+    assert same.notna().tolist() == [True, False, True, False]
+    assert same[0] == same[2]
+    assert copies(pd.Series(list("xyyx")), pd.Series(["i", "i", "i", None])).tolist() == [False, False, True, False]
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real scans of ../shared/data/brain are not here")

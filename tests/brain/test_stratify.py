@@ -136,3 +136,40 @@ def test_people_who_share_an_image_stay_together() -> None:
 def test_shares_must_be_shares(fractions: tuple[float, float, float]) -> None:
     with pytest.raises(InputError, match="three positive shares"):
         stratified(cohort(20), fractions=fractions)
+
+
+def test_who_has_a_part_keeps_it_and_new_people_fill_every_stratum() -> None:
+    visits = cohort(300)
+    few = visits[visits["participant_id"] < "sub-0100"]
+    before, _ = stratified(few, seed=1)
+    part, _ = stratified(visits, seed=2, before=before)
+    assert part[before.index].equals(before)
+    assert Counter(part) == pytest.approx({"train": 240, "val": 30, "test": 30}, abs=2)
+    for column in ("diagnosis", "sex"):
+        np.testing.assert_allclose(
+            shares(visits, part, column)["test"], shares(visits, part, column)["train"], atol=0.1
+        )
+    again, _ = stratified(visits.sample(frac=1, random_state=0).reset_index(drop=True), seed=2, before=before)
+    pd.testing.assert_series_equal(part, again)
+
+
+def test_growth_makes_up_for_a_part_that_is_too_small() -> None:
+    visits = cohort(40)
+    before = pd.Series("train", index=[f"sub-{i:04d}" for i in range(30)])
+    part, _ = stratified(visits, before=before)
+    assert Counter(part) == {"train": 32, "val": 4, "test": 4}
+
+
+def test_new_people_join_those_they_share_an_image_or_a_site_with() -> None:
+    visits = cohort(6)
+    before = pd.Series({"sub-0000": "train", "sub-0001": "val", "sub-0002": "test"})
+    images = pd.Series(None, index=visits.index, dtype=object)
+    images[[1, 3]] = "x"
+    part, _ = stratified(visits, images=images, before=before)
+    assert part["sub-0003"] == "val"
+    sites = visits.assign(site=visits["participant_id"].map(lambda name: "ABC"[int(name[-1]) % 3]))
+    part, _ = stratified(sites, group="site", before=before)
+    assert part.tolist() == ["train", "val", "test"] * 2
+    images[2] = "x"
+    with pytest.raises(InputError, match="sub-0003 must stay with people of two parts of the split"):
+        stratified(visits, images=images, before=before)

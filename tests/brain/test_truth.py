@@ -80,7 +80,7 @@ def test_truth_is_matched_by_scan_and_tells_rescans_apart(root: Path) -> None:
 def test_truth_by_visit_is_exact(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     visits = find_visits(root, rescans=True).visits
     path = tmp_path / "volumes.csv"
-    path.write_text("participant_id,session_id,icv\n1,M012,1500\nsub-1,ses-M000,1400\nsub-9,ses-M000,7\n2,M000,\n")
+    path.write_text("participant_id,session_id,icv\n1,m12,1500\nSUB-1,ses-M00,1400\nsub-9,ses-M000,7\n2,M000,\n")
     with caplog.at_level("INFO"):
         factors = scan_factors(visits, path, ["icv"])
     np.testing.assert_array_equal(factors["icv"], [1400, np.nan, 1500, np.nan, np.nan])

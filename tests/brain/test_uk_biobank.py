@@ -110,7 +110,7 @@ def test_wide_tables_of_the_showcase_stand_on_their_visits(tmp_path: Path, style
     np.testing.assert_equal(table["fluid_intelligence"].to_numpy(), [np.nan, np.nan, 9], "-3: prefer not to answer")
     assert table["brain_volume"].tolist() == [1200000, 1190000, 1300000]
     assert table["uk_biobank_gap_years"].tolist() == [0, 0, 0]
-    assert any("the table has nothing of 20023, 21001, 845" in remark for remark in remarks)
+    assert any("without the optional columns 20023, 21001, 845" in remark for remark in remarks)
     assert "bmi" not in table
 
 

@@ -64,13 +64,14 @@ def test_years_stay_unknown_where_the_first_visit_is_undated(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "text", "what"),
     [
-        ("participants.tsv", "participant_id\tage\nsub-01\told\n", "'old' as age in line 2"),
         ("participants.tsv", "id\tage\nsub-01\t3\n", "lacks the columns participant_id: it has id, age"),
-        ("participants.tsv", "participant_id\nsub-01\n01\n", "more than one row of sub-01"),
-        ("sub-01/sub-01_sessions.tsv", "session_id\tacq_time\nses-1\tyesterday\n", "no ISO 8601 time"),
+        ("participants.tsv", "participant_id\tage\nsub-01\t1\n01\t2\n", "more than one row of sub-01"),
         ("sub-01/sub-01_sessions.tsv", "", "cannot be read as a table"),
-        ("sub-01/sub-01_sessions.tsv", "session_id\nses-1\n1\n", "more than one row of ses-1: keep one each"),
-        ("sub-02/sub-02_sessions.tsv", "session_id\tage\nses-1\t?\n", r"'\?' as age in line 2"),
+        (
+            "sub-01/sub-01_sessions.tsv",
+            "session_id\tage\nses-1\t1\n1\t2\n",
+            "more than one row of sub-01 ses-1",
+        ),
     ],
 )
 def test_wrong_bids_tables_are_named(tmp_path: Path, name: str, text: str, what: str) -> None:
@@ -80,6 +81,38 @@ def test_wrong_bids_tables_are_named(tmp_path: Path, name: str, text: str, what:
     with pytest.raises(InputError, match=what) as error:
         read_visits(tmp_path)
     assert Path(name).name in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("participants.tsv", "participant_id\tage\nsub-01\told\n", "'old' as age in line 2: cells"),
+        ("sub-01/sub-01_sessions.tsv", "session_id\tacq_time\nses-1\tyesterday\n", "'yesterday' as acq_time in line 2"),
+        ("sub-02/sub-02_sessions.tsv", "session_id\tage\nses-1\t?\n", r"'\?' as age in line 2"),
+        ("sub-02/sub-02_sessions.tsv", "session_id\tMMSE\nses-1\t-4\n", "'-4' as mmse in line 2: cells outside 0..30"),
+        (
+            "participants.tsv",
+            "participant_id\tdiagnosis\nsub-01\tCN\nsub-02\t-9999\n",
+            "'-9999' as diagnosis in line 3",
+        ),
+    ],
+)
+def test_one_cell_stops_nothing_unless_asked_to(tmp_path: Path, name: str, text: str, what: str) -> None:
+    touch(tmp_path, "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz", "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz")
+    (tmp_path / name).write_text(text)
+    assert len(read_visits(tmp_path)) == 2
+    with pytest.raises(InputError, match=f"{Path(name).name} has {what}"):
+        find_visits(tmp_path, strict=True)
+
+
+@pytest.mark.parametrize(("column", "cell"), [("age", "inf"), ("age", "-4"), ("years", "soon"), ("acq_time", "0000")])
+def test_one_cell_of_a_table_of_scans_is_missing(tmp_path: Path, column: str, cell: str) -> None:
+    touch(tmp_path, "a.nii")
+    table = tmp_path / "scans.tsv"
+    table.write_text(f"participant_id\tsession_id\tpath\t{column}\n1\t1\ta.nii\t{cell}\n")
+    assert read_visits(table)[["age", "years"]].isna().all(axis=None)
+    with pytest.raises(InputError, match=f"'{cell}' as {column} in line 2"):
+        find_visits(table, strict=True)
 
 
 def test_missing_empty_and_dangling_sources(tmp_path: Path) -> None:
@@ -112,7 +145,7 @@ def test_tables(tmp_path: Path, suffix: str, separator: str) -> None:
         tmp_path / "deep" / "b.nii",
         tmp_path / "a.nii",
     ]
-    np.testing.assert_equal(visits["years"].to_numpy(), [0, 1, np.nan])
+    np.testing.assert_equal(visits["years"].to_numpy(), [0, 1, 0])
 
 
 @pytest.mark.parametrize(
@@ -131,9 +164,6 @@ def test_tables(tmp_path: Path, suffix: str, separator: str) -> None:
         ),
         ("participant_id\tsession_id\tpath\n1\t1\ta.nii\n1\t2\tn/a\n", "line 3 .* lacks participant_id or path"),
         ("participant_id\tsession_id\tpath\n1\tn/a\ta.nii\n1\tn/a\ta.nii\n", "line 3 .* repeats a visit: 1, n/a"),
-        ("participant_id\tsession_id\tpath\tage\n1\t1\ta.nii\tinf\n", "'inf' as age in line 2"),
-        ("participant_id\tsession_id\tpath\tage\n1\t1\ta.nii\t-4\n", "an age of -4: write years"),
-        ("participant_id\tsession_id\tpath\tyears\n1\t1\ta.nii\tsoon\n", "'soon' as years in line 2"),
         ("participant_id\tsession_id\tpath\n1\t1\ta\tb\tc\n1\t1\ta\tb\tc\td\n", "cannot be read as a table"),
         ("\x00\xff\xfe", "scans.tsv"),
     ],

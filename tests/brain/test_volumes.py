@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import warnings
 from collections.abc import Callable
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torchio as tio
 
-from disentangle_pl.brain.correction import N4
+from disentangle_pl.brain.correction import N4, Correction, Placed
 from disentangle_pl.brain.intensity import Percentiles, Window, ZScore
 from disentangle_pl.brain.nifti import check_scan
 from disentangle_pl.brain.volumes import Preparation
@@ -91,6 +92,10 @@ def nowhere(path: Path) -> None:
 
 
 def metres(path: Path) -> None:
+    write(path, anatomy(), np.diag([0.001, 0.0012, 0.001, 1]))
+
+
+def micrometres(path: Path) -> None:
     write(path, anatomy(), np.diag([1000.0, 1000, 1000, 1]))
 
 
@@ -111,7 +116,8 @@ def metres(path: Path) -> None:
         (speck, "one value 0 from percentile to percentile"),
         (zero_zoom, "voxel sizes"),
         (negative_zoom, "voxel sizes"),
-        (metres, "voxel sizes"),
+        (metres, "voxel sizes .* in mm; these look like metres: multiply voxel sizes and affine by 1000"),
+        (micrometres, "voxel sizes .* look like micrometres: multiply voxel sizes and affine by 0.001"),
         (nowhere, "does not say how it is oriented"),
     ],
 )
@@ -279,3 +285,65 @@ def test_a_window_is_the_same_for_every_scan_and_clips_nothing(tmp_path: Path) -
     np.testing.assert_allclose(twice, 2 * usual, atol=2e-3)
     with pytest.raises(InputError, match="two in order"):
         Window(1, 1)
+
+
+@pytest.mark.parametrize("low", [30.0, -5.0])
+def test_nan_may_be_background(tmp_path: Path, low: float) -> None:
+    brain = anatomy() + np.float32(low)
+    brain[:2], brain[:, :, 10:] = np.nan, np.nan
+    path = write(tmp_path / "brain.nii.gz", brain)
+    with pytest.raises(InputError, match="if NaN is its background, give --nan_as_background"):
+        PLAIN(path)
+    filled = write(tmp_path / "filled.nii.gz", np.where(np.isnan(brain), np.float32(min(0, low)), brain))
+    volume, facts = dataclasses.replace(PLAIN, nan_as_background=True).examine(path)
+    np.testing.assert_array_equal(volume, PLAIN(filled))
+    assert facts["nan"] == pytest.approx(np.isnan(brain).mean())
+    for value, words in ((np.inf, "1 voxels that are NaN or infinite"), (np.nan, "1728 voxels that are NaN")):
+        broken = np.where(np.isnan(brain), 0, brain) if np.isinf(value) else np.full_like(brain, np.nan)
+        broken[5, 5, 5] = value
+        with pytest.raises(InputError, match=words):
+            dataclasses.replace(PLAIN, nan_as_background=True)(write(tmp_path / "broken.nii", broken))
+
+
+class Spoiled(Correction):
+    """Divides by nothing."""
+
+    def __call__(self, placed: Placed) -> Placed:
+        voxels = placed.scan.voxels.copy()
+        voxels[4, 4, 4] = np.inf
+        return placed._replace(scan=placed.scan._replace(voxels=voxels))
+
+
+def test_results_that_float16_cannot_hold_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "scan.nii", 1e6 * anatomy())
+    with pytest.raises(InputError, match=r"scan.nii reaches 1.1e\+08 once prepared, and float16 holds 65504 at most"):
+        Preparation((12, 12, 12), 1.0, Window(0, 1))(path)
+    with pytest.raises(InputError, match=r"scan.nii has \d+ voxels that are NaN or infinite after its corrections"):
+        Preparation((12, 12, 12), 1.0, corrections=(Spoiled(),))(path)
+    with pytest.raises(InputError, match="has nothing brighter than its background, on which N4"):
+        Preparation((12, 12, 12), 1.0, corrections=(N4(),))(write(tmp_path / "dark.nii", 200 - anatomy()))
+
+
+def test_sheared_axes_are_put_right(tmp_path: Path) -> None:
+    """A block on a sheared grid that fills its field is the block of the same millimetres on a right one."""
+    x, y, z = np.indices((24, 24, 24))
+    shear = np.eye(4)
+    shear[0, 1], shear[0, 3] = 0.4, -4.6
+    across = x + 0.4 * y - 4.6
+    blocks = [(abs(place - 11.5) < 5) & (abs(y - 11.5) < 7) & (abs(z - 11.5) < 4) for place in (x, across)]
+    right, sheared = (
+        Preparation((24, 24, 24), 1.0, Window(0, 100)).examine(write(tmp_path / f"{i}.nii", 100.0 * block, affine))
+        for i, (block, affine) in enumerate(zip(blocks, (np.eye(4), shear), strict=True))
+    )
+    assert np.abs(sheared.volume - right.volume).mean() < 0.02
+    assert (right.facts["shear"], sheared.facts["shear"]) == (0.0, pytest.approx(np.degrees(np.arctan(0.4)), abs=0.01))
+
+
+def test_qform_against_sform_is_measured(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(anatomy(), np.eye(4))
+    moved = np.eye(4)
+    moved[:3, 3] = 3, 0, 4
+    for code, expected in ((1, 5.0), (0, 0.0)):
+        image.set_qform(moved, code=code)
+        nib.save(image, tmp_path / "scan.nii")
+        assert PLAIN.examine(tmp_path / "scan.nii").facts["qform_mm"] == pytest.approx(expected)

@@ -16,6 +16,7 @@ import torch
 
 from tests.command_line import ROOT, TINY, refused, run
 from tests.explorer.browser import BROWSER, OTHER, SAME, Opened
+from tests.warm_python import warm_python
 
 pytestmark = pytest.mark.skipif(
     BROWSER is None,
@@ -59,7 +60,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     empty = folder / "empty"
     empty.mkdir()
     env = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    command = [sys.executable, "-m", "disentangle_pl", "explore", str(checkpoint), "--port=0"]
+    command = [warm_python(), "-m", "disentangle_pl", "explore", str(checkpoint), "--port=0"]
     log = folder / "log.txt"
     with log.open("wb") as said:
         process = subprocess.Popen(

@@ -1,7 +1,7 @@
+import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor, distributed
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics import SAP
 from disentangle_pl.metrics.collection import CodesAndFactors, Collected
+from tests.ranks import RANKS
 
 ROWS = torch.arange(12)
 CUTS = (6, 7, 12)
@@ -42,6 +43,7 @@ def score_in_order(batches: Iterable[Tensor]) -> tuple[Collected, Tensor]:
 
 
 def collect_on_one_rank(rank: int, folder: Path) -> OfRank:
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     patience = timedelta(seconds=60)
     store = f"file://{folder}/store"
     distributed.init_process_group("gloo", init_method=store, timeout=patience, rank=rank, world_size=2)
@@ -96,9 +98,8 @@ def test_reset_forgets() -> None:
     assert len(collection.compute()[0]) == 2
 
 
-def test_two_processes_collect_the_rows_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+def test_two_processes_collect_the_rows_of_one(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(2, mp_context=RANKS) as pool:
         ranks = list(pool.map(collect_on_one_rank, (0, 1), (tmp_path, tmp_path)))
     for codes, factors, _, _ in ranks[0].cut + ranks[1].cut:
         np.testing.assert_array_equal(codes, batch(ROWS)[0])

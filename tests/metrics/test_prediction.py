@@ -10,7 +10,15 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.prediction import Asked, Plan, Predicted, boosted, cross_validated, linear, transferred
+from disentangle_pl.metrics.prediction import (
+    Plan,
+    Predicted,
+    ProbeTarget,
+    boosted,
+    cross_validated,
+    linear,
+    transferred,
+)
 from disentangle_pl.metrics.prediction_folds import check_folds, fewest_people, person_folds, person_weights
 from disentangle_pl.metrics.prediction_inputs import beside, columns, principal_components, remembered, without
 from disentangle_pl.metrics.prediction_metrics import (
@@ -27,8 +35,8 @@ from disentangle_pl.metrics.prediction_scores import (
     Scored,
     difference,
     not_below_chance,
-    people_drawn,
     refitted_intervals,
+    resampled_people,
     scored,
 )
 from disentangle_pl.metrics.score import Values
@@ -36,8 +44,8 @@ from disentangle_pl.metrics.score import Values
 QUICK = Plan(folds=5, inner=3, repeats=2)
 
 
-def asked(target: Values, people: NDArray[np.int64], discrete: bool) -> Asked:
-    return Asked(target.astype(np.float64), discrete, people, person_weights(people))
+def targets(target: Values, people: NDArray[np.int64], discrete: bool) -> ProbeTarget:
+    return ProbeTarget(target.astype(np.float64), discrete, people, person_weights(people))
 
 
 def cohort(people: int = 40, visits: int = 3, width: int = 12, seed: int = 0) -> tuple[Values, NDArray[np.int64]]:
@@ -47,7 +55,7 @@ def cohort(people: int = 40, visits: int = 3, width: int = 12, seed: int = 0) ->
     return rng.normal(size=(people, width))[who] + 0.1 * rng.normal(size=(len(who), width)), who
 
 
-def main_score(inputs: Values, what: Asked, plan: Plan = QUICK) -> float:
+def main_score(inputs: Values, what: ProbeTarget, plan: Plan = QUICK) -> float:
     found = scored(what, cross_validated(columns(inputs), what, linear, plan), what.weights[None])
     return next(iter(found.values())).value
 
@@ -85,7 +93,7 @@ def test_an_infinite_penalty_uses_no_input() -> None:
     odds = logistic_path(x, label, np.ones(30), endless).values(x)
     assert np.ptp(odds[0]) > 0
     assert not odds[1].any()
-    noise = asked(label, np.arange(30), discrete=True)
+    noise = targets(label, np.arange(30), discrete=True)
     said = cross_validated(columns(rng.normal(size=(30, 3))), noise, linear, Plan(folds=3, repeats=4)).values
     assert (said == 0).any(), "inner folds see that there is nothing to learn"
 
@@ -128,7 +136,7 @@ def test_a_visit_split_is_refused() -> None:
     with pytest.raises(InputError, match="1 of 2 people have scans in more than one fold: split by person"):
         check_folds(np.array([0, 1, 1]), np.array([7, 7, 8]))
     codes, who = cohort()
-    what = asked(codes[:, 0], who, discrete=False)
+    what = targets(codes[:, 0], who, discrete=False)
     with pytest.raises(InputError, match="split by person"):
         transferred(columns(codes), what, linear, np.arange(60), np.arange(60, 120) - 1)
 
@@ -144,8 +152,8 @@ def test_random_labels_of_people_are_predicted_by_a_visit_split_only() -> None:
     for seed in range(4):
         codes, who = cohort(width=30, seed=seed)
         label = np.random.default_rng(seed).permutation(np.arange(40) % 2).astype(float)[who]
-        honest.append(main_score(codes, asked(label, who, discrete=True)))
-        leaky.append(main_score(codes, asked(label, np.arange(len(who)), discrete=True)))
+        honest.append(main_score(codes, targets(label, who, discrete=True)))
+        leaky.append(main_score(codes, targets(label, np.arange(len(who)), discrete=True)))
     assert min(leaky) > 0.8
     assert 0.3 < np.mean(honest) < 0.65
 
@@ -153,8 +161,8 @@ def test_random_labels_of_people_are_predicted_by_a_visit_split_only() -> None:
 def test_what_codes_know_is_found_and_noise_is_not() -> None:
     codes, who = cohort(people=60)
     rng = np.random.default_rng(1)
-    quantity = asked(2 * codes[:, 0] + rng.normal(size=len(who)), who, discrete=False)
-    label = asked((codes[:, 1] > 0).astype(float)[np.arange(len(who)) // 3 * 3], who, discrete=True)
+    quantity = targets(2 * codes[:, 0] + rng.normal(size=len(who)), who, discrete=False)
+    label = targets((codes[:, 1] > 0).astype(float)[np.arange(len(who)) // 3 * 3], who, discrete=True)
     assert main_score(codes, quantity) > 0.6
     assert main_score(codes, label) > 0.9
     noise = rng.normal(size=codes.shape)
@@ -168,8 +176,8 @@ def test_the_penalty_is_chosen_by_inner_folds() -> None:
     rng = np.random.default_rng(0)
     who = np.arange(40)
     wide = rng.normal(size=(40, 35))
-    strong = asked(wide @ rng.normal(size=35), who, discrete=False)
-    weak = asked(rng.normal(size=40), who, discrete=False)
+    strong = targets(wide @ rng.normal(size=35), who, discrete=False)
+    weak = targets(rng.normal(size=40), who, discrete=False)
     assert main_score(wide, strong) > 0.3, "a weak penalty fits what has no noise"
     assert main_score(wide, weak) > -0.35, "a strong one keeps from fitting noise"
     unpenalised = 1 - np.mean((Ridge(1e-8).fit(wide[:32], weak.target[:32]).predict(wide[32:]) - weak.target[32:]) ** 2)
@@ -178,7 +186,7 @@ def test_the_penalty_is_chosen_by_inner_folds() -> None:
 
 def test_repeats_differ_and_seeds_repeat() -> None:
     codes, who = cohort()
-    what = asked(codes[:, 0] + codes[:, 3], who, discrete=False)
+    what = targets(codes[:, 0] + codes[:, 3], who, discrete=False)
     first, again = (cross_validated(columns(codes), what, linear, QUICK) for _ in range(2))
     np.testing.assert_array_equal(first.values, again.values)
     assert np.abs(first.values[0] - first.values[1]).max() > 0
@@ -261,19 +269,19 @@ def test_training_means_count_for_nothing() -> None:
 
 def test_people_are_drawn_whole_and_classes_stay() -> None:
     who = np.repeat(np.arange(10), 2)
-    what = asked((np.arange(10) < 3).astype(float)[who], who, discrete=True)
-    drawn = people_drawn(what, draws=50)
+    what = targets((np.arange(10) < 3).astype(float)[who], who, discrete=True)
+    drawn = resampled_people(what, draws=50)
     np.testing.assert_array_equal(drawn[:, ::2], drawn[:, 1::2])
     np.testing.assert_allclose(drawn @ what.target, 6)
-    np.testing.assert_array_equal(drawn, people_drawn(what._replace(weights=what.weights), draws=50))
+    np.testing.assert_array_equal(drawn, resampled_people(what._replace(weights=what.weights), draws=50))
 
 
 def test_intervals_cover_and_differences_are_paired() -> None:
     rng = np.random.default_rng(0)
     who = np.arange(200)
     truth = rng.normal(size=200)
-    what = asked(truth, who, discrete=False)
-    drawn = people_drawn(what)
+    what = targets(truth, who, discrete=False)
+    drawn = resampled_people(what)
     base = np.zeros((1, 200))
     good, worse = (scored(what, Predicted((truth + s * rng.normal(size=200))[None], base), drawn) for s in (0.5, 0.6))
     low, high = good["r2"].interval()[1:]
@@ -286,7 +294,7 @@ def test_intervals_cover_and_differences_are_paired() -> None:
 
 def test_training_people_predict_others() -> None:
     codes, who = cohort(people=60)
-    what = asked(codes[:, 0], who, discrete=False)
+    what = targets(codes[:, 0], who, discrete=False)
     train, test = np.flatnonzero(who < 40), np.flatnonzero(who >= 40)
     found = transferred(columns(codes), what, linear, train, test, QUICK)
     assert found.values.shape == (1, 60)
@@ -302,8 +310,8 @@ def test_training_people_predict_others() -> None:
 def test_trees_find_what_lines_cannot() -> None:
     rng = np.random.default_rng(0)
     codes, who = rng.normal(size=(150, 3)), np.arange(150)
-    bent = asked(np.abs(codes[:, 0]), who, discrete=False)
-    crossed = asked((codes[:, 0] * codes[:, 1] > 0).astype(float), who, discrete=True)
+    bent = targets(np.abs(codes[:, 0]), who, discrete=False)
+    crossed = targets((codes[:, 0] * codes[:, 1] > 0).astype(float), who, discrete=True)
     plan = Plan(folds=3, repeats=1)
     for what, least in ((bent, 0.6), (crossed, 0.8)):
         trees, line = (
@@ -320,18 +328,18 @@ def test_wrong_input_is_one_sentence() -> None:
     with pytest.raises(InputError, match="NaN or infinity in columns \\[0\\]"):
         columns(np.array([[np.nan, 1]]))
     with pytest.raises(InputError, match="one class only"):
-        fit(asked=asked(np.ones(24), who, discrete=True))
+        fit(targets=targets(np.ones(24), who, discrete=True))
     with pytest.raises(InputError, match="one value only"):
-        fit(asked=asked(np.ones(24), who, discrete=False))
+        fit(targets=targets(np.ones(24), who, discrete=False))
     with pytest.raises(InputError, match="2 people of the smaller class cannot be cut into 5 folds"):
-        fit(asked=asked((who < 2).astype(float), who, discrete=True))
+        fit(targets=targets((who < 2).astype(float), who, discrete=True))
     with pytest.raises(InputError, match="8 people cannot be cut into 9 folds"):
-        cross_validated(columns(codes), asked(codes[:, 0], who, discrete=False), linear, Plan(folds=9))
+        cross_validated(columns(codes), targets(codes[:, 0], who, discrete=False), linear, Plan(folds=9))
     with pytest.raises(InputError, match="do not fill them in"):
-        fit(asked=asked(np.where(who == 1, np.nan, 1.0), who, discrete=False))
+        fit(targets=targets(np.where(who == 1, np.nan, 1.0), who, discrete=False))
     with pytest.raises(InputError, match="one class only"):
         fewest_people(who, np.zeros(24), discrete=True)
-    alone = asked(np.array([0.0, 1, 0, 1]), np.arange(4), discrete=True)
+    alone = targets(np.array([0.0, 1, 0, 1]), np.arange(4), discrete=True)
     with pytest.raises(InputError, match="auc is not defined"):
         scored(alone._replace(target=np.ones(4)), Predicted(np.ones((1, 4)), np.zeros((1, 4))), np.ones((1, 4)))
     assert list(CLASSES) == ["auc", "balanced_accuracy"]
@@ -340,13 +348,13 @@ def test_wrong_input_is_one_sentence() -> None:
 def test_refitted_intervals_are_wider_where_training_matters_and_leave_folds_alone() -> None:
     rng = np.random.default_rng(1)
     seen = rng.normal(size=(40, 8))
-    asked = Asked(0.4 * seen[:, :4].sum(axis=1) + rng.normal(size=40), False, np.arange(40), np.ones(40))
+    targets = ProbeTarget(0.4 * seen[:, :4].sum(axis=1) + rng.normal(size=40), False, np.arange(40), np.ones(40))
     plan, without = Plan(repeats=1), np.arange(40) < 4
-    fewer = cross_validated(columns(seen), asked, linear, plan, without)
+    fewer = cross_validated(columns(seen), targets, linear, plan, without)
     assert np.isnan(fewer.values[0, :4]).all()
     assert np.isfinite(fewer.values[0, 4:]).all()
-    simple = scored(asked, cross_validated(columns(seen), asked, linear, plan), people_drawn(asked))
-    refitted = refitted_intervals(columns(seen), asked, linear, plan)
+    simple = scored(targets, cross_validated(columns(seen), targets, linear, plan), resampled_people(targets))
+    refitted = refitted_intervals(columns(seen), targets, linear, plan)
     assert set(refitted) == set(simple)
     assert refitted["r2"].mean == pytest.approx(simple["r2"].value)
     wide, narrow = (interval.high - interval.low for interval in (refitted["r2"], simple["r2"].interval()))

@@ -10,7 +10,9 @@ from disentangle_pl.metrics.score import (
     equal_bins,
     ground_truth,
     held_out_rows,
+    joint_labels,
     moving,
+    sampled_rows,
     train_test,
     varying,
 )
@@ -141,3 +143,18 @@ def test_fewer_than_two_bins_are_refused() -> None:
         equal_bins(CODES, 1)
     with pytest.raises(InputError, match="bins"):
         MIXED.labels(0)
+
+
+def test_sampled_rows_are_all_or_a_random_part_in_order() -> None:
+    np.testing.assert_array_equal(sampled_rows(5, 9), np.arange(5))
+    rows = sampled_rows(1000, 100)
+    assert len(np.unique(rows)) == 100
+    assert (np.diff(rows) > 0).all()
+    assert 400 < rows.mean() < 600
+    assert not np.array_equal(rows, sampled_rows(1000, 100, seed=1))
+
+
+def test_labels_of_two_tables_are_numbered_together() -> None:
+    first, second = (ground_truth(np.array(column)[:, None]) for column in ([7, 3, 7], [3, 9]))
+    labels = joint_labels(first, second, bins=2)
+    assert [column[:, 0].tolist() for column in labels] == [[1, 0, 1], [0, 2]]

@@ -14,7 +14,7 @@ from disentangle_pl.metrics.mig import mig
 from disentangle_pl.metrics.modularity import modularity
 from disentangle_pl.metrics.references import DRAWS, ENDS, full_sheet, reference_codes, references
 from disentangle_pl.metrics.sap import sap
-from disentangle_pl.metrics.score import Checked, Codes, GroundTruth, ground_truth, held_out_rows
+from disentangle_pl.metrics.score import Checked, Codes, GroundTruth, ground_truth, held_out_rows, train_test
 from disentangle_pl.metrics.sheet import (
     ALL,
     QUICK,
@@ -268,3 +268,22 @@ def test_the_code_of_a_score_decides_how_long_its_floors_are_remembered(
     edited.add("disentangle_pl.metrics.score")
     assert len(files()) == 5
     remembered.code_digest.cache_clear()
+
+
+def test_the_floor_of_dci_is_near_that_of_every_cut() -> None:
+    random = np.random.default_rng(0)
+    factors = ground_truth(random.integers(0, (3, 4), (9000, 2)))
+    train, test = train_test(random.normal(size=(9000, 4)), factors, None)
+    entry = ALL["dci"]
+    assert entry.floor is not None
+    every, coarse = entry(train, test), entry.floor(train, test)
+    assert coarse != every
+    assert coarse == pytest.approx(every, abs=0.02)
+    few = (train[0][:600], train[1][:600]), test
+    assert entry.floor(*few) == entry(*few)
+
+
+def test_the_faster_way_is_for_the_floor_alone() -> None:
+    entry = Entry(mig, lambda train, test: {"mig": 1.0}, lambda train, test: {"mig": 0.25})
+    ends = references(FACTORS, 4, {"mig": entry})
+    assert [ends[end]["mig"].mean for end in ("floor", "rotated", "ceiling")] == [0.25, 1.0, 1.0]

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import Lasso
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.score import Codes, Values
+from disentangle_pl.metrics.score import Codes, Values, sampled_rows
 from disentangle_pl.metrics.udr import UDR, match, udr_lasso, udr_spearman
 from tests.metrics.golden import rotate
 
@@ -52,6 +52,15 @@ def test_equals_the_formulas_pair_by_pair() -> None:
     lasso, spearman = reference(codes)
     np.testing.assert_allclose(udr_lasso(codes, kl).scores, lasso, atol=1e-3)
     np.testing.assert_allclose(udr_spearman(codes, kl).scores, spearman, atol=1e-9)
+
+
+@pytest.mark.parametrize("rank", [udr_lasso, udr_spearman])
+def test_rows_are_drawn_and_not_the_first_ones(rank: Callable[..., UDR]) -> None:
+    codes = np.vstack([np.zeros_like(CODES), CODES])
+    models, kl = [codes, -2 * codes], 2 * [ALIVE]
+    assert rank(models, kl, rows=len(CODES)).scores.min() > 0.7
+    related = [similar(0, 4), similar(1, 4)]
+    assert not np.array_equal(*(rank(related, kl, rows=50, seed=seed).pairs for seed in (0, 1)))
 
 
 def test_models_that_agree_up_to_order_sign_and_scale_match() -> None:
@@ -105,12 +114,16 @@ def test_constant_and_duplicate_latents_give_numbers() -> None:
     assert udr_spearman(codes, kl).pairs[0, 1] == pytest.approx((1 + 3 * 0.5 / 4) / 2)
 
 
-def test_the_first_rows_are_used() -> None:
+def test_rows_that_are_not_drawn_do_not_matter() -> None:
     codes = [similar(0, 4), similar(1, 4)]
-    cut = [code[:50] for code in codes]
-    np.testing.assert_array_equal(udr_lasso(codes, 2 * [ALIVE], rows=50).pairs, udr_lasso(cut, 2 * [ALIVE]).pairs)
-    moved = [np.vstack([code[:50], 9 * code[50:] ** 2]) for code in codes]
-    np.testing.assert_array_equal(udr_spearman(moved, 2 * [ALIVE], rows=50).pairs, udr_spearman(cut, 2 * [ALIVE]).pairs)
+    rows = sampled_rows(300, 50, seed=3)
+    cut = [code[rows] for code in codes]
+    others = np.setdiff1d(np.arange(300), rows)
+    for code in codes:
+        code[others] = 9 * code[others] ** 2
+    for rank in (udr_lasso, udr_spearman):
+        pairs = rank(codes, 2 * [ALIVE], rows=50, seed=3).pairs
+        np.testing.assert_array_equal(pairs, rank(cut, 2 * [ALIVE]).pairs)
 
 
 @pytest.mark.parametrize(

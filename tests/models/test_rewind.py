@@ -1,11 +1,9 @@
 """The rounds of the lottery ticket: every parameter and the optimiser back to the start, whatever happens between."""
 
-import os
 import socket
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.models.factor_vae import FactorVAE
 from disentangle_pl.models.vae import VAE
 from tests.models.tiny import SETTINGS, sprites, tiny, trainer
+from tests.ranks import RANKS, join
 
 RATE = 1e-2
 ADAM = partial(Adam, lr=RATE)
@@ -229,7 +228,7 @@ def test_a_killed_run_goes_back_to_where_it_began(tmp_path: Path, steps: int) ->
 
 def on_one_rank(rank: int, port: int, folder: Path) -> tuple[dict[str, Any], dict[str, Any], set[int]]:
     warnings.simplefilter("ignore")
-    os.environ |= {"LOCAL_RANK": str(rank), "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    join(rank, port)
     seed_everything(0, verbose=False)
     model = tiny(mask=ROUNDS, optimizer=ADAM)
     first = values(model)
@@ -239,12 +238,10 @@ def on_one_rank(rank: int, port: int, folder: Path) -> tuple[dict[str, Any], dic
     return {name: value.numpy() for name, value in first.items()}, now, steps
 
 
-def test_all_processes_go_back_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def test_all_processes_go_back_alike(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=RANKS) as pool:
         ranks = pool.map(on_one_rank, (0, 1), (port, port), (tmp_path, tmp_path), timeout=120)
         (first, mine, steps), (_, theirs, others) = ranks
     assert steps == others == {1}

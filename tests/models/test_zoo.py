@@ -1,11 +1,9 @@
 """What holds for every model, whatever its objective, aggregation or supervision."""
 
-import os
 import socket
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
 from tests.models.tiny import sprites, trainer
 from tests.models.zoo import CONV, MEANS, PLAIN, VOLUME, ZOO, config, make, mask
+from tests.ranks import RANKS, join
 
 every_model = pytest.mark.parametrize("name", ZOO)
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -159,15 +158,14 @@ def train_all(folder: Path, processes: int = 1) -> States:
 
 def train_on_one_rank(rank: int, port: int, folder: Path) -> States:
     warnings.simplefilter("ignore")
-    os.environ |= {"LOCAL_RANK": str(rank), "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    join(rank, port)
     return train_all(folder, processes=2)
 
 
-def test_two_processes_equal_one_with_the_global_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+def test_two_processes_equal_one_with_the_global_batch(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=RANKS) as pool:
         ranks = pool.map(train_on_one_rank, (0, 1), (port, port), (tmp_path, tmp_path))
         one = train_all(tmp_path)
     for states in ranks:

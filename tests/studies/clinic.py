@@ -11,7 +11,7 @@ import torch
 from disentangle_pl.brain.prepared import ABOUT, INDEX, VOLUMES
 from disentangle_pl.brain.quality import CENTRE
 from disentangle_pl.brain.split_file import write_split
-from disentangle_pl.metrics.prediction import Asked
+from disentangle_pl.metrics.prediction import ProbeTarget
 from disentangle_pl.metrics.prediction_folds import person_weights
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.clinical_probe import ALL, Question
@@ -78,8 +78,8 @@ def small_question() -> tuple[Question, Values]:
     rng = np.random.default_rng(0)
     who = np.repeat(np.arange(20), 2)
     codes = rng.normal(size=(40, 3))
-    asked = Asked(codes[:, 0], False, who, person_weights(who))
-    return Question("x", ALL, np.arange(40), asked, np.empty(0, np.intp), np.arange(40)), codes
+    targets = ProbeTarget(codes[:, 0], False, who, person_weights(who))
+    return Question("x", ALL, np.arange(40), targets, np.empty(0, np.intp), np.arange(40)), codes
 
 
 def make_clinic(folder: Path) -> Clinic:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.mapping import SHIPPED
 from disentangle_pl.brain.prepared import INDEX, VOLUMES
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.prediction import Asked, Plan, cross_validated, linear
+from disentangle_pl.metrics.prediction import Plan, ProbeTarget, cross_validated, linear
 from disentangle_pl.metrics.prediction_folds import person_weights
 from disentangle_pl.metrics.prediction_inputs import principal_components, remembered
 from disentangle_pl.metrics.prediction_scores import scored
@@ -29,8 +30,10 @@ from disentangle_pl.studies.clinical_probe import ALL, ONE
 from disentangle_pl.studies.clinical_table import (
     COVARIATES,
     LATENTS,
+    REFITTED,
     WITH,
 )
+from disentangle_pl.studies.harmonisation import TABLE
 from tests.command_line import refused, run
 from tests.studies.clinic import PEOPLE, TRAIN, Clinic, make_clinic
 from tests.studies.run_folders import make_run
@@ -143,9 +146,9 @@ def test_random_labels_of_people_are_predicted_from_images_by_a_visit_split_only
     for seed in range(4):
         label = np.random.default_rng(seed).permutation(np.arange(40) % 2).astype(np.float64)[who]
         for people in (who, np.arange(len(who))):
-            asked = Asked(label, True, people, person_weights(people))
-            said = cross_validated(inputs, asked, linear, Plan(repeats=1))
-            auc.append(scored(asked, said, asked.weights[None])["auc"].value)
+            targets = ProbeTarget(label, True, people, person_weights(people))
+            said = cross_validated(inputs, targets, linear, Plan(repeats=1))
+            auc.append(scored(targets, said, targets.weights[None])["auc"].value)
     honest, leaky = np.mean(np.reshape(auc, (4, 2)), axis=0)
     assert leaky > 0.8
     assert 0.3 < honest < 0.65
@@ -231,6 +234,53 @@ def test_trees_and_visits_without_a_scan_by_the_verb(clinic: Clinic, tmp_path: P
     assert scans["clinic"] == scans["scans"] + PEOPLE - TRAIN
 
 
+def test_refitted_intervals_by_the_verb(clinic: Clinic, tmp_path: Path) -> None:
+    run(
+        "predict-scores",
+        str(clinic.good[0]),
+        "--targets=[mmse]",
+        "--repeats=1",
+        "--folds=2",
+        "--refitted=true",
+        f"--data.split_file={clinic.split}",
+        f"--data.truth={clinic.truth}",
+        f"--out={tmp_path}",
+    )
+    table = pd.read_csv(tmp_path / "scores.tsv", sep="\t", keep_default_na=False, na_values=["n/a"])
+    rows = table[(table["metric"] == "r2") & (table["inputs"] == LATENTS) & (table["mode"] == ALL)]
+    ends = rows[rows["versus"] == ""].set_index("interval")
+    assert ends["value"]["people"] == pytest.approx(ends["value"][REFITTED])
+    assert ends["low"][REFITTED] < ends["value"][REFITTED] < ends["high"][REFITTED]
+
+
+def test_sites_are_taken_out_of_latents_volumes_and_images(
+    clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--targets", "mmse", "--repeats=1", "--folds=3", f"--data.truth={clinic.truth}", f"--out={tmp_path}"]
+    run("predict-scores", str(clinic.good[0]), *flags, "--combat.batch=site", "--combat.covariates=[age,sex]")
+    found = pd.read_csv(tmp_path / TABLE, sep="\t", keep_default_na=False)
+    assert list(zip(found["of"], found["stage"], strict=True)) == [
+        (of, stage) for of in ("volumes", "latents", "pca") for stage in ("before", "after")
+    ]
+    assert (found["people"] == PEOPLE - TRAIN).all()
+    said = capsys.readouterr().out
+    assert "of 7 people at 3 sites; what stays in: age, sex, and the person" in said
+    assert "Site AUC of latents of good0, before" in said
+
+
+def test_voxels_are_changed_before_they_are_multiplied(clinic: Clinic, tmp_path: Path) -> None:
+    def doubled(before: NDArray[np.float32], after: NDArray[np.float32]) -> None:
+        after[:] = 2 * before
+
+    data = data_of(clinic)
+    plain, changed = brief_pictures(data, tmp_path), brief_pictures(data, tmp_path, change=doubled)
+    assert changed.products is not None
+    assert changed.unchanged is not None
+    assert plain.products is not None
+    np.testing.assert_array_equal(changed.unchanged, plain.products)
+    np.testing.assert_allclose(changed.products, 4 * plain.products, rtol=1e-4, atol=1e-4)
+
+
 def test_wrong_input_is_one_sentence(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def said(*flags: str) -> str:
         return refused(capsys, "predict-scores", str(clinic.good[0]), f"--out={tmp_path / 'out'}", *flags)
@@ -239,6 +289,7 @@ def test_wrong_input_is_one_sentence(clinic: Clinic, tmp_path: Path, capsys: pyt
     assert "no table of the scans has adas13" in said("--targets", "adas13")
     assert "cannot be cut into 30 folds" in said("--targets", "cn_ad", "--folds", "30")
     assert "at least 2" in said("--folds", "1")
+    assert "--protocol held-out" in said("--refitted=true", "--protocol=train-test")
     assert "shoe cannot be taken out" in said("--residualise", "shoe")
     assert "no checkpoint at" in said("--baseline", str(tmp_path / "none.ckpt"))
     other = tmp_path / "other.tsv"

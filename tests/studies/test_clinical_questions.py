@@ -16,7 +16,7 @@ from disentangle_pl.studies.clinical_inputs import (
     residual,
 )
 from disentangle_pl.studies.clinical_people import Sides
-from disentangle_pl.studies.clinical_probe import ONE, answer, question
+from disentangle_pl.studies.clinical_probe import ONE, answer, question, refitted_answer
 from disentangle_pl.studies.clinical_targets import Target
 from tests.studies.clinic import small_question, visits_of
 
@@ -46,7 +46,7 @@ def test_answers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_array_equal(first["r2"].draws, again["r2"].draws)
     for other in (
         (to, fixed("z", 2 * codes), plan),
-        (to._replace(asked=to.asked._replace(target=codes[:, 1])), fixed("z", codes), plan),
+        (to._replace(targets=to.targets._replace(target=codes[:, 1])), fixed("z", codes), plan),
         (to, fixed("z", codes), plan._replace(seed=1)),
     ):
         with pytest.raises(TypeError):
@@ -55,6 +55,17 @@ def test_answers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         file.write_bytes(b"cut")
     with pytest.raises(TypeError):
         answer(to, fixed("z", codes), "linear", plan, tmp_path)
+
+
+def test_refitted_answers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to, codes = small_question()
+    plan = Plan(repeats=1)
+    first = refitted_answer(to, fixed("z", codes), "linear", plan, tmp_path)
+    assert first["r2"].low < answer(to, fixed("z", codes), "linear", plan, tmp_path)["r2"].value < first["r2"].high
+    monkeypatch.setitem(clinical_probe.PROBES, "linear", cast(Any, None))
+    assert refitted_answer(to, fixed("z", codes), "linear", plan, tmp_path) == first
+    with pytest.raises(TypeError):
+        refitted_answer(to, fixed("z", codes), "linear", plan._replace(seed=1), tmp_path)
 
 
 def test_questions_are_of_held_out_people_whose_all_is_known() -> None:
@@ -69,11 +80,11 @@ def test_questions_are_of_held_out_people_whose_all_is_known() -> None:
     assert set(to.rows) == set(range(40, len(visits))) - {45, 50}
     assert not len(to.train)
     one = question(target, visits, sides, "held-out", known, ONE)
-    assert len(np.unique(one.asked.people)) == len(one.rows) == len(np.unique(to.asked.people))
+    assert len(np.unique(one.targets.people)) == len(one.rows) == len(np.unique(to.targets.people))
     across = question(target, visits, sides, "train-test", known)
     assert set(across.rows[across.train]) == set(range(40))
-    assert not set(across.asked.people[across.train]) & set(across.asked.people[across.test]) - {
-        across.asked.people[40]
+    assert not set(across.targets.people[across.train]) & set(across.targets.people[across.test]) - {
+        across.targets.people[40]
     }
     with pytest.raises(InputError, match="not known together of any held-out scan"):
         question(target, visits, sides, "held-out", known * NAN)

@@ -19,6 +19,7 @@ from disentangle_pl.studies.clinical_report import Study, how, plainly, sections
 from disentangle_pl.studies.clinical_table import (
     COVARIATES,
     LATENTS,
+    REFITTED,
     RIVAL,
     VOLUMES,
     WITH,
@@ -46,6 +47,15 @@ def planted_rows(covariates: float = 0.1) -> list[dict[str, object]]:
             answered(Name(setting, f"{setting}<{seed}>", seed), inputs, value) for inputs in (LATENTS, WITH + LATENTS)
         ]
     return rows_of(to, found, "beta")
+
+
+def test_refitted_intervals_have_rows_of_their_own() -> None:
+    to, _ = small_question()
+    refitted = answered(Name("ada", "ada<0>", "0"), LATENTS, 0.4)._replace(refitted={"r2": Interval(0.4, -0.1, 0.9)})
+    table = table_of(rows_of(to, [refitted, answered(Name("ada", "ada<1>", "1"), LATENTS, 0.6)], None))
+    (row,) = table[table["interval"] == REFITTED].to_dict("records")
+    assert (row["model"], row["inputs"], row["versus"], row["low"], row["high"]) == ("ada<0>", LATENTS, "", -0.1, 0.9)
+    assert table[table["interval"] == "seeds"]["value"].tolist() == [pytest.approx(0.5)]
 
 
 def test_the_table_has_increments_seeds_and_the_baseline() -> None:

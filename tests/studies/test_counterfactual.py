@@ -65,6 +65,27 @@ def test_years_move_what_ages_in_the_group_asked_for(
     ]
 
 
+def test_people_the_model_was_trained_on_and_the_group_are_named(
+    data: LongitudinalData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    model = tiny((1, 12, 12, 12)).eval()
+    data.prepare_data()
+    data.setup("predict")
+    trained, new = (part["participant_id"].iloc[0] for part in (data.parts.train, data.parts.test))
+    for subject in (trained, new):
+        ask(model, data, Question(subject, years=5), tmp_path, group="Dementia")
+        shown = capsys.readouterr().out
+        about = json.loads((tmp_path / f"{subject}_ses-1_years+5" / "about.json").read_text())
+        assert about["trained_on"] == ([subject] if subject == trained else [])
+        assert (f"The model was trained on scans of {trained}" in shown) == (subject == trained)
+        assert "ageing of training participants with diagnosis Dementia, written AD" in shown
+    ask(model, data, Question(new, swap=trained, latents=[0]), tmp_path)
+    assert f"The model was trained on scans of {trained}" in capsys.readouterr().out
+    ask(model, data, Question(new, years=5), tmp_path, group="FTD")
+    assert "(none has diagnosis FTD: there are AD; CN)" in capsys.readouterr().out
+
+
 def test_latents_come_from_another_person(data: LongitudinalData, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = tiny((1, 12, 12, 12)).eval()
@@ -86,7 +107,7 @@ def test_a_check_compares_held_out_follow_ups(
     held_out = set(data.parts.val.index) | set(data.parts.test.index)
     assert set(pairs["first"]) | set(pairs["later"]) <= held_out
     said = capsys.readouterr().out
-    assert "all training participants (none has diagnosis nobody)" in said.replace("\n", " ")
+    assert "all training participants (none has diagnosis nobody: there are AD; CN)" in said.replace("\n", " ")
     assert "effectiveness" in said
 
 

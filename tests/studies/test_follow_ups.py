@@ -23,6 +23,7 @@ from tests.studies.linear_brain import linear_brain
 PEOPLE = 12
 YEARS = np.tile([0.0, 1.0, 3.0], PEOPLE)
 VISITS = pd.DataFrame({"participant_id": np.repeat([f"sub-{i:02d}" for i in range(PEOPLE)], 3), "years": YEARS})
+VISITS = VISITS.assign(session_id=VISITS.index.astype(str), age=np.nan)
 
 
 def slopes(per_year: list[float]) -> MixedSlopes:
@@ -45,10 +46,17 @@ def test_the_first_scan_is_paired_with_all_later_ones_of_known_time() -> None:
     visits = pd.DataFrame(
         {"participant_id": ["a", "a", "b", "b", "b", "c", "d", "d"], "years": [2, 0, 0, 0, 1, 0, np.nan, 1.0]}
     )
+    visits = visits.assign(session_id=visits.index.astype(str), age=np.nan)
     found = follow_ups(visits, np.arange(8))
     assert list(zip(found.first, found.later, found.years, strict=True)) == [(1, 0, 2.0), (2, 4, 1.0)]
     assert not len(follow_ups(visits, np.array([5])).years)
     assert follow_ups(visits, np.array([0, 1])).first.tolist() == [1]
+
+
+def test_a_rescan_is_no_follow_up() -> None:
+    days = pd.DataFrame({"years": [0, 0.001, 0.5, 1.0, 1.0], "participant_id": "a", "age": np.nan})
+    visits = days.assign(session_id=["ses-am", "ses-pm", "ses-2", "ses-3", "ses-3_run-2"])
+    assert follow_ups(visits, np.arange(5)).later.tolist() == [2, 3]
 
 
 def test_where_all_change_alike_the_mean_change_and_the_latents_are_right_and_no_change_is_not() -> None:

@@ -15,8 +15,9 @@ from disentangle_pl.genetics.plink import write_plink
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.studies import gwas_kept
 from disentangle_pl.studies.gwas_codes import phenotypes_from
+from disentangle_pl.studies.harmonisation import TABLE
 from disentangle_pl.studies.scan_codes import ScanCodes, encode_scans
-from tests.command_line import run
+from tests.command_line import refused, run
 from tests.genetics.made import rows
 from tests.studies.brain_runs import HELD_OUT, Runs
 from tests.studies.brain_runs import PEOPLE as EVERYBODY
@@ -80,7 +81,9 @@ def test_nothing_to_associate() -> None:
         phenotypes_from(codes._replace(mean=torch.zeros(12, 3)), known, "mean", False)
 
 
-def test_the_latents_of_a_checkpoint(brain_runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_latents_of_a_checkpoint(
+    brain_runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     calls = np.random.default_rng(0).integers(0, 3, (12, EVERYBODY)).astype(np.int8)
     people = [f"sub-{i:03d}" for i in range(EVERYBODY)]
     write_plink(tmp_path / "genes", people, [True] * EVERYBODY, rows(12), iter(calls))
@@ -119,3 +122,14 @@ def test_the_latents_of_a_checkpoint(brain_runs: Runs, tmp_path: Path, monkeypat
     assert set(found["n"]) == {HELD_OUT + 1}
     assert set(found["phenotype"]) <= {"z0", "z1", "z2", "z3"}
     assert "that the model was trained on are left out" in (tmp_path / "study" / "findings.md").read_text()
+    scans = pd.read_csv(brain_runs.scans, sep="\t", na_values=["n/a"])
+    scans["site"] = np.array(["a", "b"])[scans["participant_id"].factorize()[0] % 2]
+    scans.to_csv(tmp_path / "sites.tsv", sep="\t", index=False, na_rep="n/a")
+    combat = ["--combat.batch=site", "--combat.covariates=[age]", "--combat.controls=null"]
+    run(*flags[:3], f"--out={tmp_path / 'combat'}", *flags[4:], f"--data.root={tmp_path / 'sites.tsv'}", *combat)
+    assert "ComBat over site is fitted to" in (tmp_path / "combat" / "findings.md").read_text()
+    assert pd.read_csv(tmp_path / "combat" / TABLE, sep="\t")["of"].tolist() == ["latents", "latents"]
+    again = pq.read_table(tmp_path / "combat" / "associations.parquet").to_pandas()
+    assert (again["beta"] != found["beta"]).any()
+    said = refused(capsys, "gwas", flags[1], "--phenotypes=z.txt", f"--out={tmp_path / 'x'}", "--combat.batch=site")
+    assert "--combat.batch takes sites out of the latents of --checkpoint" in said

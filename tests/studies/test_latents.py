@@ -24,14 +24,14 @@ NAMES = ("ml_ventricles", "gain", "site")
 def planted(rng: np.random.Generator, people: int = PEOPLE) -> tuple[Encoded, Scans]:
     """Codes of people with three visits and a rescan: ventricles that grow, the gain of a scan, noise, nothing."""
     who = np.repeat(np.arange(people), VISITS + 1)
-    years, first = np.tile([0.0, 0, 1, 2], people), np.tile([True, False, True, True], people)
+    years, visit = np.tile([0.0, 0, 1, 2], people), VISITS * who + np.tile([0, 0, 1, 2], people)
     ventricles = rng.normal(size=people)[who] + 0.3 * years
     gain, site = rng.normal(size=len(who)), rng.normal(size=people)[who]
     codes = np.stack((-ventricles, gain, rng.normal(size=len(who)), np.zeros(len(who))), axis=1)
     codes[:, 0] += 0.05 * rng.normal(size=len(who))
     truth = ground_truth(np.stack((ventricles, gain, site), axis=1))
     encoded = Encoded(codes, np.array([3.0, 2, 1, 0]), np.array([0.95, 0.2, 0.3, 1]), None)
-    return encoded, Scans(who, years, first, truth, NAMES)
+    return encoded, Scans(who, years, visit, truth, NAMES)
 
 
 def numbers_of(encoded: Encoded, known: Scans, resampled: Values | None = None) -> dict[str, Number]:
@@ -72,7 +72,7 @@ def test_planted_meanings_are_found() -> None:
 def test_what_cannot_be_known_is_left_open() -> None:
     encoded, known = planted(np.random.default_rng(0))
     alone = encoded._replace(codes=encoded.codes[:1].repeat(2, 0), stays=np.full(4, np.nan))
-    one = Scans(np.zeros(2, int), np.zeros(2), np.ones(2, bool), known.factors[:2], NAMES)
+    one = Scans(np.zeros(2, int), np.zeros(2), np.arange(2), known.factors[:2], NAMES)
     table = meanings(alone, one).latents
     assert table["kind"].tolist() == ["active", "active", "active", "passive"]
     assert table[["icc", "within", "slope", "r_low"]].isna().all(axis=None)
@@ -225,6 +225,7 @@ def test_wrong_input_is_one_sentence(brain_runs: Runs, tmp_path: Path, capsys: p
 
     assert "images of shape (1, 8, 8, 8), but the data have (1, 6, 6, 6)" in said("--data.size=[6,6,6]")
     assert "no checkpoint" in refused(capsys, "latents", str(tmp_path / "none.ckpt"))
+    assert "the val part has 4 scans of 1 people, and latents need at least 6" in said("--part=val")
     constant = tmp_path / "truth.tsv"
     constant.write_text(brain_runs.truth.read_text())
     rows = pd.read_csv(brain_runs.truth, sep="\t")

@@ -1,4 +1,5 @@
 import errno
+import gzip
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from filelock import FileLock
 
 from disentangle_pl.brain import preparing, rows
 from disentangle_pl.brain.correction import N4
+from disentangle_pl.brain.intensity import Window
 from disentangle_pl.brain.prepared import open_prepared
 from disentangle_pl.brain.rows import Rows
 from disentangle_pl.brain.visits import read_visits
@@ -324,6 +327,48 @@ def test_the_command_line_chooses_among_the_scans_of_a_session(source: Path, out
     run(*command, "--filter", "acq=fast", "desc=none")
     (path,) = open_prepared(out).visits["path"]
     assert Path(path).name == "sub-01_ses-1_acq-fast_T1w.nii.gz"
+
+
+def test_copies_odd_headers_and_overflow_are_said_and_the_others_go_on(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = {name: write(tmp_path / f"{name}.nii.gz", anatomy(i)) for i, name in enumerate("abcdef")}
+    sheared = np.eye(4)
+    sheared[0, 1] = 0.2
+    write(paths["b"], anatomy(1), sheared)
+    image = nib.load(paths["c"])
+    image.set_qform(np.diag([-1.0, 1, 1, 1]), code=1)
+    nib.save(image, tmp_path / "c.nii")
+    write(paths["d"], 1e6 * anatomy(3))
+    content = gzip.decompress(paths["a"].read_bytes())
+    (tmp_path / "a2.nii").write_bytes(content)
+    paths["e"].write_bytes(gzip.compress(content, 1))
+    listed = [
+        ("1", "a.nii.gz"),
+        ("1", "a2.nii"),
+        ("2", "b.nii.gz"),
+        ("3", "c.nii"),
+        ("4", "d.nii.gz"),
+        ("5", "e.nii.gz"),
+    ]
+    lines = "".join(f"{who}\t{name}\t{name}\n" for who, name in listed)
+    (tmp_path / "scans.tsv").write_text(f"participant_id\tsession_id\tpath\n{lines}")
+    quality = report_prepared(tmp_path / "scans.tsv", out, Preparation((12, 12, 12), 1.0, Window(0, 100)))
+    assert quality["participant_id"].tolist() == ["1", "2", "3", "5"]
+    assert np.isfinite(np.load(out / "volumes.npy")).all()
+    said = capsys.readouterr().out
+    for words in (
+        "left out, 2 scans:",
+        "d.nii.gz: reaches 1.1e+06 once prepared",
+        f"a2.nii: is the same image of the same person as {paths['a']}",
+        "the same image of several people, 2 scans, who must be in one part of a split:",
+        "sheared axes, 1 scans, resampled along those of the scanner unless aligned:\n  2 b.nii.gz: 11.3 degrees",
+        "qform and sform put the scan in different places, 1 scans; the sform is taken:\n  3 c.nii: 22.0 mm",
+    ):
+        assert words in said, words
+    table = pd.read_csv(out / "quality.tsv", sep="\t")
+    assert table["qform_mm"].tolist() == [0, 0, 22, 0]
+    assert table["shear"].round(1).tolist() == [0, 11.3, 0, 0]
 
 
 def test_a_table_of_bad_scans_only_is_one_sentence(tmp_path: Path, out: Path) -> None:

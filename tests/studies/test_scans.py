@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,62 @@ def test_copies_stay_on_one_side(tmp_path: Path, capsys: pytest.CaptureFixture[s
         part = read_split(split)
         assert part["0"] == part["5"]
     assert "these share an image, and stay together: sub-0; sub-5" in capsys.readouterr().out
+
+
+def test_a_recompressed_copy_of_one_person_is_left_out_and_of_two_stays_on_one_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = bids(tmp_path / "bids", {"0": 2, **{f"{i}": 1 for i in range(1, 6)}})
+    scans = sorted(root.glob("sub-*/ses-*/anat/*"))
+    content = gzip.decompress(scans[0].read_bytes())
+    scans[1].write_bytes(gzip.compress(content, 1))
+    scans[6].unlink()
+    scans[6].with_suffix("").write_bytes(content)
+    for seed in range(4):
+        split = tmp_path / f"split{seed}.tsv"
+        visits = report_scans(root, tmp_path / "scans.tsv", split=SplitPlan(split, seed, (0.4, 0.3, 0.3)))
+        part = read_split(split)
+        assert part["0"] == part["5"]
+    assert len(visits) == 6
+    said = capsys.readouterr().out
+    assert f"{scans[1]}: is the same image of the same person as {scans[0]}" in said
+    assert "the same image more than once, 2 scans:" in said
+    with pytest.raises(InputError, match="is the same image of the same person"):
+        report_scans(root, tmp_path / "scans.tsv", strict=True)
+
+
+def test_a_split_grows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, split, out = (
+        bids(tmp_path / "bids", {f"{i:02d}": 1 for i in range(12)}),
+        tmp_path / "old.tsv",
+        tmp_path / "s.tsv",
+    )
+    report_scans(root, out, split=SplitPlan(split))
+    before, lines = read_split(split), split.read_text().splitlines()
+    write(root / "sub-12" / "ses-1" / "anat" / "sub-12_ses-1_T1w.nii.gz", anatomy(77))
+    capsys.readouterr()
+    report_scans(root, out, split=SplitPlan(split, seed=5))
+    assert "split: 12 people keep their parts; 1 new: 1 train" in capsys.readouterr().out
+    assert read_split(split)[before.index].equals(before)
+    assert split.read_text().splitlines()[1:] == [*lines[1:], "sub-12\ttrain"]
+    report_scans(root, out, split=SplitPlan(split, fractions=(0.2, 0.4, 0.4)))
+    assert "split: 13 people keep their parts; 0 new" in capsys.readouterr().out
+
+
+def test_people_who_are_gone_keep_their_parts_and_spellings_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, split = bids(tmp_path / "bids", {f"{i:02d}": 1 for i in range(6)}), tmp_path / "split.tsv"
+    visits = report_scans(root, tmp_path / "scans.tsv", split=SplitPlan(split, fractions=(0.5, 0.25, 0.25)))
+    before = split.read_bytes()
+    fewer = visits[1:].assign(participant_id=[str(i) for i in range(1, 6)])
+    fewer.to_csv(tmp_path / "other.tsv", sep="\t", index=False, na_rep="n/a")
+    capsys.readouterr()
+    report_scans(tmp_path / "other.tsv", tmp_path / "out.tsv", split=SplitPlan(split))
+    said = capsys.readouterr().out
+    assert "split: 5 people keep their parts; 0 new" in said
+    assert "split: 1 people of split.tsv have no scan here, and keep their parts: 00" in said
+    assert split.read_bytes() == before
 
 
 def test_wrong_calls_end_in_one_sentence(caps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from tests.command_line import TINY, refused, run
 from tests.sweeps.test_engine import FAKE
+from tests.warm_python import warm_python
 
 OWN = ["${env}", "${interpreter}", "-m", "disentangle_pl", "fit", *TINY, "--trainer.max_epochs=1", "${args}"]
 
@@ -41,7 +42,10 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-def test_a_sweep_leaves_a_table_best_first_and_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_leaves_a_table_best_first_and_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", warm_python())
     path = sweep_file(tmp_path, {"model.beta": [1.0, 8.0], "seed_everything": [3]}, OWN)
     assert sweep(str(path), f"--out={tmp_path / 'out'}") == 0
     rows = table(tmp_path / "out")
@@ -184,7 +188,7 @@ def test_on_a_terminal_the_table_is_live(tmp_path: Path) -> None:
     path = sweep_file(tmp_path, {"slope": [1, 2]}, [*FAKE[:-1], "--steps=3", "--pause=0.3", "${args}"])
     path.write_text(path.read_text().replace("disentanglement/mig", "val/score"))
     master, slave = pty.openpty()
-    command = [sys.executable, "-m", "disentangle_pl", "sweep", str(path), f"--out={tmp_path / 'out'}"]
+    command = [warm_python(), "-m", "disentangle_pl", "sweep", str(path), f"--out={tmp_path / 'out'}"]
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "140"}
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env)
     os.close(slave)
