@@ -1,6 +1,7 @@
-"""What brain scans cost: training-ready volumes per second against torchio, simulation, preparation, memory.
+"""What brain scans cost: training-ready volumes per second against torchio, alignment, simulation, preparation, memory.
 
     python -m benchmarks.brain [--rounds 5] [--people 60]
+    python -m benchmarks.brain --alignment [--people 10] [--anatomies heads.npz]
 
 Scans are simulated at 96 x 96 x 96 voxels, so nothing is downloaded. All loaders read the same files, in one process
 and thread, taking turns; every measure of memory is a process of its own (Linux only).
@@ -18,16 +19,21 @@ from functools import partial
 from itertools import chain, islice, repeat
 from pathlib import Path
 
+import numpy as np
 import torch
 import torchio as tio
+from scipy.spatial.transform import Rotation
 from torch.optim import Adam
 
-from benchmarks.brain_report import Loaded, Measured, report
+from benchmarks.brain_report import Aligned, Loaded, Measured, alignments, report
 from benchmarks.training import show
 from disentangle_pl.backbones import ConvBackbone
+from disentangle_pl.brain.alignment import Engine, GaussNewton, fit_of, one_torch_thread, stripped, target
 from disentangle_pl.brain.atrophy import Calibration
 from disentangle_pl.brain.cohort_settings import Settings
+from disentangle_pl.brain.itk_registration import SimpleItk
 from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.brain.nifti import Matrix, Scan, read_scan
 from disentangle_pl.brain.phantom import Cohort, calibrate_base
 from disentangle_pl.brain.scan_files import scan_path, write_scan
 from disentangle_pl.brain.visits import read_visits
@@ -41,6 +47,7 @@ from disentangle_pl.studies.simulate import simulate
 SIDE, SPACING, BATCH = 96, 2.0, 8
 PREPARATION = Preparation((SIDE, SIDE, SIDE), SPACING)
 STEP = 64
+HEADS = 20
 RESULT = "RESULT "
 
 
@@ -86,6 +93,43 @@ def time_loaders(cohort: Path, prepared: Path, rounds: int) -> list[Loaded]:
                 rates[name].append(number * BATCH / (time.perf_counter() - began))
         print(f"loaders: round {turn} of {rounds}", flush=True)
     return [Loaded(name, found) for name, found in rates.items()]
+
+
+def displacement(rng: np.random.Generator) -> Matrix:
+    """Draw a linear map of RAS mm as heads differ by before alignment: turns, sizes along the axes, shifts."""
+    moved = np.eye(4)
+    moved[:3, :3] = Rotation.from_rotvec(rng.normal(0, 8, 3), degrees=True).as_matrix() @ np.diag(
+        np.exp(rng.normal(0, 0.08, 3))
+    )
+    moved[:3, 3] = rng.normal(0, 15, 3)
+    return moved
+
+
+def heads(people: int, anatomies: Path | None) -> list[Scan]:
+    """Simulate one scan a person at 3 mm."""
+    with tempfile.TemporaryDirectory() as folder:
+        simulate(Settings(subjects=people, size=STEP, visits=(0,), anatomies=anatomies), Path(folder) / "cohort")
+        return [read_scan(Path(path)) for path in read_visits(Path(folder) / "cohort")["path"]]
+
+
+def time_alignment(scans: list[Scan]) -> list[Aligned]:
+    """Return CPU seconds, overlap and similarity of both engines for every scan, in turn, on one thread."""
+    engines: dict[str, Engine] = {"SimpleITK": SimpleItk(), "Gauss-Newton (ours)": GaussNewton()}
+    rng, measured = np.random.default_rng(0), {name: Aligned(name, [], [], []) for name in engines}
+    with one_torch_thread():
+        target()
+        SimpleItk()(stripped(scans[0]))  # reads its template
+        for scan in scans:
+            moved = scan._replace(affine=displacement(rng) @ scan.affine)
+            for name, engine in engines.items():
+                began = time.process_time()
+                brain = stripped(moved)
+                whole = engine(brain)
+                measured[name].seconds.append(time.process_time() - began)
+                fit = fit_of(brain, whole)
+                measured[name].overlaps.append(fit.overlap)
+                measured[name].similarities.append(fit.similarity)
+    return list(measured.values())
 
 
 def time_simulation(size: int, rounds: int, out: Path) -> Measured:
@@ -173,6 +217,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: %(default)s)")
     parser.add_argument("--people", type=int, default=60, help="of the cohort that is read (default: %(default)s)")
+    parser.add_argument("--alignment", action="store_true", help="measure the alignment alone, and write nothing")
+    parser.add_argument("--anatomies", type=Path, help=".npz of tissue fractions for the scans that are aligned")
     parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "brain_cost.md")
     args = parser.parse_args()
@@ -180,6 +226,10 @@ def main() -> None:
     if args.child:
         CHILDREN[args.child](args.people)
         print(f"{RESULT}{high_water()}")
+        return
+    aligned = time_alignment(heads(min(args.people, HEADS), args.anatomies))
+    if args.alignment:
+        print("\n".join(alignments(aligned)))
         return
     with tempfile.TemporaryDirectory() as scratch:
         cohort, prepared = Path(scratch) / "cohort", Path(scratch) / "prepared"
@@ -190,7 +240,7 @@ def main() -> None:
         costs += time_preparation(cohort, args.rounds, Path(scratch) / "again")
     memory = {(child, size): peak(child, size) for child in ("simulate", "prepare") for size in (20, 80)}
     memory |= {("train", batch): peak("train", batch) for batch in (1, 8, 16)}
-    text = report(loaded, costs, memory, args.rounds)
+    text = report(loaded, aligned, costs, memory, args.rounds)
     args.output.write_text(text)
     for section in text.split("\n## ")[1:]:
         show(section)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.sparsity_report import spread
 
-WANTED_RATIO, WANTED_SECONDS = 20, 0.3
+WANTED_RATIO, WANTED_SECONDS, WANTED_SPEED = 20, 0.3, 10
 
 
 class Loaded(NamedTuple):
@@ -16,6 +16,15 @@ class Loaded(NamedTuple):
 
     name: str
     rates: list[float]
+
+
+class Aligned(NamedTuple):
+    """CPU seconds of an engine, and how well brains then lie on the template, a scan each."""
+
+    name: str
+    seconds: list[float]
+    overlaps: list[float]
+    similarities: list[float]
 
 
 class Measured(NamedTuple):
@@ -26,12 +35,17 @@ class Measured(NamedTuple):
 
 
 def report(
-    loaded: Sequence[Loaded], costs: Sequence[Measured], memory: Mapping[tuple[str, int], float], rounds: int
+    loaded: Sequence[Loaded],
+    aligned: Sequence[Aligned],
+    costs: Sequence[Measured],
+    memory: Mapping[tuple[str, int], float],
+    rounds: int,
 ) -> str:
     """Write the sheet.
 
     Args:
         loaded: The rival first.
+        aligned: The rival first.
         costs: Of simulation and preparation.
         memory: MiB by verb and number of people, or of volumes in a batch for "train".
         rounds: Interleaved rounds.
@@ -45,6 +59,7 @@ def report(
             "One thread; medians of the rounds, lowest and highest in brackets; a ratio is taken within its round.",
             "",
             *_loaders(loaded),
+            *alignments(aligned),
             *_costs(costs),
             *_memory(memory),
         ]
@@ -63,6 +78,27 @@ def _loaders(loaded: Sequence[Loaded]) -> list[str]:
         ratios = [ours / theirs for ours, theirs in zip(rates, rival, strict=True)]
         wanted = "-" if rates is rival else f"at least {WANTED_RATIO}"
         lines.append(f"| {name} | {spread(rates, '.0f')} | {spread(ratios, '.1f')} | {wanted} |")
+    return [*lines, ""]
+
+
+def alignments(aligned: Sequence[Aligned]) -> list[str]:
+    """Return the section on alignment; a ratio is taken within a scan."""
+    rival = aligned[0]
+    lines = [
+        "## Affine alignment to the MNI152 template, CPU seconds a scan",
+        "",
+        f"{len(rival.seconds)} scans; overlap and similarity are the columns of `quality.tsv`.",
+        "",
+        f"| engine | seconds | {rival.name} in its seconds | wanted | overlap | similarity |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in aligned:
+        ratios = [theirs / ours for ours, theirs in zip(each.seconds, rival.seconds, strict=True)]
+        wanted = "-" if each is rival else f"at least {WANTED_SPEED}, at no less overlap"
+        lines.append(
+            f"| {each.name} | {spread(each.seconds, '.3f')} | {spread(ratios, '.1f')} x | {wanted} | "
+            f"{spread(each.overlaps, '.3f')} | {spread(each.similarities, '.3f')} |"
+        )
     return [*lines, ""]
 
 

@@ -36,10 +36,10 @@ from disentangle_pl.brain.visits import read_visits
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.metrics.combat import fit_combat, harmonised
 from disentangle_pl.metrics.intervals import Interval
-from disentangle_pl.metrics.prediction import Asked, Plan, cross_validated, linear
+from disentangle_pl.metrics.prediction import Plan, ProbeTarget, cross_validated, linear
 from disentangle_pl.metrics.prediction_folds import Rows, person_weights
 from disentangle_pl.metrics.prediction_inputs import Inputs, columns, principal_components, remembered
-from disentangle_pl.metrics.prediction_scores import people_drawn, scored
+from disentangle_pl.metrics.prediction_scores import resampled_people, scored
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.metrics.site_auc import site_auc
 from disentangle_pl.studies.clinical_pictures import inner_products
@@ -112,9 +112,9 @@ def measured(inputs: Inputs, cohort: Cohort) -> str:
     rows = cohort.held_out
     people = cohort.batches.people[rows]
     auc = site_auc(inputs, cohort.batches.sites[rows], people, PLAN).auc
-    asked = Asked(cohort.ventricles[rows], False, people, person_weights(people))
-    predicted = cross_validated(inputs, asked, linear, PLAN)
-    r2 = scored(asked, predicted, people_drawn(asked))["r2"].interval()
+    target = ProbeTarget(cohort.ventricles[rows], False, people, person_weights(people))
+    predicted = cross_validated(inputs, target, linear, PLAN)
+    r2 = scored(target, predicted, resampled_people(target))["r2"].interval()
     return f"{cell(auc)} | {cell(r2)}"
 
 

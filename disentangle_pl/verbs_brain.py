@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from disentangle_pl.brain.alignment import Affine, Rigid
+from disentangle_pl.brain.alignment import GAUSS_NEWTON, Affine, Alignment, Rigid
 from disentangle_pl.brain.cohort_settings import Settings
-from disentangle_pl.brain.correction import N4, Correction
+from disentangle_pl.brain.correction import N4
 from disentangle_pl.brain.intensity import (
     Histogram,
     Intensity,
@@ -16,9 +16,12 @@ from disentangle_pl.brain.intensity import (
     ZScore,
     read_landmarks,
 )
+from disentangle_pl.brain.itk_registration import SimpleItk
 from disentangle_pl.brain.mapping import SHIPPED
+from disentangle_pl.brain.midspace import Midspace
 from disentangle_pl.brain.scan_choice import Suffix, choice_of
 from disentangle_pl.brain.split import FRACTIONS
+from disentangle_pl.brain.stripping import Strip
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.prepare import report_prepared
@@ -109,6 +112,7 @@ def prepare(args: Sequence[str]) -> None:
         disentangle-pl prepare stripped.tsv --out aligned --align 12 --zscore=true
         disentangle-pl prepare stripped.tsv --out standard --histogram=true --split split.tsv
         disentangle-pl prepare others.tsv --out others --landmarks standard/prepared.json
+        disentangle-pl prepare heads --out aligned --strip "synthstrip -i {in} -o {out}" --align 12 --midspace=true
         disentangle-pl fit --config brain.yaml --data.root=prepared --data.size=null --data.spacing=null
     """
     does = (
@@ -141,8 +145,11 @@ def prepare(args: Sequence[str]) -> None:
     parser.add_argument("--split", type=Path | None, help="with --histogram: who is for training (default: by a hash)")
     parser.add_argument("--landmarks", type=Path | None, help="instead: those of this prepared.json, or JSON file")
     parser.add_argument(
-        "--n4", type=bool, default=False, help="first remove the coil's slow changes of brightness (N4)"
+        "--strip",
+        type=str | None,
+        help='first strip the skull with a program of yours, such as "synthstrip -i {in} -o {out}"',
     )
+    parser.add_argument("--n4", type=bool, default=False, help="remove the coil's slow changes of brightness (N4)")
     parser.add_argument(
         "--align",
         type=Literal[6, 12] | None,
@@ -151,18 +158,34 @@ def prepare(args: Sequence[str]) -> None:
     parser.add_argument(
         "--nan_as_background", action="store_true", help="take NaN as background, instead of leaving such scans out"
     )
+    parser.add_argument(
+        "--align_engine",
+        type=Literal["gauss_newton", "simple_itk"],
+        default="gauss_newton",
+        help="what finds the alignment: our own, or SimpleITK, which takes many times as long",
+    )
+    parser.add_argument(
+        "--midspace",
+        type=bool,
+        default=False,
+        help="align all scans of a person together: to the middle between them, and from there to MNI152 at once",
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core; the result is the same")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be prepared")
     parser.add_argument("--bounds", type=bool, default=False, help="take cells such as 89+ as 89, not as missing")
     _which(parser)
     given = parser.parse_args(list(args))
-    corrections: dict[int | None, tuple[Correction, ...]] = {None: (), 6: (Rigid(),), 12: (Affine(),)}
+    alignment = _alignment(given.align, given.align_engine)
+    if given.midspace and alignment is None:
+        raise InputError("--midspace goes on to the template: give --align 6 or --align 12 with it")
+    alone = () if alignment is None or given.midspace else (alignment,)
     preparation = Preparation(
         tuple(given.size),
         given.spacing,
         _intensity(given),
-        (*((N4(),) if given.n4 else ()), *corrections[given.align]),
-        given.nan_as_background,
+        (*((Strip(given.strip),) if given.strip else ()), *((N4(),) if given.n4 else ()), *alone),
+        nan_as_background=given.nan_as_background,
+        midspace=Midspace(alignment) if alignment and given.midspace else None,
     )
     choice = choice_of(given.filter, given.suffix)
     if given.histogram:
@@ -185,6 +208,11 @@ def _which(parser: VerbParser) -> None:
     )
     parser.add_argument("--suffix", type=Suffix, default="T1w", help="the kind of scans of a folder")
     parser.add_argument("--withdrawn", type=Path | None, help="a file of people to leave out, such as w12345.csv")
+
+
+def _alignment(freedom: int | None, engine: str) -> Alignment | None:
+    by = {"gauss_newton": GAUSS_NEWTON, "simple_itk": SimpleItk()}[engine]
+    return {None: None, 6: Rigid(by), 12: Affine(by)}[freedom]
 
 
 def _intensity(given: Any) -> Intensity:

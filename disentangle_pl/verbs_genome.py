@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
@@ -172,6 +173,8 @@ def _from_model(given: Any, harmonisation: Harmonisation, parser: VerbParser) ->
     if given.data is None:
         raise InputError("the run of the checkpoint has no config.yaml beside it: give --data or --config")
     made: Any = parser.instantiate_classes(given)
+    if isinstance(made.data, LongitudinalData):
+        made.data.withdrawn = made.data.withdrawn or given.withdrawn  # nor does ComBat learn of them
     codes = Codes(given.checkpoint, given.summary, given.with_training, harmonisation)
     found = phenotypes_of(codes, made.data, given.out)
     return found._replace(covariates=read_people(given.covariates)) if given.covariates else found

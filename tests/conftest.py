@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the folder of the Python that has imported the package, which all processes of this session share."""
     if warm_python.FOLDER not in os.environ:
         folder = warm_python.make_program()
-        config.add_cleanup(partial(shutil.rmtree, folder))
-        config.add_cleanup(partial(os.environ.pop, warm_python.FOLDER))
+
+        def remove() -> None:
+            del os.environ[warm_python.FOLDER]
+            shutil.rmtree(folder)
+
+        config.add_cleanup(remove)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 import re
 import runpy
 import shlex
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,11 @@ LEFT = {
     "tutorials/8-sweeps-and-clusters": ["quick.yaml"],
     "own": ["runs/bars/scores.tsv", "runs/free", "runs/scored/scores.tsv", "runs/masked"],
 }
-# The shipped configurations train in both precisions in test_configs.py, what a reader writes trains in both here
-PAGES = [name if name == "own" else pytest.param(name, marks=pytest.mark.any_precision) for name in LEFT]
+# Every second page trains in each precision, and what a reader writes in both
+PAGES = [
+    (name, None) if name == "own" else pytest.param(name, precision, marks=pytest.mark.any_precision)
+    for name, precision in zip(LEFT, cycle(("bf16-mixed", "32-true")), strict=False)
+]
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
@@ -92,13 +96,19 @@ def test_every_tutorial_is_followed_here() -> None:
     assert written == {page for page in LEFT if page != "own"} | {"tutorials/5-brain-mri"}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("page", "precision"), PAGES)
 def test_a_tutorial_does_what_it_says(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: str,
+    precision: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("configs", "sweeps"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
+    if precision:
+        monkeypatch.setenv("DISENTANGLE_PL_PRECISION", precision)
     follow(page, tmp_path, monkeypatch)
     plt.close("all")
     assert not [name for name in LEFT[page] if not Path(name).exists()], sorted(map(str, tmp_path.rglob("*")))

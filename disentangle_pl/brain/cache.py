@@ -49,7 +49,7 @@ def prepare(visits: pd.DataFrame, preparation: Preparation, cache: Path, jobs: i
                 store = open_store(folder, preparation)
                 made = make(store, hashed, preparation, jobs, others=others)
                 _refuse(reasons(made.skipped), len(visits))
-                finish(store, hashed, preparation)
+                finish(store, made.ready, preparation)
     return open_prepared(folder)
 
 

@@ -140,7 +140,7 @@ def in_time(visits: pd.DataFrame) -> pd.DataFrame:
             "label": natural(visits["session_id"]),
         }
     )
-    return visits.loc[order.sort_values(list(order), kind="stable").index].reset_index(drop=True)
+    return visits.loc[order.sort_values(list(map(str, order)), kind="stable").index].reset_index(drop=True)
 
 
 def label_years(labels: pd.Series) -> pd.Series:

@@ -1,5 +1,6 @@
 """What may be put right in a scan before it is resampled."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,11 +27,15 @@ class Placed(NamedTuple):
         centre: RAS millimetres of the middle of the volume, whose axes then are those of RAS; None for the middle of
             the scan and its own axes.
         scale: By how much the scan's alignment has enlarged what is in it, as a ratio of volumes; 1 if by nothing.
+        overlap: Dice coefficient of its brain with the template's, NaN if it is not aligned.
+        similarity: Multiple correlation of its brightness with the template's, NaN if it is not aligned.
     """
 
     scan: Scan
     centre: tuple[float, float, float] | None = None
     scale: float = 1.0
+    overlap: float = math.nan
+    similarity: float = math.nan
 
 
 class Correction(ABC):

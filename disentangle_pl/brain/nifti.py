@@ -92,7 +92,7 @@ def shear_degrees(affine: Matrix) -> float:
 
 def _qform_mm(image: Any) -> float:
     header = image.header
-    if not (header["qform_code"] and header["sform_code"]):
+    if isinstance(image, nib.MGHImage) or not (header["qform_code"] and header["sform_code"]):
         return 0.0
     try:
         apart = header.get_qform() - header.get_sform()

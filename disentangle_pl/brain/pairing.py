@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from disentangle_pl.brain.clocks import DAYS_A_YEAR
+from disentangle_pl.brain.cells import DAYS_A_YEAR
 from disentangle_pl.brain.rescans import visit_numbers
 from disentangle_pl.brain.sampling import VisitPairs, visit_pairs
 from disentangle_pl.data.draws import Draw

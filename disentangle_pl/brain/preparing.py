@@ -1,6 +1,7 @@
 """Fill a folder of prepared scans, scan by scan, so that a kill at any moment loses the scan in hand and no more."""
 
 import errno
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from disentangle_pl.brain.prepared import ABOUT, INDEX, JOURNAL
 from disentangle_pl.brain.quality import CENTRE, likeness, quality_table
 from disentangle_pl.brain.scan_files import write_bytes
 from disentangle_pl.brain.store import Store
-from disentangle_pl.brain.volumes import RECIPE, Preparation, attempt
+from disentangle_pl.brain.volumes import RECIPE, Preparation, Prepared, attempts
 from disentangle_pl.errors import InputError
 
 QUALITY, LOCK, HASHES = "quality.tsv", ".lock", "contents.json"
@@ -36,7 +37,7 @@ class Made(NamedTuple):
     Attributes:
         reused: How many were there.
         skipped: Columns path and reason, of those that cannot be prepared.
-        ready: The others, rows of the table.
+        ready: The others, rows of the table, and the column key: what their volumes are made of.
     """
 
     reused: int
@@ -85,11 +86,12 @@ def make(
     Raises:
         InputError: In strict mode, if a scan cannot be prepared.
     """
-    wanted = visits.drop_duplicates("sha256").set_index("sha256")["path"]
+    visits = visits.assign(key=_keys(visits, preparation))
+    wanted = visits.drop_duplicates("key").set_index("key")["path"]
     _copy(store, _absent(store, wanted), others, preparation)
-    reused = int(visits["sha256"].isin(list(store.places)).sum())
-    reasons = _work(store, _absent(store, wanted), preparation, jobs, strict)
-    given = visits["sha256"].map(reasons)
+    reused = int(visits["key"].isin(list(store.places)).sum())
+    reasons = _work(store, _groups(store, visits, preparation), preparation, jobs, strict)
+    given = visits["key"].map(reasons)
     skipped = pd.DataFrame({"path": visits["path"], "reason": given})[given.notna()].reset_index(drop=True)
     return Made(reused, skipped, visits[given.isna()].reset_index(drop=True))
 
@@ -99,18 +101,18 @@ def finish(store: Store, visits: pd.DataFrame, preparation: Preparation) -> pd.D
 
     Args:
         store: Holds a volume for every row of `visits`.
-        visits: At least one row, in the order that the volumes shall have.
+        visits: At least one row of `Made.ready`, in the order that the volumes shall have.
         preparation: What made the volumes.
 
     Returns:
         Table of `quality_table` with participant_id and session_id.
     """
-    folder, order = store.folder, visits["sha256"].tolist()
+    folder, order = store.folder, visits["key"].tolist()
     (folder / ABOUT).unlink(missing_ok=True)
     rows = store.arrange(order)
-    facts = pd.DataFrame([store.facts(sha256) for sha256 in order])
+    facts = pd.DataFrame([store.facts(key) for key in order])
     quality = quality_table(visits[["participant_id", "session_id"]].join(facts), likeness(rows.volumes))
-    index = visits.assign(row=range(len(visits)), **{name: facts[name] for name in CENTRE})
+    index = visits.drop(columns="key").assign(row=range(len(visits)), **{name: facts[name] for name in CENTRE})
     write_bytes(folder / INDEX, index.to_parquet(index=False))
     write_table(folder / QUALITY, quality)
     draw_sheets(folder, quality, rows.volume)
@@ -170,19 +172,40 @@ def _copy(store: Store, missing: pd.Series, others: Iterable[Path], preparation:
                 store.add(sha256, theirs.content(sha256), theirs.facts(sha256))
 
 
-def _work(store: Store, missing: pd.Series, preparation: Preparation, jobs: int, strict: bool) -> dict[str, str]:
-    """Prepare in the order of the table, whatever the number of processes, and return what is wrong by sha256."""
-    results = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(attempt)(Path(path), preparation) for path in missing
+def _keys(visits: pd.DataFrame, preparation: Preparation) -> "pd.Series[str]":
+    """Tell what a volume is made of: a scan, and the others of the person, if they are aligned together."""
+    if preparation.midspace is None:
+        return visits["sha256"]
+    people = visits.groupby("participant_id")["sha256"].transform(lambda scans: " ".join(sorted(set(scans))))
+    both = visits["sha256"] + " of " + people
+    return both.map(lambda text: hashlib.sha256(text.encode()).hexdigest())
+
+
+def _groups(store: Store, visits: pd.DataFrame, preparation: Preparation) -> list["pd.Series[str]"]:
+    """Return the paths, by key, of what is prepared in one go, in the order of the table."""
+    wanted = visits.drop_duplicates("key").set_index("key")
+    if preparation.midspace is None:
+        return [wanted.loc[[key], "path"] for key in _absent(store, wanted["path"]).index]
+    people = [scans["path"] for _, scans in wanted.groupby("participant_id", sort=False)]
+    return [scans for scans in people if len(_absent(store, scans))]
+
+
+def _work(
+    store: Store, groups: list["pd.Series[str]"], preparation: Preparation, jobs: int, strict: bool
+) -> dict[str, str]:
+    """Prepare in the order of the table, whatever the number of processes, and return what is wrong by key."""
+    results: Iterable[list[Prepared | str]] = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(attempts)([Path(path) for path in group], preparation) for group in groups
     )
-    shown = track(results, "Preparing scans", total=len(missing), console=Console(stderr=True), disable=missing.empty)
+    shown = track(results, "Preparing scans", total=len(groups), console=Console(stderr=True), disable=not groups)
     reasons = {}
-    for (sha256, path), result in zip(missing.items(), shown, strict=True):
-        if not isinstance(result, str):
-            store.add(str(sha256), result.volume.tobytes(), result.facts)
-            continue
-        if strict:
-            raise InputError(f"{path} {result}")
-        log.warning("%s %s", path, result)
-        reasons[str(sha256)] = result
+    for group, made in zip(groups, shown, strict=True):
+        for (key, path), result in zip(group.items(), made, strict=True):
+            if isinstance(result, str):
+                if strict:
+                    raise InputError(f"{path} {result}")
+                log.warning("%s %s", path, result)
+                reasons[str(key)] = result
+            elif key not in store.places:
+                store.add(str(key), result.volume.tobytes(), result.facts)
     return reasons

@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from disentangle_pl.brain.clocks import DAYS_A_YEAR
+from disentangle_pl.brain.cells import DAYS_A_YEAR
 from disentangle_pl.brain.fields import without_run
 
 _RUN = re.compile(r"_run-(\d+)(?=_)")
@@ -111,5 +111,5 @@ def _days(visits: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def _tell_days(visits: pd.DataFrame) -> bool:
-    tenths = visits[["age", "years"]].astype("float64").stack() * 10
-    return bool(visits["age"].isna().all() or ((tenths - tenths.round()).abs() > _ROUNDING).any())
+    tenths = 10 * visits[["age", "years"]].to_numpy(np.float64)
+    return bool(visits["age"].isna().all() or (np.abs(tenths - tenths.round()) > _ROUNDING).any())

@@ -124,7 +124,7 @@ def split_names(people: pd.Series, part: pd.Series) -> pd.Series:
     strangers = ids[~ids.isin(part.index)].map(_loose).drop_duplicates(keep=False)
     unused = part.index[~part.index.isin(ids)].to_series().map(_loose).drop_duplicates(keep=False)
     names = dict(zip(unused, unused.index, strict=True))
-    same = {ids[i]: names[like] for i, like in strangers.items() if like in names}
+    same = {ids[i]: names[like] for i, like in zip(strangers.index, strangers, strict=True) if like in names}
     if same:
         said = [f"{id_here} is {name}" for id_here, name in same.items()]
         rank_zero_info(f"{len(same)} people are spelled otherwise in the split: {listing(said, 3)}")

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -14,7 +15,8 @@ import numpy.typing as npt
 from disentangle_pl.brain.correction import Correction, Placed
 from disentangle_pl.brain.foreground import background, foreground
 from disentangle_pl.brain.intensity import Intensity, Percentiles
-from disentangle_pl.brain.nifti import Voxels, read_scan, shear_degrees
+from disentangle_pl.brain.midspace import Midspace
+from disentangle_pl.brain.nifti import Scan, Voxels, read_scan, shear_degrees
 from disentangle_pl.brain.quality import CENTRE, Facts, facts_of, share_outside
 from disentangle_pl.brain.resampling import Resampled, resampled
 from disentangle_pl.errors import InputError
@@ -52,6 +54,7 @@ class Preparation:
         intensity: What happens to the values of the volume.
         corrections: What happens before the one resampling, in order.
         nan_as_background: Take voxels that are NaN as background (see `read_scan`); otherwise such scans are refused.
+        midspace: Aligns all scans of a person together, after the corrections; None for each on its own.
 
     Raises:
         InputError: If a size or the spacing is not positive.
@@ -62,6 +65,7 @@ class Preparation:
     intensity: Intensity = USUAL
     corrections: tuple[Correction, ...] = ()
     nan_as_background: bool = False
+    midspace: Midspace | None = None
 
     def __post_init__(self) -> None:
         if min(self.size) < 1 or self.spacing <= 0:
@@ -76,6 +80,7 @@ class Preparation:
             "intensity": _described(self.intensity),
             "corrections": [_described(correction) for correction in self.corrections],
             "nan_as_background": self.nan_as_background,
+            **({"midspace": _described(self.midspace)} if self.midspace else {}),
         }
 
     @property
@@ -101,19 +106,42 @@ class Preparation:
         Raises:
             InputError: As `__call__`.
         """
-        scan = read_scan(path, self.nan_as_background)
-        centred = scan._replace(voxels=scan.voxels - background(scan.voxels))
+        result = self.examine_person([path])[0]
+        if isinstance(result, str):
+            raise InputError(f"{path} {result}")
+        return result
+
+    def examine_person(self, paths: Sequence[Path]) -> list[Prepared | str]:
+        """Prepare the scans of a person.
+
+        Returns:
+            One a scan, in order: the result, or what is wrong with the scan, without its path.
+        """
+        corrected = [self._corrected(path) for path in paths]
+        if self.midspace:
+            corrected = _together(self.midspace, corrected)
+        return [each if isinstance(each, str) else self._finished(*each) for each in corrected]
+
+    def _corrected(self, path: Path) -> tuple[Scan, Placed] | str:
         try:
-            placed = reduce(lambda done, correct: correct(done), self.corrections, Placed(centred))
+            scan = read_scan(path, self.nan_as_background)
+            centred = scan._replace(voxels=scan.voxels - background(scan.voxels))
+            return scan, reduce(lambda done, correct: correct(done), self.corrections, Placed(centred))
+        except InputError as error:
+            return str(error).removeprefix(f"{path} ")
+
+    def _finished(self, scan: Scan, placed: Placed) -> Prepared | str:
+        try:
             grid = self._resampled(_on_right_angles(placed))
             volume = _stored(self.intensity(_finite(grid.values)))
         except InputError as error:
-            raise InputError(f"{path} {error}") from error
-        inside = foreground(centred.voxels)
+            return str(error)
+        inside = foreground(placed.scan.voxels)
         cut_off = share_outside(inside, np.linalg.inv(grid.affine) @ placed.scan.affine, self.size)
         middle = grid.affine[:3, :3] @ ((np.array(self.size) - 1) / 2) + grid.affine[:3, 3]
         where = dict(zip(CENTRE, middle.tolist(), strict=True))
-        return Prepared(volume, {**facts_of(scan, inside), "cut_off": cut_off, "scale": placed.scale, **where})
+        fit = {"scale": placed.scale, "overlap": placed.overlap, "similarity": placed.similarity}
+        return Prepared(volume, {**facts_of(scan, inside), "cut_off": cut_off, **fit, **where})
 
     def unscaled(self, path: Path) -> Voxels:
         """Return one scan (D, H, W) = `size` as it is before intensities are mapped, background 0.
@@ -121,11 +149,11 @@ class Preparation:
         Raises:
             InputError: As `__call__`.
         """
-        scan = read_scan(path)
-        centred = scan._replace(voxels=scan.voxels - background(scan.voxels))
+        corrected = self._corrected(path)
+        if isinstance(corrected, str):
+            raise InputError(f"{path} {corrected}")
         try:
-            placed = reduce(lambda done, correct: correct(done), self.corrections, Placed(centred))
-            return self._resampled(placed).values
+            return self._resampled(_on_right_angles(corrected[1])).values
         except InputError as error:
             raise InputError(f"{path} {error}") from error
 
@@ -164,23 +192,43 @@ def _stored(values: Voxels) -> Volume:
     return values.astype(np.float16)
 
 
-def attempt(path: Path, preparation: Preparation) -> Prepared | str:
-    """Prepare a scan in a worker process.
+def attempts(paths: Sequence[Path], preparation: Preparation) -> list[Prepared | str]:
+    """Prepare scans in a worker process: those of a person, if they are aligned together.
 
     Returns:
-        The result, or what is wrong with the scan, without its path.
+        One a scan, in order: the result, or what is wrong with the scan, without its path.
     """
+    return (
+        preparation.examine_person(paths) if preparation.midspace else [_attempt(path, preparation) for path in paths]
+    )
+
+
+def _attempt(path: Path, preparation: Preparation) -> Prepared | str:
     try:
         return preparation.examine(path)
     except InputError as error:
         return str(error).removeprefix(f"{path} ")
 
 
+def _together(midspace: Midspace, corrected: list[tuple[Scan, Placed] | str]) -> list[tuple[Scan, Placed] | str]:
+    placed = iter(midspace([each[1] for each in corrected if not isinstance(each, str)]))
+    done: list[tuple[Scan, Placed] | str] = []
+    for each in corrected:
+        if not isinstance(each, str):
+            there = next(placed)
+            each = there if isinstance(there, str) else (each[0], there)
+        done.append(each)
+    return done
+
+
 def _described(part: Any) -> dict[str, Any]:
-    return {"class": type(part).__name__, **{k: _plain(v) for k, v in dataclasses.asdict(part).items()}}
+    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    return {"class": type(part).__name__, **{name: _plain(value) for name, value in values.items()}}
 
 
 def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return _described(value)
     if isinstance(value, tuple):
-        return list(value)  # as a JSON file gives it back
+        return [_plain(item) for item in value]
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.intervals import Interval
-from disentangle_pl.metrics.prediction import Asked, Plan, cross_validated, linear
+from disentangle_pl.metrics.prediction import Plan, ProbeTarget, cross_validated, linear
 from disentangle_pl.metrics.prediction_folds import fewest_people, person_weights
 from disentangle_pl.metrics.prediction_inputs import Inputs
-from disentangle_pl.metrics.prediction_scores import interval_of, people_drawn, scored
+from disentangle_pl.metrics.prediction_scores import interval_of, resampled_people, scored
 from disentangle_pl.metrics.reliability import People
 
 MOST = 20
@@ -24,7 +24,7 @@ class SiteAUC(NamedTuple):
     Attributes:
         auc: The mean over sites of the AUC of each against all others, and its 95 % interval over people; 0.5 is
             chance.
-        sites: How many sites were asked for.
+        sites: How many sites were target for.
     """
 
     auc: Interval
@@ -34,8 +34,8 @@ class SiteAUC(NamedTuple):
 def site_auc(inputs: Inputs, sites: NDArray[np.object_], people: People, plan: Plan = PLAN) -> SiteAUC:
     """Tell each site from all others by logistic regression, cross-validated by people, who count alike.
 
-    Sites with fewer people than there are folds are not asked for, but stand among the others; of more than 20 sites
-    the 20 with most people are asked for.
+    Sites with fewer people than there are folds are not target for, but stand among the others; of more than 20 sites
+    the 20 with most people are target for.
 
     Source: Hanley and McNeil 1982, Radiology 143:29, for the AUC; Provost and Domingos 2003,
         Machine Learning 52:199, section 3, for the mean over classes, one against all others.
@@ -52,11 +52,11 @@ def site_auc(inputs: Inputs, sites: NDArray[np.object_], people: People, plan: P
     weights = person_weights(people)
     found = []
     for site in _largest(sites, people):
-        asked = Asked((sites == site).astype(np.float64), True, people, weights)
-        if (asked.target == 1).all() or fewest_people(people, asked.target, True) < plan.folds:
+        target = ProbeTarget((sites == site).astype(np.float64), True, people, weights)
+        if (target.target == 1).all() or fewest_people(people, target.target, True) < plan.folds:
             continue
-        drawn = people_drawn(asked._replace(discrete=False), seed=plan.seed)
-        found.append(scored(asked, cross_validated(inputs, asked, linear, plan), drawn)["auc"])
+        resampled = resampled_people(target._replace(discrete=False), seed=plan.seed)
+        found.append(scored(target, cross_validated(inputs, target, linear, plan), resampled)["auc"])
     if not found:
         raise InputError(f"no site has {plan.folds} people, and as many elsewhere: sites cannot be told by folds")
     draws = np.mean([each.draws for each in found], axis=0)

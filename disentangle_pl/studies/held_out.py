@@ -102,7 +102,7 @@ def scans(data: LongitudinalData, visits: pd.DataFrame) -> Scans:
         )
     names = tuple(np.array(data.factor_names)[truth.varying].tolist())
     years = visits["years"].to_numpy(np.float64)
-    return Scans(people, years, visit_numbers(visits).to_numpy(), truth.columns(truth.varying), names)
+    return Scans(people, years, np.asarray(visit_numbers(visits), dtype=np.int64), truth.columns(truth.varying), names)
 
 
 def encode_scans(model: VAE, data: LongitudinalData, part: Part, known: Scans, words: str) -> Encoded:

@@ -116,7 +116,7 @@ def report_scans(
     same = twins(found.visits["path"])
     skipped = copied(found.visits, same)
     if strict and len(skipped):
-        raise InputError(": ".join(skipped.loc[0]))
+        raise InputError(": ".join(skipped.iloc[0].astype(str)))
     once = ~copies(found.visits["participant_id"], same)
     same = same[once]
     image = dict(zip(found.visits["path"][once], same.where(same.duplicated(keep=False), None), strict=True))

@@ -13,7 +13,7 @@ QUANTITY: NDArray[np.float64] = CODES[:, 0] + CODES[:, 1] * CODES[:, 2] + RANDOM
 
 
 def labels(*quantiles: float) -> NDArray[np.float64]:
-    return np.digitize(QUANTITY, np.quantile(QUANTITY, quantiles)) * 2.0 + 1
+    return 2 * np.digitize(QUANTITY, np.quantile(QUANTITY, quantiles)).astype(np.float64) + 1
 
 
 TARGETS = {"two": labels(0.4), "many": labels(*np.linspace(0.1, 0.9, 9)), "quantity": QUANTITY}
