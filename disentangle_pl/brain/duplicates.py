@@ -73,7 +73,7 @@ def same_volumes(crcs: pd.Series, content: Callable[[int], bytes]) -> pd.Series:
 
 def _place(path: str) -> str:
     image = _open(path)
-    return f"{image.shape[:3]} {(np.round(image.affine, 2) + 0.0).tolist()} "
+    return f"{tuple(map(int, image.shape[:3]))} {(np.round(image.affine, 2) + 0.0).tolist()} "
 
 
 def _plane(path: str) -> str:

@@ -24,7 +24,7 @@ from disentangle_pl.brain.tables import listing
 from disentangle_pl.brain.truth import DEFAULT, scan_factors
 from disentangle_pl.brain.visits import read_visits, reasons
 from disentangle_pl.brain.volumes import Preparation
-from disentangle_pl.brain.withdrawals import remaining
+from disentangle_pl.brain.withdrawals import remaining, remaining_parts
 from disentangle_pl.data.draws import Draw, Draws, Shard
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.data.module import ImageData, check_counts
@@ -264,7 +264,7 @@ class LongitudinalData(ImageData):
             rank_zero_info(f"{again.sum()} scans are left out of training, validation and test: {said}")
         visits, images = self.visits[~again], images[~again]
         if self.split_file:
-            return split_by(visits, read_split(self.split_file), images)
+            return split_by(visits, remaining_parts(read_split(self.split_file), self.withdrawn), images)
         parts = split(visits)
         part = pd.concat([pd.Series(name, index=rows.index) for name, rows in zip(Split._fields, parts, strict=True)])
         refuse_shared(visits, part[~part.index.duplicated()].reindex(visits.index), images)

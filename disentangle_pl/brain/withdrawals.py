@@ -63,6 +63,15 @@ def has_withdrawn(people: pd.Series, withdrawn: Path | None) -> "pd.Series[bool]
     return people.astype("str").str.strip().str.removeprefix("sub-").isin(gone) & people.notna()
 
 
+def remaining_parts(part: pd.Series, withdrawn: Path | None) -> pd.Series:
+    """Leave the people of a file of withdrawals out of a split (see `read_split`).
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    return part[~has_withdrawn(part.index.to_series(), withdrawn)]
+
+
 def _first_cell(line: str) -> str:
     cells = line.replace(",", " ").replace(";", " ").split()
     return cells[0].strip("\"'").removeprefix("sub-") if cells else ""

@@ -64,7 +64,7 @@ def report_prepared(
         store = open_store(out, preparation)
         hashes = content_hashes([Path(path) for path in found.visits["path"]], out / HASHES)
         made = make(store, found.visits.assign(sha256=hashes), preparation, jobs, strict)
-        images = store.images(made.ready["sha256"])
+        images = store.images(made.ready["key"])
         again = copies(made.ready["participant_id"], images)
         ready = made.ready[~again].reset_index(drop=True)
         left_out = pd.concat([found.skipped, made.skipped, copied(made.ready, images)], ignore_index=True)

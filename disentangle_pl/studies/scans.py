@@ -20,7 +20,7 @@ from disentangle_pl.brain.stratify import stratified
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.brain.truth import DEFAULT, scan_factors
 from disentangle_pl.brain.visits import find_visits, reasons
-from disentangle_pl.brain.withdrawals import has_withdrawn
+from disentangle_pl.brain.withdrawals import has_withdrawn, remaining_parts
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.scan_summary import most, summary
 
@@ -174,7 +174,7 @@ def _dealt(visits: pd.DataFrame, same: pd.Series, plan: SplitPlan, withdrawn: Pa
         extend_split(plan.path, new, f"{len(new)} people later: {how}")
     else:
         write_split(plan.path, part, how)
-    parts = split_by(visits, read_split(plan.path), same)
+    parts = split_by(visits, remaining_parts(read_split(plan.path), withdrawn), same)
     sizes = [
         f"{name} {rows['participant_id'].nunique()} people, {len(rows)} scans"
         for name, rows in zip(Split._fields, parts, strict=True)

@@ -57,7 +57,7 @@ def test_the_longitudinal_stream_is_taken_and_templates_are_nobodys(
 def test_twice_the_same_scan_and_strangers_are_refused(visits: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="more than one row of sub-01 ses-01"):
         factors(visits, tmp_path, ["sub-01_ses-01", "/fs/sub-01_ses-01"])
-    with pytest.raises(InputError, match="has no row of any scan: it has x1"):
+    with pytest.raises(InputError, match="has no row of any scan: it has sub-x1"):
         factors(visits, tmp_path, ["x1"])
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from disentangle_pl.brain.bids import read_bids
@@ -16,7 +17,7 @@ from disentangle_pl.brain.tables import read_table
 from disentangle_pl.brain.visits import find_visits, read_visits
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.errors import InputError
-from tests.brain.scans import anatomy, bids, table, touch, write
+from tests.brain.scans import anatomy, bids, touch, write
 
 AFFINE = np.array([[0, 0, -1.5, 9], [-1, 0, 0, 7], [0, 2, 0, -3], [0, 0, 0, 1]], dtype=np.float64)
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
@@ -81,8 +82,21 @@ def test_a_scan_within_an_archive_is_read_and_nothing_is_unpacked(tmp_path: Path
     assert sorted(tmp_path.rglob("*")) == before
     assert archive_of(tmp_path / "inside" / "T1" / "T1.nii.gz") is None
     assert absence(tmp_path / "a.zip" / "T1" / "T2.nii.gz") == "is not in the archive"
-    copies = table([("a", "1", paths[0]), ("b", "1", tmp_path / "inside" / "T1" / "T1.nii.gz")])
-    assert twins(copies["path"]).notna().tolist() == [False, False], "sizes of archive and file differ"
+
+
+def test_the_same_image_is_known_in_archives_and_in_other_formats(tmp_path: Path) -> None:
+    packed, other = zipped(tmp_path / "a.zip", "T1/T1.nii.gz", "T1/T1_brain.nii")
+    again, brain = (tmp_path / "inside" / "T1" / name for name in ("T1.nii.gz", "T1_brain.nii"))
+    (tmp_path / "b").mkdir()
+    more, *_ = zipped(tmp_path / "b" / "b.zip", "T1/T1.nii.gz")
+    paths = [packed, other, again, mgz(tmp_path / "T1.mgz"), more, brain]
+    same = twins(pd.Series(list(map(str, paths))))
+    assert same.notna().all()
+    assert same.factorize()[0].tolist() == [0, 1, 0, 0, 0, 1]
+    assert twins(pd.Series([str(packed), str(other)])).isna().all()
+    (tmp_path / "cut.mgz").write_bytes((tmp_path / "T1.mgz").read_bytes()[:-400])
+    with pytest.raises(InputError, match=r"cut\.mgz cannot be read"):
+        twins(pd.Series([str(packed), str(tmp_path / "cut.mgz")]))
 
 
 def test_a_damaged_archive_is_one_sentence(tmp_path: Path) -> None:
