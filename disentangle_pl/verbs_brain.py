@@ -19,6 +19,7 @@ from disentangle_pl.brain.intensity import (
 from disentangle_pl.brain.itk_registration import SimpleItk
 from disentangle_pl.brain.mapping import SHIPPED
 from disentangle_pl.brain.midspace import Midspace
+from disentangle_pl.brain.scan_choice import Suffix, choice_of
 from disentangle_pl.brain.split import FRACTIONS
 from disentangle_pl.brain.stripping import Strip
 from disentangle_pl.brain.volumes import Preparation
@@ -27,7 +28,7 @@ from disentangle_pl.studies.prepare import report_prepared
 from disentangle_pl.studies.prepare_histogram import with_histogram
 from disentangle_pl.studies.scans import ClinicalTables, SplitPlan, report_scans
 from disentangle_pl.studies.simulate import simulate
-from disentangle_pl.verb_parser import verb_parser
+from disentangle_pl.verb_parser import VerbParser, verb_parser
 
 
 def scans(args: Sequence[str]) -> None:
@@ -37,12 +38,14 @@ def scans(args: Sequence[str]) -> None:
         disentangle-pl scans /data/bids --out scans.tsv
         disentangle-pl scans /data/caps --clinical ADNIMERGE.csv --mapping adnimerge --window 0.25 --split split.tsv
         disentangle-pl scans /data/oasis3 --clinical UDSb4.csv people.csv --mapping oasis3_udsb4 oasis3_demographics
+        disentangle-pl scans /data/bids --filter acq=mprage desc=none --rescans
+        disentangle-pl scans /data/ukb --withdrawn w12345.csv --clinical ukb12345.csv --mapping uk_biobank
         disentangle-pl scans scans.tsv --out again.tsv --split sites.tsv --group site
         disentangle-pl fit --config configs/brain_ada_gvae.yaml --data.root=scans.tsv --data.split_file=split.tsv
     """
     does = (
-        "Find T1-weighted scans (BIDS, CAPS of Clinica, OASIS-3, or a table), leave out what cannot be used and say "
-        "why, join clinical tables by the nearest visit, and split participants."
+        "Find T1-weighted scans (BIDS, CAPS of Clinica, OASIS-3, UK Biobank, or a table), leave out what cannot be "
+        "used and say why, join clinical tables by the nearest visit, and split participants."
     )
     parser = verb_parser("scans", does, scans.__doc__)
     parser.add_argument("source", type=Path, help="a folder of scans, or a table: participant_id, session_id, path")
@@ -82,6 +85,10 @@ def scans(args: Sequence[str]) -> None:
         "--strict", action="store_true", help="stop at the first scan, or cell of a table, that cannot be used"
     )
     parser.add_argument("--rescans", action="store_true", help="list every run of a visit: ses-M000, ses-M000_run-2")
+    parser.add_argument(
+        "--measures", nargs="+", type=Path, default=[], help="tables a scan to add, such as those of asegstats2table"
+    )
+    _which(parser)
     given = parser.parse_args(list(args))
     report_scans(
         given.source,
@@ -90,6 +97,9 @@ def scans(args: Sequence[str]) -> None:
         SplitPlan(given.split, given.seed, tuple(given.fractions) or None, given.group) if given.split else None,
         given.strict,
         given.rescans,
+        choice_of(given.filter, given.suffix),
+        given.withdrawn,
+        given.measures,
     )
 
 
@@ -110,7 +120,7 @@ def prepare(args: Sequence[str]) -> None:
         "pictures of every scan. The same command goes on after a kill, and with more scans it prepares only those."
     )
     parser = verb_parser("prepare", does, prepare.__doc__)
-    parser.add_argument("source", type=Path, help="a folder of scans (BIDS, CAPS, OASIS-3), or a table of `scans`")
+    parser.add_argument("source", type=Path, help="a folder of scans, or a table of `scans`")
     parser.add_argument("--out", type=Path, required=True, help="folder of prepared scans, new or of an earlier call")
     parser.add_argument("--size", nargs=3, type=int, default=[64, 64, 64], help="voxels to the right, front and top")
     parser.add_argument("--spacing", type=float, default=3.0, help="edge of the cubic voxels in mm")
@@ -163,6 +173,7 @@ def prepare(args: Sequence[str]) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes, -1: one a core; the result is the same")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be prepared")
     parser.add_argument("--bounds", type=bool, default=False, help="take cells such as 89+ as 89, not as missing")
+    _which(parser)
     given = parser.parse_args(list(args))
     alignment = _alignment(given.align, given.align_engine)
     if given.midspace and alignment is None:
@@ -176,9 +187,27 @@ def prepare(args: Sequence[str]) -> None:
         nan_as_background=given.nan_as_background,
         midspace=Midspace(alignment) if alignment and given.midspace else None,
     )
+    choice = choice_of(given.filter, given.suffix)
     if given.histogram:
-        preparation = with_histogram(given.source, given.out, preparation, given.split, given.jobs)
-    report_prepared(given.source, given.out, preparation, given.jobs, given.strict, given.bounds)
+        preparation = with_histogram(
+            given.source, given.out, preparation, given.split, given.jobs, choice, given.withdrawn
+        )
+    report_prepared(
+        given.source, given.out, preparation, given.jobs, given.strict, given.bounds, choice, given.withdrawn
+    )
+
+
+def _which(parser: VerbParser) -> None:
+    parser.add_argument(
+        "--filter",
+        nargs="+",
+        type=str,
+        default=[],
+        metavar="KEY=VALUE",
+        help="of several scans of a session those whose name has acq-mprage: acq=mprage; desc=none: has no desc-",
+    )
+    parser.add_argument("--suffix", type=Suffix, default="T1w", help="the kind of scans of a folder")
+    parser.add_argument("--withdrawn", type=Path | None, help="a file of people to leave out, such as w12345.csv")
 
 
 def _alignment(freedom: int | None, engine: str) -> Alignment | None:

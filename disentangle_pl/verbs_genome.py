@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
 from disentangle_pl.genetics.genotypes import Limits
-from disentangle_pl.genetics.people import read_people
+from disentangle_pl.genetics.people import read_people, without_withdrawn
 from disentangle_pl.genetics.phenotypes import Summary
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_codes import Codes, Phenotyped, phenotypes_of
@@ -66,6 +67,7 @@ def gwas(args: Sequence[str]) -> None:
         given.loco,
     )
     phenotyped = _from_files(given) if given.checkpoint is None else _from_model(given, harmonisation, parser)
+    phenotyped = phenotyped._replace(phenotypes=without_withdrawn(phenotyped.phenotypes, given.withdrawn))
     told = _told(given, phenotyped.remarks)
     associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
     if phenotyped.sites:
@@ -91,6 +93,7 @@ def _what(parser: VerbParser) -> None:
     parser.add_argument(
         "--loco", type=Path | None, help="step1_pred.list of regenie: take off what other chromosomes predict"
     )
+    parser.add_argument("--withdrawn", type=Path | None, help="a file of people to leave out, such as w12345.csv")
     parser.add_argument("--out", type=Path, required=True, help="folder of the study, new or of an earlier call")
     parser.add_argument("--maf", type=float, default=0.01, help="least frequency of the rarer allele")
     parser.add_argument("--geno", type=float, default=0.05, help="largest share of missing calls")
@@ -134,7 +137,8 @@ def _told(given: Any, remarks: Sequence[str]) -> Told:
 
 
 def _of_others(given: Any) -> None:
-    useless = {"covariates": given.covariates, "loco": given.loco, "merge": given.merge, "scripts": given.scripts}
+    names = ("covariates", "loco", "merge", "scripts", "withdrawn")
+    useless = {name: given[name] for name in names}
     idle = [f"--{name}" for name, value in useless.items() if value]
     if idle:
         raise InputError(f"--results are of tests that are made: {idle[0]} is of no use with them, leave it out")
@@ -169,6 +173,8 @@ def _from_model(given: Any, harmonisation: Harmonisation, parser: VerbParser) ->
     if given.data is None:
         raise InputError("the run of the checkpoint has no config.yaml beside it: give --data or --config")
     made: Any = parser.instantiate_classes(given)
+    if isinstance(made.data, LongitudinalData):
+        made.data.withdrawn = made.data.withdrawn or given.withdrawn  # nor does ComBat learn of them
     codes = Codes(given.checkpoint, given.summary, given.with_training, harmonisation)
     found = phenotypes_of(codes, made.data, given.out)
     return found._replace(covariates=read_people(given.covariates)) if given.covariates else found

@@ -1,61 +1,55 @@
-"""T1-weighted scans of a BIDS directory, found by their paths.
+"""Structural scans of a BIDS directory, found by their paths.
 
 Source: Gorgolewski et al. 2016, The brain imaging data structure, Scientific Data 3:160044, and its
 specification 1.9.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
-from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.brain.fields import KEYS
-from disentangle_pl.brain.tables import listing, natural, read_table
+from disentangle_pl.brain.scan_choice import Candidate, Choice, Suffix, entities_of, is_scan, one_each
+from disentangle_pl.brain.tables import natural, read_table
 
 NO_SESSION = "n/a"
+USUAL = Choice()
 
 
-def is_bids(root: Path) -> bool:
-    """Tell whether there is a T1-weighted scan where BIDS puts it."""
-    return any(next(_scans(folder), None) for folder in _anat(root))
+def is_bids(root: Path, choice: Choice = USUAL) -> bool:
+    """Tell whether there is a scan of the suffix where BIDS puts it."""
+    return any(next(_scans(folder, choice.suffix), None) for folder in _anat(root))
 
 
-def read_bids(root: Path) -> pd.DataFrame:
-    """Find one T1-weighted scan a participant and session.
+def read_bids(root: Path, choice: Choice = USUAL) -> pd.DataFrame:
+    """Find one scan a participant and session.
 
-    Scans are `sub-*/[ses-*/]anat/*_T1w.nii[.gz]`; of several in one session those that the session's scans.tsv lists
-    and of these the lowest run is taken, and this is said.
+    Scans are `sub-*/[ses-*/]anat/*_T1w.nii[.gz]` or .mgz; of several in one session those that the session's scans.tsv
+    lists, and of these one is taken by `one_each`.
 
     Args:
         root: The directory that holds the sub-* folders.
+        choice: Which scans are wanted.
 
     Returns:
         Columns participant_id, session_id and path; session_id is "n/a" without a session level.
 
     Raises:
-        InputError: If a table is wrong.
+        InputError: If a scans.tsv is wrong, or no scan has the entities asked for.
     """
-    return in_order(find_scans(root))
+    return in_order(one_each(find_scans(root, choice.suffix), choice))
 
 
-def find_scans(root: Path) -> pd.DataFrame:
-    """Glob the tree for one scan a participant and session: columns participant_id, session_id, path."""
-    found = {folder: sorted(_scans(folder), key=_by_run) for folder in _anat(root)}
-    return one_each({_who(folder): _listed(folder.parent, paths) for folder, paths in found.items() if paths})
-
-
-def one_each(found: dict[tuple[str, str], list[Path]]) -> pd.DataFrame:
-    """Take the first of the scans of every participant and session, and say where there were several.
-
-    Returns:
-        Columns participant_id, session_id, path (absolute).
-    """
-    several = sorted(paths[0].name for paths in found.values() if len(paths) > 1)
-    if several:
-        rank_zero_info(f"{len(several)} sessions have several T1-weighted scans; taken: {listing(several)}")
-    return pd.DataFrame([(*who, str(paths[0].absolute())) for who, paths in found.items()], columns=[*KEYS, "path"])
+def find_scans(root: Path, suffix: Suffix = "T1w") -> list[Candidate]:
+    """Glob the tree for all scans of a suffix."""
+    scans = {folder: sorted(_scans(folder, suffix)) for folder in _anat(root)}
+    return [
+        Candidate(_who(folder), path, entities_of(path), path.name in names)
+        for folder, paths in scans.items()
+        for names in [_listed(folder.parent) if len(paths) > 1 else ()]
+        for path in paths
+    ]
 
 
 def in_order(scans: pd.DataFrame) -> pd.DataFrame:
@@ -67,24 +61,14 @@ def _anat(root: Path) -> Sequence[Path]:
     return [*root.glob("sub-*/anat"), *root.glob("sub-*/ses-*/anat")]
 
 
-def _scans(folder: Path) -> "filter[Path]":
-    return filter(_is_scan, folder.glob("[!.]*_T1w.nii*"))
+def _scans(folder: Path, suffix: Suffix) -> Iterator[Path]:
+    return (path for path in folder.glob(f"*_{suffix}.*") if is_scan(path, suffix))
 
 
-def _is_scan(path: Path) -> bool:
-    return path.name.endswith(("_T1w.nii", "_T1w.nii.gz"))
-
-
-def _listed(session: Path, paths: list[Path]) -> list[Path]:
-    """Keep the scans that scans.tsv lists, if there are several and it lists any of them."""
-    tables = sorted(session.glob("sub-*_scans.tsv")) if len(paths) > 1 else []
-    names = {Path(name).name for table in tables for name in read_table(table, ["filename"])["filename"].dropna()}
-    return [path for path in paths if path.name in names] or paths
-
-
-def _by_run(path: Path) -> tuple[int, str]:
-    run = re.search(r"_run-(\d+)_", path.name)
-    return (int(run[1]) if run else 0), path.name
+def _listed(session: Path) -> set[str]:
+    """Name the files that the scans.tsv of a session lists."""
+    tables = sorted(session.glob("sub-*_scans.tsv"))
+    return {Path(name).name for table in tables for name in read_table(table, ["filename"])["filename"].dropna()}
 
 
 def _who(anat: Path) -> tuple[str, str]:

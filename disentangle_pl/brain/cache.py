@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from rich.progress import track
 
+from disentangle_pl.brain.image_files import opened, size_and_time
 from disentangle_pl.brain.nifti import check_scan
 from disentangle_pl.brain.prepared import ABOUT, JOURNAL, PreparedScans, open_prepared
 from disentangle_pl.brain.preparing import HASHES, alone, finish, make, open_store
@@ -63,7 +64,7 @@ def content_hashes(paths: list[Path], known_at: Path) -> list[str]:
         InputError: If a file cannot be read.
     """
     known = json.loads(known_at.read_text()) if known_at.exists() else {}
-    stamps = {str(path): [path.stat().st_size, path.stat().st_mtime_ns] for path in paths}
+    stamps = {str(path): [*size_and_time(path)] for path in paths}
     new = [path for path, stamp in stamps.items() if known.get(path, [None])[:2] != stamp]
     for path in track(new, "Looking for changed scans", disable=not new, transient=True):
         known[path] = [*stamps[path], _sha256(path)]
@@ -74,7 +75,7 @@ def content_hashes(paths: list[Path], known_at: Path) -> list[str]:
 
 def _sha256(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with opened(Path(path)) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error})") from error

@@ -21,6 +21,7 @@ from disentangle_pl.brain.clocks import label_years
 from disentangle_pl.brain.fields import sexes
 from disentangle_pl.brain.mapping import Age, Column, Mapping, Time
 from disentangle_pl.brain.tables import listing, read_table
+from disentangle_pl.brain.wide_tables import SESSION, long_rows
 from disentangle_pl.errors import InputError
 
 PLANNED = "planned_years"
@@ -33,9 +34,9 @@ class Clinical(NamedTuple):
     """A clinical table under our names.
 
     Attributes:
-        rows: Columns participant_id as the scans have it, time (years since study entry), `PLANNED` if the mapping has
-            labels beside the time, age (at the row's time; at study entry in a table without time), the traits and
-            scores of the mapping.
+        rows: Columns participant_id as the scans have it, session_id of a wide table (see `long_rows`), time (years
+            since study entry), `PLANNED` if the mapping has labels beside the time, age (at the row's time; at study
+            entry in a table without time), the traits and scores of the mapping.
         remarks: What was left out or changed, in sentences.
     """
 
@@ -84,6 +85,8 @@ def read_clinical(path: Path, mapping: Mapping, bounds: bool = False, strict: bo
     _remark_on_columns(source)
     people = _participants(source.table, mapping, path)
     rows = pd.DataFrame({"participant_id": people, "time": _time(source, people)})
+    if mapping.wide:
+        rows[SESSION] = source.table[SESSION]
     if mapping.time and source.has(mapping.time.label):
         rows[PLANNED] = label_years(source.table[mapping.time.label])
     rows["age"] = _age(source, rows["time"])
@@ -97,6 +100,8 @@ def read_clinical(path: Path, mapping: Mapping, bounds: bool = False, strict: bo
 
 
 def _read(path: Path, mapping: Mapping) -> pd.DataFrame:
+    if mapping.wide:
+        return long_rows(path, mapping)
     if not path.is_dir():
         table = read_table(path, mapping.required)
         return table.astype("str").where(table.notna())
@@ -114,9 +119,10 @@ def _read(path: Path, mapping: Mapping) -> pd.DataFrame:
 
 
 def _remark_on_columns(source: _Source) -> None:
-    absent = [name for name in source.mapping.optional if not source.has(name)]
+    mapping = source.mapping
+    absent = [name for name in (mapping.columns if mapping.wide else mapping.optional) if not source.has(name)]
     if absent:
-        source.remarks.append(f"{source.mapping.table}: without the optional columns {', '.join(absent)}")
+        source.remarks.append(f"{mapping.table}: without the optional columns {', '.join(absent)}")
 
 
 def _participants(table: pd.DataFrame, mapping: Mapping, path: Path) -> pd.Series:
@@ -137,7 +143,7 @@ def _participants(table: pd.DataFrame, mapping: Mapping, path: Path) -> pd.Serie
 def _time(source: _Source, people: pd.Series) -> pd.Series:
     time = source.mapping.time
     lacking = pd.Series(float("nan"), index=source.table.index)
-    if time is None:
+    if time is None or (source.mapping.wide and not source.has(time.column)):
         return lacking
     if not source.has(time.column) and not source.has(time.label):
         columns = " and ".join(filter(None, (time.column, time.label)))
@@ -200,7 +206,7 @@ def _meaning(cell: str, column: Column) -> str | float | None:
 def _usable(rows: pd.DataFrame, source: _Source) -> Clinical:
     mapping, remarks = source.mapping, source.remarks
     strangers = rows["participant_id"].isna()
-    untimed = ~strangers & rows[["time", "age"]].isna().all(axis=1) & (mapping.time is not None)
+    untimed = ~strangers & rows[["time", "age"]].isna().all(axis=1) & (mapping.time is not None and not mapping.wide)
     contents = [*mapping.traits, *mapping.scores, *([] if mapping.time else ["age"])]
     empty = rows.reindex(columns=contents).isna().all(axis=1) & ~strangers & ~untimed
     for count, what in (

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 from nibabel.filebasedimages import ImageFileError
+from nibabel.freesurfer.mghformat import MGHError
 
+from disentangle_pl.brain.image_files import load_image
 from disentangle_pl.errors import InputError
 
 
@@ -72,7 +73,7 @@ def same_volumes(crcs: pd.Series, content: Callable[[int], bytes]) -> pd.Series:
 
 def _place(path: str) -> str:
     image = _open(path)
-    return f"{image.shape[:3]} {(np.round(image.affine, 2) + 0.0).tolist()} "
+    return f"{tuple(map(int, image.shape[:3]))} {(np.round(image.affine, 2) + 0.0).tolist()} "
 
 
 def _plane(path: str) -> str:
@@ -94,11 +95,11 @@ def _sha256(content: bytes) -> str:
 
 
 def _open(path: str) -> Any:
-    return _read(path, lambda: nib.load(Path(path)))
+    return _read(path, lambda: load_image(Path(path)))
 
 
 def _read(path: str, read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError, MGHError) as error:
         raise InputError(f"{path} cannot be read ({error})") from error

@@ -24,6 +24,7 @@ from disentangle_pl.brain.tables import listing
 from disentangle_pl.brain.truth import DEFAULT, scan_factors
 from disentangle_pl.brain.visits import read_visits, reasons
 from disentangle_pl.brain.volumes import Preparation
+from disentangle_pl.brain.withdrawals import remaining, remaining_parts
 from disentangle_pl.data.draws import Draw, Draws, Shard
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.data.module import ImageData, check_counts
@@ -37,11 +38,14 @@ class ResidentVolumes:
     Args:
         volumes: (N, D, H, W) float16.
         resident_mib: Keep them in memory when they take at most so many MiB.
+        places: (M,) the volumes that are wanted; image i is volume places[i]. None for all.
     """
 
-    def __init__(self, volumes: Volumes, resident_mib: int) -> None:
+    def __init__(self, volumes: Volumes, resident_mib: int, places: npt.NDArray[np.int64] | None = None) -> None:
+        places = np.arange(len(volumes)) if places is None else places
         small = volumes.nbytes <= resident_mib * 2**20
-        self.volumes = torch.from_numpy(np.array(volumes)) if small else volumes
+        self.volumes = torch.from_numpy(np.asarray(volumes[places])) if small else volumes
+        self.places = places
 
     def images(self, index: Tensor) -> Tensor:
         """Look up rows (...) as images (..., 1, D, H, W), float32 on the device of `index`."""
@@ -51,7 +55,7 @@ class ResidentVolumes:
                 self.volumes = self.volumes.to(index.device)
             found = self.volumes.index_select(0, flat)
         else:
-            found = torch.from_numpy(np.asarray(self.volumes[flat.cpu().numpy()])).to(index.device)
+            found = torch.from_numpy(np.asarray(self.volumes[self.places[flat.cpu().numpy()]])).to(index.device)
         return found.float().reshape(*index.shape, 1, *found.shape[1:])
 
 
@@ -63,8 +67,8 @@ class LongitudinalData(ImageData):
     transfer.
 
     Args:
-        root: A folder of scans (BIDS, CAPS, OASIS-3), a .tsv or .csv table of them (see `read_visits`), or a folder of
-            `disentangle-pl prepare`, whose volumes are taken as they are.
+        root: A folder of scans (BIDS, CAPS, OASIS-3, UK Biobank), a .tsv or .csv table of them (see `read_visits`), or
+            a folder of `disentangle-pl prepare`, whose volumes are taken as they are.
         size: Voxels along left-right, posterior-anterior and inferior-superior; null only for prepared scans.
         spacing: Edge of the cubic voxels in mm; null only for prepared scans.
         batch_size: Examples (scans, or pairs) a process and step.
@@ -81,6 +85,7 @@ class LongitudinalData(ImageData):
         truth: A table of more numbers a scan, such as measured volumes (see `scan_factors`).
         factors: Columns of the table of truth, or of that of the scans, that are the factors; null takes age, years
             and all numbers of the table of truth.
+        withdrawn: A file of people who have withdrawn, and are left out (see `read_withdrawn`); null for nobody.
 
     Attributes:
         parts: The visits of training, validation and test participants, from `setup` on.
@@ -113,6 +118,7 @@ class LongitudinalData(ImageData):
         augmentation: Augmentation | None = None,
         truth: str | None = None,
         factors: list[str] | None = None,
+        withdrawn: str | None = None,
     ) -> None:
         super().__init__()
         check_counts(batch_size=batch_size, steps_per_epoch=steps_per_epoch)
@@ -136,6 +142,7 @@ class LongitudinalData(ImageData):
         self.augmentation = augmentation
         self.truth = Path(truth) if truth else None
         self.chosen = factors
+        self.withdrawn = Path(withdrawn) if withdrawn else None
         self.volumes: ResidentVolumes | None = None
         self.draw: Draw | None = None
 
@@ -174,7 +181,14 @@ class LongitudinalData(ImageData):
     @cached_property
     def visits(self) -> pd.DataFrame:
         """The table of all scans (see `read_visits`); row i is image i."""
-        return read_visits(self.root)
+        return self._remaining.reset_index(drop=True)
+
+    @cached_property
+    def _remaining(self) -> pd.DataFrame:
+        """The table of all scans but those of people who have withdrawn, with the row numbers of the whole."""
+        if is_prepared(self.root):
+            return remaining(read_visits(self.root), self.withdrawn)
+        return read_visits(self.root, self.withdrawn)
 
     @cached_property
     def known(self) -> pd.DataFrame:
@@ -190,10 +204,12 @@ class LongitudinalData(ImageData):
         """Open the prepared scans, split the participants, and refuse impossible pairs before training."""
         if self.volumes is None:
             prepared = self._prepared()
-            self.volumes = ResidentVolumes(prepared.volumes, self.resident_mib)
-            self.centres = prepared.centres
+            places = self._remaining.index.to_numpy(np.int64)
+            self.volumes = ResidentVolumes(prepared.volumes, self.resident_mib, places)
+            self.centres = prepared.centres[places]
             self.factors = self._resident_factors = torch.tensor(self.known.to_numpy(np.float32))
-            self.parts = self._split(same_volumes(prepared.crcs, lambda row: prepared.volumes[row].tobytes()))
+            crcs = prepared.crcs.iloc[places].reset_index(drop=True)
+            self.parts = self._split(same_volumes(crcs, lambda row: prepared.volumes[places[row]].tobytes()))
         if stage == "fit" and self.draw is None:
             train = self.parts.train
             draw = self.pairing(train) if self.pairs else SingleScans(rows_of(train))
@@ -248,7 +264,7 @@ class LongitudinalData(ImageData):
             rank_zero_info(f"{again.sum()} scans are left out of training, validation and test: {said}")
         visits, images = self.visits[~again], images[~again]
         if self.split_file:
-            return split_by(visits, read_split(self.split_file), images)
+            return split_by(visits, remaining_parts(read_split(self.split_file), self.withdrawn), images)
         parts = split(visits)
         part = pd.concat([pd.Series(name, index=rows.index) for name, rows in zip(Split._fields, parts, strict=True)])
         refuse_shared(visits, part[~part.index.duplicated()].reindex(visits.index), images)

@@ -96,6 +96,9 @@ class Mapping:
         missing: Cells that mean missing, beside empty ones, NA, n/a, NaN, null and the like; numbers mean these
             numbers, however they are written.
         optional: Columns that the table need not have; what they would tell is not known then.
+        wide: Of a table with one row a person and a column for every visit: a regular expression of its columns with
+            the groups `column` and `session` (see `long_rows`); rows are then joined to the sessions of scans, and all
+            columns but that of the participant are optional.
 
     Raises:
         InputError: If a name is not a trait of ours or no name for a score, a pattern is no regular expression, or an
@@ -110,6 +113,7 @@ class Mapping:
     scores: dict[str, Column] = field(default_factory=dict)
     missing: Sequence[str] = ()
     optional: Sequence[str] = ()
+    wide: str | None = None
 
     def __post_init__(self) -> None:
         strange = [name for name in self.traits if name not in TRAITS]
@@ -122,6 +126,8 @@ class Mapping:
         told = [pattern for column in (*self.traits.values(), *self.scores.values()) for pattern in column.values]
         for pattern in (self.participant.pattern, *told):
             _compile(str(pattern))
+        if self.wide is not None and not {"column", "session"} <= _compile(self.wide).groupindex.keys():
+            raise InputError(f"wide {self.wide!r} needs the groups (?P<column>...) and (?P<session>...)")
         strays = [name for name in self.optional if name not in self.columns or name == self.participant.column]
         if strays:
             raise InputError(f"{strays[0]!r} is optional, but none of the columns of time, age, traits and scores")
@@ -164,9 +170,9 @@ def load_mapping(name: str) -> Mapping:
         raise InputError(f"the mapping {source} is wrong: {error}") from error
 
 
-def _compile(pattern: str) -> None:
+def _compile(pattern: str) -> re.Pattern[str]:
     try:
-        re.compile(pattern)
+        return re.compile(pattern)
     except re.error as error:
         raise InputError(f"{pattern!r} is no regular expression ({error})") from error
 

@@ -8,6 +8,7 @@ from disentangle_pl.brain.fields import GAP, fill, holds_for_life, without_run
 from disentangle_pl.brain.identities import as_scans_write
 from disentangle_pl.brain.mapping import Mapping
 from disentangle_pl.brain.tables import listing
+from disentangle_pl.brain.wide_tables import SESSION
 from disentangle_pl.errors import InputError
 
 _ROUNDING = 1e-9
@@ -21,9 +22,10 @@ def join_clinical(
 
     Time runs from study entry: `entry_years` of a scan against `time` of a row. Where one of them is unknown the two
     ages are compared, and where these are unknown too, `years` of the scan, as if the first scan were at entry; this is
-    said. Of two rows equally near the earlier one is taken; where the table has labels of visits, the row with the
-    label of the scan's session (M012 and m12 are the same) comes first, however far. A table without time has one row a
-    participant, which holds for all scans. What the scans' own tables say is kept.
+    said. Rows of a wide table that name the session of the scan are no time away from it. Of two rows equally near the
+    earlier one is taken; where the table has labels of visits, the row with the label of the scan's session (M012 and
+    m12 are the same) comes first, however far. A table without time has one row a participant, which holds for all
+    scans. What the scans' own tables say is kept.
 
     Sex, education and genes hold at every visit, and so need none near. The age at the scan is that of the nearest row
     which has one, however far, moved by the time between.
@@ -47,12 +49,13 @@ def join_clinical(
     clinical = clinical._replace(rows=_as_scans_write(clinical.rows, visits, mapping))
     if not mapping.time:
         return _join_people(visits, clinical, mapping)
+    visits = _entered(visits, clinical.rows)
     gap = mapping.table + GAP
     pairs = _pairs(visits, clinical.rows)
     within = pairs[(pairs["shift"].abs() <= window + _ROUNDING) | pairs["same_label"]]
     near = within.drop_duplicates("scan")
     found = near.drop(
-        columns=["participant_id", "time", "age", "row", "by_years", "same_label", PLANNED], errors="ignore"
+        columns=["participant_id", "time", "age", "row", "by_years", "same_label", PLANNED, SESSION], errors="ignore"
     ).rename(columns={"shift": gap})
     aged = pairs.dropna(subset="age").drop_duplicates("scan").set_index("scan")
     ages = (aged["age"] + aged["shift"]).reindex(visits.index)
@@ -83,6 +86,16 @@ def _as_scans_write(rows: pd.DataFrame, visits: pd.DataFrame, mapping: Mapping) 
     return rows.assign(participant_id=people)
 
 
+def _entered(visits: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Fill the years since study entry of scans whose session a table names."""
+    if "session_id" not in rows.columns:
+        return visits
+    keyed = rows.assign(entry_years=rows["time"])[["participant_id", "session_id", "entry_years"]]
+    own = visits[["participant_id"]].assign(session_id=without_run(visits["session_id"]))
+    entered = own.merge(keyed, how="left", on=["participant_id", "session_id"]).set_index(visits.index)["entry_years"]
+    return visits.assign(entry_years=visits["entry_years"].fillna(entered))
+
+
 def _pairs(visits: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Return every scan (column scan) with every row of its participant and the time between (shift), nearest first."""
     scans = visits[["participant_id", "entry_years", "years"]].assign(
@@ -90,6 +103,9 @@ def _pairs(visits: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     )
     both = scans.merge(rows.assign(row=rows.index), on="participant_id")
     shift = (both["entry_years"] - both["time"]).fillna(both["scan_age"] - both["age"])
+    if "session_id" in rows.columns:
+        own = without_run(visits["session_id"]).loc[both["scan"]].set_axis(both.index)
+        shift = shift.mask(own == both["session_id"], 0.0)
     both["by_years"] = shift.isna()
     both["shift"] = shift.fillna(both["years"] - both["time"])
     planned = both[PLANNED] if PLANNED in both.columns else pd.Series(float("nan"), index=both.index)

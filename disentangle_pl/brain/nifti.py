@@ -1,6 +1,5 @@
-"""Reading NIfTI files, and refusing those that are no volume of numbers in a known orientation."""
+"""Reading NIfTI and .mgz files, and refusing those that are no volume of numbers in a known orientation."""
 
-import gzip
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
+from nibabel.freesurfer.mghformat import MGHError
 from nibabel.spatialimages import HeaderDataError
 
+from disentangle_pl.brain.image_files import is_oriented, load_image, stored_zooms, verified
 from disentangle_pl.errors import InputError
 
 Voxels = npt.NDArray[np.float32]
@@ -21,7 +22,8 @@ Matrix = npt.NDArray[np.float64]
 SMALLEST_SIDE = 4
 SMALLEST_VOXEL, LARGEST_VOXEL = 0.01, 50.0
 
-_UNREADABLE = (OSError, EOFError, ValueError, TypeError, MemoryError, zlib.error, ImageFileError, HeaderDataError)
+_OF_NIBABEL = (ImageFileError, HeaderDataError, MGHError)
+_UNREADABLE = (OSError, EOFError, ValueError, TypeError, MemoryError, zlib.error, *_OF_NIBABEL)
 
 
 class Scan(NamedTuple):
@@ -46,7 +48,7 @@ def check_scan(path: Path) -> None:
     """Read the header of a scan and refuse what cannot be prepared.
 
     Raises:
-        InputError: If it is no readable NIfTI, not one volume of numbers, its voxel sizes make no sense, or
+        InputError: If it is no readable NIfTI or .mgz, not one volume of numbers, its voxel sizes make no sense, or
             nothing tells left from right.
     """
     _open(path)
@@ -64,7 +66,7 @@ def read_scan(path: Path, nan_as_background: bool = False) -> Scan:
     """
     image = _open(path)
     with np.errstate(over="ignore", invalid="ignore"):
-        voxels = _readable(path, lambda: _verified(path, image).get_fdata(dtype=np.float32, caching="unchanged"))
+        voxels = _readable(path, lambda: verified(path, image).get_fdata(dtype=np.float32, caching="unchanged"))
     voxels = voxels.reshape(voxels.shape[:3])
     nan = np.isnan(voxels)
     if nan_as_background and nan.any() and not nan.all():
@@ -90,7 +92,7 @@ def shear_degrees(affine: Matrix) -> float:
 
 def _qform_mm(image: Any) -> float:
     header = image.header
-    if not (header["qform_code"] and header["sform_code"]):
+    if isinstance(image, nib.MGHImage) or not (header["qform_code"] and header["sform_code"]):
         return 0.0
     try:
         apart = header.get_qform() - header.get_sform()
@@ -108,21 +110,17 @@ def _readable(path: Path, read: Callable[[], Any]) -> Any:
 
 
 def _open(path: Path) -> Any:
-    image = _readable(path, lambda: nib.load(path))
-    if not isinstance(image, nib.Nifti1Image):
-        raise InputError(f"{path} is not a NIfTI file (.nii or .nii.gz): convert it")
+    image = _readable(path, lambda: load_image(path))
+    if not isinstance(image, (nib.Nifti1Image, nib.MGHImage)):
+        raise InputError(f"{path} is neither a NIfTI file (.nii or .nii.gz) nor .mgz: convert it")
     if image.get_data_dtype().kind not in "iuf":
         raise InputError(f"{path} has voxels of type {image.get_data_dtype()}, not real numbers")
     _check_shape(path, image.shape)
-    if not image.header["qform_code"] and not image.header["sform_code"]:
-        raise InputError(f"{path} does not say how it is oriented (qform and sform codes are 0): set one of them")
-    _check_zooms(path, _raw_zooms(path, image), image.affine)
+    if not _readable(path, lambda: is_oriented(image)):
+        codes = "goodRASFlag is 0" if isinstance(image, nib.MGHImage) else "qform and sform codes are 0"
+        raise InputError(f"{path} does not say how it is oriented ({codes}): set one of them")
+    _check_zooms(path, _readable(path, lambda: stored_zooms(image)), image.affine)
     return image
-
-
-def _verified(path: Path, image: Any) -> Any:
-    """Read a compressed scan to its check sum: nibabel stops where the voxels end, and damage would go unseen."""
-    return type(image).from_bytes(gzip.decompress(path.read_bytes())) if path.suffix == ".gz" else image
 
 
 def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
@@ -132,17 +130,6 @@ def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
         )
     if np.prod(shape[3:]) != 1:
         raise InputError(f"{path} has {len(shape)} dimensions, shape {shape}: pick one volume and save it")
-
-
-def _raw_zooms(path: Path, image: Any) -> Matrix:
-    """Read the voxel sizes as stored: nibabel repairs them when it opens the file."""
-
-    def read() -> Matrix:
-        with image.file_map["image"].get_prepare_fileobj("rb") as file:
-            return np.asarray(type(image.header).from_fileobj(file, check=False)["pixdim"][1:4], dtype=np.float64)
-
-    zooms: Matrix = _readable(path, read)
-    return zooms
 
 
 def _check_zooms(path: Path, stored: Matrix, affine: Matrix) -> None:

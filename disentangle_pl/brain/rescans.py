@@ -35,10 +35,19 @@ def with_rescans(visits: pd.DataFrame) -> pd.DataFrame:
 
 
 def further_runs(scan: Path) -> list[tuple[str, str]]:
-    """Find the other runs of a scan: pairs of run-<number> and path, by number."""
-    alike = [path for path in scan.parent.glob("[!.]*") if path.name != scan.name and _bare(path) == _bare(scan)]
+    """Find the other runs of a scan: pairs of run-<number> and path, by number.
+
+    OASIS-3 has them in folders anat2, anat3 of the session; there the runs are numbered in the order of the folders.
+    """
+    places, scattered = _folders(scan)
+    alike = [path for folder in places for path in folder.glob("[!.]*") if _bare(path) == _bare(scan)]
+    if scattered:
+        further = [path for path in sorted(alike, key=_by_place) if path != scan]
+        return [(f"run-{number}", str(path)) for number, path in enumerate(further, start=2)]
     runs = [
-        (int(found[1]), found[0].removeprefix("_"), str(path)) for path in alike if (found := _RUN.search(path.name))
+        (int(found[1]), found[0].removeprefix("_"), str(path))
+        for path in alike
+        if path.name != scan.name and (found := _RUN.search(path.name))
     ]
     return [(label, path) for _, label, path in sorted(runs)]
 
@@ -70,6 +79,21 @@ def visit_numbers(visits: pd.DataFrame) -> "pd.Series[int]":
 def visit_rows(visits: pd.DataFrame) -> "pd.Series[bool]":
     """Tell the first scan of every visit from its rescans: (N,) True for the first."""
     return ~visit_numbers(visits).duplicated()
+
+
+def _folders(scan: Path) -> tuple[list[Path], bool]:
+    """Return where further runs may lie, and whether these are the numbered folders of OASIS-3."""
+    inner = scan.parent.name == "NIFTI"
+    anat = scan.parent.parent if inner else scan.parent
+    if not re.fullmatch(r"anat\d+", anat.name):
+        return [scan.parent], False
+    return [*anat.parent.glob("anat[0-9]*/NIFTI" if inner else "anat[0-9]*")], True
+
+
+def _by_place(path: Path) -> tuple[int, int, str]:
+    anat = re.search(r"/anat(\d+)/", path.as_posix())
+    run = _RUN.search(path.name)
+    return int(anat[1]) if anat else 0, int(run[1]) if run else 0, path.name
 
 
 def _bare(path: Path) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 from disentangle_pl.brain.bids import NO_SESSION
 from disentangle_pl.brain.cells import CellRules
 from disentangle_pl.brain.fields import COLUMNS, KEYS, fields, typed
+from disentangle_pl.brain.image_files import ABSENT, absence
 from disentangle_pl.brain.tables import read_table
 from disentangle_pl.errors import InputError
 
@@ -52,8 +53,9 @@ def _reasons(visits: pd.DataFrame) -> list[tuple[int, str]]:
     for row, who, session, path in visits[[*KEYS, "path"]].itertuples():
         if pd.isna(who) or pd.isna(path):
             found.append((row, "lacks participant_id or path"))
-        elif not Path(path).is_file():
-            found.append((row, f"({who}, {session}) lists a file that does not exist"))
+        elif fault := absence(Path(path)):
+            missing = "does not exist" if fault == ABSENT else fault
+            found.append((row, f"({who}, {session}) lists a file that {missing}"))
         elif (who, session) in first:
             found.append((row, f"repeats a visit: {who}, {session} of line {first[who, session] + 2}"))
         else:

@@ -3,9 +3,9 @@
 import gzip
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
+from disentangle_pl.brain.image_files import load_image, opened
 from disentangle_pl.brain.nifti import check_scan, read_scan
 from disentangle_pl.errors import InputError
 
@@ -29,10 +29,10 @@ def problem(path: Path) -> str | None:
 
 
 def _is_whole(path: Path) -> bool:
-    voxels = nib.load(path).dataobj
+    voxels = load_image(path).dataobj
     promised: int = voxels.offset + int(np.prod(voxels.shape)) * voxels.dtype.itemsize
-    with path.open("rb") as file:
+    with opened(path) as file:
         if file.read(2) != gzip.compress(b"")[:2]:
-            return path.stat().st_size >= promised
+            return file.seek(0, 2) >= promised
         file.seek(-4, 2)
         return int.from_bytes(file.read(), "little") == promised % _GZIP_SIZES

@@ -45,10 +45,10 @@ class Store:
         rows, row = self.places[sha256]
         return rows.read(row)
 
-    def images(self, sha256: pd.Series) -> pd.Series:
-        """Give scans (N,) whose volumes are there and identical the same number (see `same_volumes`)."""
-        crcs = sha256.map(lambda name: self.journal.done[name].crc).astype("int64")
-        return same_volumes(crcs, lambda row: self.content(sha256.iloc[row]))
+    def images(self, keys: pd.Series) -> pd.Series:
+        """Give scans, by their keys (N,), whose volumes are identical the same number (see `same_volumes`)."""
+        crcs = keys.map(lambda key: self.journal.done[key].crc).astype("int64")
+        return same_volumes(crcs, lambda row: self.content(keys.iloc[row]))
 
     def facts(self, sha256: str) -> Facts:
         """Return what was measured of a scan whose volume is there."""

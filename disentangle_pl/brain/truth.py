@@ -8,6 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.brain.cells import CellRules, log_faults, read_numbers
 from disentangle_pl.brain.fields import KEYS, is_score, scores_of, tidy
+from disentangle_pl.brain.freesurfer import with_keys
 from disentangle_pl.brain.identities import as_scans_write
 from disentangle_pl.brain.tables import listing, read_table
 from disentangle_pl.errors import InputError
@@ -23,7 +24,8 @@ def scan_factors(visits: pd.DataFrame, truth: Path | None = None, names: Sequenc
         visits: Table of `read_visits`, N rows.
         truth: A .tsv or .csv table of more numbers. Its rows are matched to scans exactly: by a column `scan` (a path,
             absolute or relative to the table's folder) if it has one, else by participant_id and session_id, with or
-            without sub- and ses- (see `as_scans_write`: M48 is ses-M048).
+            without sub- and ses- (see `as_scans_write`: M48 is ses-M048); those of FreeSurfer's asegstats2table by
+            their first column (see `with_keys`).
         names: Columns wanted, of the table of truth or of `visits`; where both have a column, that of truth is taken.
             None takes age and years, and beside them every column of numbers of the table of truth.
 
@@ -48,7 +50,7 @@ def scan_factors(visits: pd.DataFrame, truth: Path | None = None, names: Sequenc
 
 
 def _matched(visits: pd.DataFrame, path: Path) -> pd.DataFrame:
-    table = read_table(path)
+    table = with_keys(read_table(path), visits)
     keys = _keys_of_truth(table, path, visits)
     wanted = _paths(visits["path"]) if SCAN in table.columns else _visit_keys(visits)
     twice = keys[keys.duplicated() & keys.notna()]

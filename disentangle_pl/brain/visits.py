@@ -2,25 +2,30 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 from rich.progress import track
 
-from disentangle_pl.brain.bids import is_bids, read_bids
+from disentangle_pl.brain.bids import USUAL, is_bids, read_bids
 from disentangle_pl.brain.bids_tables import describe
-from disentangle_pl.brain.caps import is_caps, read_caps
+from disentangle_pl.brain.caps import PIPELINES, is_caps, read_caps
 from disentangle_pl.brain.cells import CellRules
 from disentangle_pl.brain.clocks import in_time, with_years
 from disentangle_pl.brain.fields import COLUMNS, TRAITS
+from disentangle_pl.brain.image_files import absence
 from disentangle_pl.brain.oasis3 import is_oasis3, read_oasis3
+from disentangle_pl.brain.placeholders import DICOM, holds_dicom
 from disentangle_pl.brain.prepared import is_prepared, read_prepared_visits
 from disentangle_pl.brain.rescans import with_rescans
+from disentangle_pl.brain.scan_choice import Choice, Suffix
 from disentangle_pl.brain.scan_tables import Skipped, read_scan_table
 from disentangle_pl.brain.soundness import problem
 from disentangle_pl.brain.tables import listing
+from disentangle_pl.brain.uk_biobank import FIELDS, is_uk_biobank, read_uk_biobank
+from disentangle_pl.brain.withdrawals import remaining
 from disentangle_pl.errors import InputError
 
 
@@ -29,19 +34,20 @@ class Layout(NamedTuple):
 
     Attributes:
         name: What users call it.
-        recognises: Tells from the contents of a folder whether it is one.
-        read: Finds the scans: participant_id, session_id and path.
+        recognises: Tells from the contents of a folder whether it is one with scans of the suffix.
+        read: Finds the scans that are wanted: participant_id, session_id and path.
     """
 
     name: str
-    recognises: Callable[[Path], bool]
-    read: Callable[[Path], pd.DataFrame]
+    recognises: Callable[[Path, Choice], bool]
+    read: Callable[[Path, Choice], pd.DataFrame]
 
 
 LAYOUTS = (
     Layout("CAPS (Clinica)", is_caps, read_caps),
     Layout("OASIS-3", is_oasis3, read_oasis3),
     Layout("BIDS", is_bids, read_bids),
+    Layout("UK Biobank", is_uk_biobank, read_uk_biobank),
 )
 
 
@@ -59,12 +65,14 @@ class Found(NamedTuple):
     layout: str
 
 
-def read_visits(source: Path) -> pd.DataFrame:
+def read_visits(source: Path, withdrawn: Path | None = None) -> pd.DataFrame:
     """Read one row a scan from a folder or a table, every scan of it.
 
     Args:
-        source: A BIDS directory, a CAPS folder of Clinica, OASIS-3 as downloaded, a folder of `disentangle-pl prepare`
-            (which it is shows from the contents), or a .tsv or .csv table (see `read_scan_table`).
+        source: A BIDS directory, a CAPS folder of Clinica, OASIS-3 or UK Biobank as downloaded, a folder of
+            `disentangle-pl prepare` (which it is shows from the contents), or a .tsv or .csv table (see
+            `read_scan_table`).
+        withdrawn: People to leave out (see `read_withdrawn`).
 
     Returns:
         Columns participant_id, session_id, path (absolute), age at the scan in years, years since the participant's
@@ -76,14 +84,20 @@ def read_visits(source: Path) -> pd.DataFrame:
         InputError: If the source is missing, empty or unreadable, lacks a column, repeats a visit, or lists
             files that are not there.
     """
-    found = find_visits(source)
+    found = find_visits(source, withdrawn=withdrawn)
     if len(found.skipped):
         raise InputError(f"{len(found.skipped)} scans of {source} cannot be used: {listing(reasons(found.skipped))}")
     return found.visits
 
 
 def find_visits(
-    source: Path, check: bool = False, strict: bool = False, rescans: bool = False, bounds: bool = False
+    source: Path,
+    check: bool = False,
+    strict: bool = False,
+    rescans: bool = False,
+    bounds: bool = False,
+    choice: Choice = USUAL,
+    withdrawn: Path | None = None,
 ) -> Found:
     """Read one row for each scan that can be used, and tell what is left out.
 
@@ -93,6 +107,8 @@ def find_visits(
         strict: Stop at the first scan that cannot be used, and the first cell of a table that cannot be read.
         rescans: Of a folder, take the further runs of a visit too (see `with_rescans`); a table has what it lists.
         bounds: Take cells such as `89+` at their bound, and `65-70` at its middle; otherwise they are missing.
+        choice: Which scans of a folder are wanted.
+        withdrawn: People to leave out (see `read_withdrawn`).
 
     Raises:
         InputError: If the source is missing or unreadable, lacks a column, or has no usable scan; in strict mode, if
@@ -100,12 +116,15 @@ def find_visits(
     """
     if not source.exists():
         raise InputError(f"{source} does not exist: give a folder of scans, or a .tsv or .csv table of scans")
+    if choice != USUAL and (is_prepared(source) or not source.is_dir()):
+        raise InputError(f"{source} is no folder of scans: --filter and --suffix choose among the files of one")
     if is_prepared(source):
         visits = read_prepared_visits(source)  # the scans themselves may be elsewhere by now
+        visits = remaining(visits, withdrawn).reset_index(drop=True)
         return Found(visits, pd.DataFrame(columns=["path", "reason"]), "a folder of prepared scans")
     rules = CellRules(bounds, strict)
-    read = _read_folder if source.is_dir() else _read_table
-    visits, skipped, layout = read(source, rules)
+    visits, skipped, layout = _read_folder(source, choice, rules) if source.is_dir() else _read_table(source, rules)
+    visits = remaining(visits, withdrawn).reset_index(drop=True)
     if rescans and source.is_dir():
         visits = in_time(with_rescans(visits))
     usable = []
@@ -134,16 +153,27 @@ def _read_table(path: Path, rules: CellRules) -> tuple[pd.DataFrame, Skipped, st
     return in_time(_complete(visits)), skipped, "table"
 
 
-def _read_folder(root: Path, rules: CellRules) -> tuple[pd.DataFrame, Skipped, str]:
-    fitting = [layout for layout in LAYOUTS if layout.recognises(root)]
+def _read_folder(root: Path, choice: Choice, rules: CellRules) -> tuple[pd.DataFrame, Skipped, str]:
+    fitting = [layout for layout in LAYOUTS if layout.recognises(root, choice)]
     if not fitting:
-        raise InputError(
-            f"{root} has no sub-*/[ses-*/]anat/*_T1w.nii[.gz] (BIDS), no [subjects/]sub-*/ses-*/t1_linear (CAPS) and "
-            "no OAS3*_MR_d* (OASIS-3): give the root of such a folder, or a table"
-        )
+        raise InputError(_nothing(root, choice))
     others = "".join(f", and its {layout.name} scans are left alone" for layout in fitting[1:])
     rank_zero_info(f"{root} is read as {fitting[0].name}{others}")
-    return _complete(describe(fitting[0].read(root), root, rules)), [], fitting[0].name
+    return _complete(describe(fitting[0].read(root, choice), root, rules)), [], fitting[0].name
+
+
+def _nothing(root: Path, choice: Choice) -> str:
+    suffixes: tuple[Suffix, ...] = get_args(Suffix)
+    there = [suffix for suffix in suffixes if any(each.recognises(root, Choice(suffix)) for each in LAYOUTS)]
+    if there:
+        return f"{root} has no {choice.suffix} scans, but {' and '.join(there)}: choose by --suffix"
+    if holds_dicom(root):
+        return f"{root} holds DICOM files: {DICOM}"
+    return (
+        f"{root} has no sub-*/[ses-*/]anat/*_{choice.suffix}.nii[.gz] (BIDS), no [subjects/]sub-*/ses-*/"
+        f"{PIPELINES[choice.suffix]} (CAPS), no OAS3*_MR_d* (OASIS-3) and no *_{FIELDS.get(choice.suffix, '20252')}_*_0"
+        "[.zip] (UK Biobank): give the root of such a folder, or a table"
+    )
 
 
 def _complete(visits: pd.DataFrame) -> pd.DataFrame:
@@ -155,6 +185,4 @@ def _complete(visits: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fault(path: str, check: bool) -> str:
-    if not Path(path).is_file():
-        return "links to nothing"
-    return (check and problem(Path(path))) or ""
+    return absence(Path(path)) or (check and problem(Path(path))) or ""

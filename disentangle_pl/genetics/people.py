@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from disentangle_pl.brain.tables import listing
+from disentangle_pl.brain.withdrawals import remaining
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.genotypes import PERSON
 from disentangle_pl.metrics.score import Values
@@ -77,6 +78,20 @@ def people_table(table: pd.DataFrame, name: str) -> PeopleTable:
     if twice or (people["iid"].fillna("") == "").any():
         raise InputError(f"{name} has {listing(twice, 3) or 'a person without IID'}: keep one line a person")
     return PeopleTable(name, people, table[others])
+
+
+def without_withdrawn(table: PeopleTable, withdrawn: Path | None) -> PeopleTable:
+    """Leave people out who have withdrawn.
+
+    Args:
+        table: Of N people.
+        withdrawn: See `read_withdrawn`; None leaves nobody out.
+
+    Raises:
+        InputError: If the file cannot be read, or nobody remains.
+    """
+    people = remaining(table.people, withdrawn, "iid")
+    return PeopleTable(table.name, people.reset_index(drop=True), table.values.loc[people.index].reset_index(drop=True))
 
 
 def _others(columns: list[str]) -> list[str]:

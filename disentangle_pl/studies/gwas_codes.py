@@ -27,7 +27,7 @@ from disentangle_pl.studies.harmonisation import (
 )
 from disentangle_pl.studies.scan_codes import ScanCodes
 
-HEAD_SIZE = ("icv", "etiv", "ml_icv", "intracranialvol", "head_log_scale", "scale")
+HEAD_SIZE = ("icv", "etiv", "ml_icv", "intracranialvol", "estimatedtotalintracranialvol", "head_log_scale", "scale")
 ACTIVE = 0.01
 
 

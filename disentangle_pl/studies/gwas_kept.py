@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import torch
 from filelock import FileLock
 
+from disentangle_pl.brain.image_files import absence, size_and_time
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.prepared import ABOUT
 from disentangle_pl.errors import InputError
@@ -57,5 +58,5 @@ def _key(checkpoint: Path, data: LongitudinalData) -> str:
     told.update(repr(data.preparation).encode())
     told.update(data.visits.to_csv(index=False).encode())
     for path in map(Path, data.visits["path"]):
-        told.update(repr((path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else path).encode())
+        told.update(repr(path if absence(path) else size_and_time(path)).encode())
     return told.hexdigest()[:16]

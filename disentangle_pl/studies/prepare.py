@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from disentangle_pl.brain.bids import USUAL
 from disentangle_pl.brain.cache import content_hashes
 from disentangle_pl.brain.contact_sheet import FIRST_PAGE
 from disentangle_pl.brain.duplicates import copied, copies
 from disentangle_pl.brain.preparing import HASHES, alone, finish, make, open_store, write_table
+from disentangle_pl.brain.scan_choice import Choice
 from disentangle_pl.brain.visits import find_visits, reasons
 from disentangle_pl.brain.volumes import SHEAR, Preparation
 from disentangle_pl.errors import InputError
@@ -23,7 +25,14 @@ CUT = 0.02
 
 
 def report_prepared(
-    source: Path, out: Path, preparation: Preparation, jobs: int = 1, strict: bool = False, bounds: bool = False
+    source: Path,
+    out: Path,
+    preparation: Preparation,
+    jobs: int = 1,
+    strict: bool = False,
+    bounds: bool = False,
+    choice: Choice = USUAL,
+    withdrawn: Path | None = None,
 ) -> pd.DataFrame:
     """Prepare scans into a folder, and say what became of them.
 
@@ -37,6 +46,8 @@ def report_prepared(
         strict: Stop at the first scan that cannot be prepared, instead of leaving it out, and at the first cell of a
             table that cannot be read.
         bounds: Take cells such as `89+` at their bound, as in `find_visits`.
+        choice: Which scans of a folder are wanted.
+        withdrawn: People to leave out, also of what an earlier call has prepared (see `read_withdrawn`).
 
     Returns:
         The table of `quality_table`, with participant_id and session_id.
@@ -47,13 +58,13 @@ def report_prepared(
     """
     if jobs == 0 or jobs < -1:
         raise InputError(f"jobs is {jobs}: give the number of processes, or -1 for one a core")
-    found = find_visits(source, check=True, strict=strict, bounds=bounds)
+    found = find_visits(source, check=True, strict=strict, bounds=bounds, choice=choice, withdrawn=withdrawn)
     print(f"{source} is read as {found.layout}")
     with alone(out):
         store = open_store(out, preparation)
         hashes = content_hashes([Path(path) for path in found.visits["path"]], out / HASHES)
         made = make(store, found.visits.assign(sha256=hashes), preparation, jobs, strict)
-        images = store.images(made.ready["sha256"])
+        images = store.images(made.ready["key"])
         again = copies(made.ready["participant_id"], images)
         ready = made.ready[~again].reset_index(drop=True)
         left_out = pd.concat([found.skipped, made.skipped, copied(made.ready, images)], ignore_index=True)

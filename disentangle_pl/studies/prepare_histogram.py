@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from disentangle_pl.brain.bids import USUAL
 from disentangle_pl.brain.intensity import Histogram, Landmarks, landmarks_of, learnt_landmarks
 from disentangle_pl.brain.journal import Journal
 from disentangle_pl.brain.prepared import JOURNAL
+from disentangle_pl.brain.scan_choice import Choice
 from disentangle_pl.brain.split import split
 from disentangle_pl.brain.split_file import read_split
 from disentangle_pl.brain.visits import find_visits
@@ -21,7 +23,13 @@ MOST = 100
 
 
 def with_histogram(
-    source: Path, out: Path, preparation: Preparation, split_file: Path | None = None, jobs: int = 1
+    source: Path,
+    out: Path,
+    preparation: Preparation,
+    split_file: Path | None = None,
+    jobs: int = 1,
+    choice: Choice = USUAL,
+    withdrawn: Path | None = None,
 ) -> Preparation:
     """Learn a standard histogram, and return the preparation with it; a folder that has one keeps it.
 
@@ -31,6 +39,8 @@ def with_histogram(
         preparation: What happens before and after; its map of intensities is not used.
         split_file: Who is for training; None splits by a hash of the ids, as trainings do.
         jobs: Processes; -1 for one a core.
+        choice: Which scans of a folder are wanted.
+        withdrawn: People of whom nothing is learnt (see `read_withdrawn`).
 
     Raises:
         InputError: If the source or the split is wrong, or no scan of training people can be used.
@@ -39,7 +49,7 @@ def with_histogram(
     if earlier:
         print(f"the histogram of {out} is that of an earlier call")
         return replace(preparation, intensity=Histogram(tuple(earlier)))
-    paths = training_scans(find_visits(source).visits, split_file)
+    paths = training_scans(find_visits(source, choice=choice, withdrawn=withdrawn).visits, split_file)
     found = Parallel(n_jobs=jobs)(delayed(_landmarks)(Path(path), preparation) for path in paths)
     usable = [each for each in found if each is not None]
     if not usable:

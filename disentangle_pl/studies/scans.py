@@ -6,16 +6,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from disentangle_pl.brain.bids import USUAL
 from disentangle_pl.brain.clinical import read_clinical
 from disentangle_pl.brain.clocks import in_time, with_years
 from disentangle_pl.brain.duplicates import copied, copies, twins
+from disentangle_pl.brain.fields import tidied
 from disentangle_pl.brain.mapping import load_mapping
 from disentangle_pl.brain.nearest import join_clinical
+from disentangle_pl.brain.scan_choice import Choice
 from disentangle_pl.brain.split import FRACTIONS, Split
 from disentangle_pl.brain.split_file import extend_split, fractions_of, read_split, split_by, split_names, write_split
 from disentangle_pl.brain.stratify import stratified
 from disentangle_pl.brain.tables import listing
+from disentangle_pl.brain.truth import DEFAULT, scan_factors
 from disentangle_pl.brain.visits import find_visits, reasons
+from disentangle_pl.brain.withdrawals import has_withdrawn, remaining_parts
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.scan_summary import most, summary
 
@@ -71,6 +76,9 @@ def report_scans(
     split: SplitPlan | None = None,
     strict: bool = False,
     rescans: bool = False,
+    choice: Choice = USUAL,
+    withdrawn: Path | None = None,
+    measures: Sequence[Path] = (),
 ) -> pd.DataFrame:
     """Print what is in a folder or table of scans, and write it as one table.
 
@@ -82,6 +90,9 @@ def report_scans(
         strict: Stop at the first scan that cannot be used, instead of leaving it out, and at the first cell of a table
             that cannot be read, instead of taking it as missing.
         rescans: List further runs of a visit too, as rows of their own (see `with_rescans`).
+        choice: Which scans of a folder are wanted.
+        withdrawn: People to leave out (see `read_withdrawn`).
+        measures: Tables of numbers a scan, such as those of FreeSurfer, to add as columns (see `scan_factors`).
 
     Returns:
         The table as written.
@@ -93,7 +104,15 @@ def report_scans(
     if out.absolute() == source.absolute():
         raise InputError(f"{out} is the table that is read: write to another one by --out")
     clinical = clinical or ClinicalTables()
-    found = find_visits(source, check=True, strict=strict, rescans=rescans, bounds=clinical.bounds)
+    found = find_visits(
+        source,
+        check=True,
+        strict=strict,
+        rescans=rescans,
+        bounds=clinical.bounds,
+        choice=choice,
+        withdrawn=withdrawn,
+    )
     same = twins(found.visits["path"])
     skipped = copied(found.visits, same)
     if strict and len(skipped):
@@ -105,12 +124,13 @@ def report_scans(
         visits=found.visits[once].reset_index(drop=True), skipped=pd.concat([found.skipped, skipped], ignore_index=True)
     )
     visits, remarks = _joined(found.visits, clinical, strict)
+    visits = _measured(visits, measures)
     same = visits["path"].map(image)  # clinical dates may have put rows in another order
     print(f"{source} is read as {found.layout}", *summary(visits, same), *remarks, sep="\n")
     if len(found.skipped):
         print(f"left out, {len(found.skipped)} scans:", *most(reasons(found.skipped)), sep="\n  ")
     if split:
-        print(*_dealt(visits, same, split), sep="\n")
+        print(*_dealt(visits, same, split, withdrawn), sep="\n")
     _write(visits, out)
     print(f"written: {out}")
     beside = out.with_name(f"{out.stem}.skipped.tsv")
@@ -132,7 +152,14 @@ def _joined(visits: pd.DataFrame, clinical: ClinicalTables, strict: bool) -> tup
     return in_time(with_years(visits)[0]), remarks
 
 
-def _dealt(visits: pd.DataFrame, same: pd.Series, plan: SplitPlan) -> list[str]:
+def _measured(visits: pd.DataFrame, tables: Sequence[Path]) -> pd.DataFrame:
+    for path in tables:
+        more = tidied(scan_factors(visits, path).drop(columns=list(DEFAULT)))
+        visits = visits.drop(columns=more.columns.intersection(visits.columns)).join(more)
+    return visits
+
+
+def _dealt(visits: pd.DataFrame, same: pd.Series, plan: SplitPlan, withdrawn: Path | None) -> list[str]:
     there = plan.path.exists()
     fractions = plan.fractions or (fractions_of(plan.path) if there else None) or FRACTIONS
     people = pd.Series(visits["participant_id"].unique())
@@ -143,11 +170,11 @@ def _dealt(visits: pd.DataFrame, same: pd.Series, plan: SplitPlan) -> list[str]:
     how = f"seed {plan.seed}, fractions {' '.join(map(str, fractions))}, {'; '.join(remarks)}"
     if there:
         new = part.drop(before.index)
-        remarks = [_grown(before, new), *_absent(split, names, plan.path), *(remarks if len(new) else [])]
+        remarks = [_grown(before, new), *_absent(split, names, plan.path, withdrawn), *(remarks if len(new) else [])]
         extend_split(plan.path, new, f"{len(new)} people later: {how}")
     else:
         write_split(plan.path, part, how)
-    parts = split_by(visits, read_split(plan.path), same)
+    parts = split_by(visits, remaining_parts(read_split(plan.path), withdrawn), same)
     sizes = [
         f"{name} {rows['participant_id'].nunique()} people, {len(rows)} scans"
         for name, rows in zip(Split._fields, parts, strict=True)
@@ -160,11 +187,14 @@ def _grown(before: pd.Series, new: pd.Series) -> str:
     return f"{len(before)} people keep their parts; {len(new)} new{': ' + dealt if len(new) else ''}"
 
 
-def _absent(split: pd.Series, names: pd.Series, path: Path) -> list[str]:
-    gone = split.index[~split.index.isin(names)].tolist()
-    return (
-        [f"{len(gone)} people of {path.name} have no scan here, and keep their parts: {listing(gone)}"] if gone else []
-    )
+def _absent(split: pd.Series, names: pd.Series, path: Path, withdrawn: Path | None) -> list[str]:
+    gone = split.index[~split.index.isin(names)].to_series()
+    out = has_withdrawn(gone, withdrawn)
+    remarks = [f"{out.sum()} people of {path.name} have withdrawn, and are in no part"] if out.any() else []
+    absent = gone[~out].tolist()
+    if absent:
+        remarks += [f"{len(absent)} people of {path.name} have no scan here, and keep their parts: {listing(absent)}"]
+    return remarks
 
 
 def _write(visits: pd.DataFrame, out: Path) -> None:

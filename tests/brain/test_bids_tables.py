@@ -278,6 +278,8 @@ def test_tables_of_other_encodings(tmp_path: Path, codec: str) -> None:
     path = tmp_path / "table.tsv"
     path.write_bytes("participant_id\tsite\nsub-01\tKöln\nsub-02\tMünster\n".encode(codec))
     assert read_table(path)["site"].tolist() == ["Köln", "Münster"]
+    assert read_table(path, head=True).columns.tolist() == ["participant_id", "site"]
+    assert read_table(path, only=["participant_id"])["participant_id"].tolist() == ["sub-01", "sub-02"]
 
 
 def test_blanks_and_semicolons(tmp_path: Path) -> None:
@@ -287,3 +289,22 @@ def test_blanks_and_semicolons(tmp_path: Path) -> None:
     assert table.columns.tolist() == ["id", "age", "x"]
     assert table["age"].tolist() == ["39,5", "40"]
     assert table["x"].isna().all()
+    assert read_table(path, head=True).columns.tolist() == ["id", "age", "x"]
+    part = read_table(path, ["age"], only=["age", "x"])
+    assert part.equals(table[["age", "x"]])
+
+
+def test_a_table_of_which_a_part_is_asked_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("id,age\na,39\n")
+    monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("the whole file was read"))
+    assert read_table(path, only=["age"])["age"].tolist() == ["39"]
+
+
+def test_a_scans_tsv_that_is_not_downloaded_is_refused(tmp_path: Path) -> None:
+    people(tmp_path, ["a", "b"], "1")
+    acquired(tmp_path, "1", a="2015-01-01", b="2013-01-01")
+    path = tmp_path / "sub-1" / "ses-a" / "sub-1_ses-a_scans.tsv"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n")
+    with pytest.raises(InputError, match=r"_scans.tsv is a Git LFS pointer .*`git lfs pull`"):
+        read_visits(tmp_path)

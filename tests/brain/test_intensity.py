@@ -167,6 +167,10 @@ def test_histograms_are_learnt_once_from_training_people(tmp_path: Path, capsys:
     learn = ["--histogram=true", "--split", str(tmp_path / "split.tsv")]
     run("prepare", str(source), *flags, *learn)
     assert "the standard histogram is that of 2 training people's first scans" in capsys.readouterr().out
+    (tmp_path / "w12345.csv").write_text("02\n")
+    fewer = [*flags[:-1], str(tmp_path / "fewer"), "--withdrawn", str(tmp_path / "w12345.csv")]
+    run("prepare", str(source), *fewer, *learn)
+    assert "the standard histogram is that of 1 training people's first scans" in capsys.readouterr().out
     about = tmp_path / "out" / "prepared.json"
     landmarks = read_landmarks(about)
     assert landmarks[-1] == 1

@@ -103,20 +103,24 @@ def test_of_several_runs_the_listed_one_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("top", ["", "subjects"])
-def test_caps_prefers_the_cropped_scan_and_says_so(tmp_path: Path, top: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_caps_prefers_the_cropped_scan_for_all_visits_of_a_person(
+    tmp_path: Path, top: str, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = "subjects/sub-1/ses-M000/t1_linear"
     touch(tmp_path, f"{folder}/{UNCROPPED}", f"{folder}/{CROPPED}", f"{folder}/{CROPPED[:-7]}_affine.mat")
     touch(tmp_path, f"{folder.replace('000', '018')}/{UNCROPPED.replace('000', '018')}")
+    for name in (UNCROPPED, CROPPED):
+        touch(tmp_path, f"{folder}/{name}".replace("sub-1", "sub-2"))
     touch(tmp_path, "subjects/sub-1/ses-M006/t1/freesurfer/x_T1w.nii.gz", "subjects/sub-2/ses-M006/t1_linear/none.json")
     with caplog.at_level("INFO"):
         visits, skipped, layout = find_visits(tmp_path / top)
-    assert keys(visits) == [("sub-1", "ses-M000"), ("sub-1", "ses-M018")]
-    assert [Path(path).name for path in visits["path"]] == [CROPPED, UNCROPPED.replace("000", "018")]
-    assert visits["years"].tolist() == visits["entry_years"].tolist() == [0, 1.5]
+    assert keys(visits) == [("sub-1", "ses-M000"), ("sub-1", "ses-M018"), ("sub-2", "ses-M000")]
+    names = [UNCROPPED, UNCROPPED.replace("000", "018"), CROPPED.replace("sub-1", "sub-2")]
+    assert [Path(path).name for path in visits["path"]] == names, "sub-1 has no cropped scan at the second visit"
+    assert visits["years"].tolist() == visits["entry_years"].tolist() == [0, 1.5, 0]
     assert layout == "CAPS (Clinica)"
     assert skipped.empty
-    assert "1 of 2 sessions" in caplog.text
-    assert "several" not in caplog.text
+    assert "1 of 3 scans" in caplog.text
 
 
 def test_oasis3_days_are_since_entry_and_years_since_the_first_scan(tmp_path: Path) -> None:
@@ -134,6 +138,19 @@ def test_oasis3_days_are_since_entry_and_years_since_the_first_scan(tmp_path: Pa
     assert Path(visits["path"][0]).parent.name == "anat2"
     np.testing.assert_allclose(visits["entry_years"], [757 / 365.25, 2430 / 365.25])
     np.testing.assert_allclose(visits["years"], [0, (2430 - 757) / 365.25])
+    again = find_visits(tmp_path, rescans=True).visits
+    assert again["session_id"].tolist() == ["ses-d0757", "ses-d0757_run-2", "ses-d2430"]
+    assert Path(again["path"][1]).parent.name == "anat10", "a rescan lies in a folder of its own"
+
+
+def test_oasis3_rescans_over_folders_are_numbered_in_their_order(tmp_path: Path) -> None:
+    names = ["anat2/NIFTI/sub-OAS30001_ses-d0129_run-01", "anat3/NIFTI/sub-OAS30001_ses-d0129_run-02"]
+    names += ["anat3/NIFTI/sub-OAS30001_ses-d0129_acq-fast_run-03", "anat12/NIFTI/sub-OAS30001_ses-d0129_run-04"]
+    touch(tmp_path, *[f"OAS30001_MR_d0129/{name}_T1w.nii.gz" for name in names])
+    visits = find_visits(tmp_path, rescans=True).visits
+    assert visits["session_id"].tolist() == ["ses-d0129", "ses-d0129_run-2", "ses-d0129_run-3"]
+    assert [Path(path).parts[-3] for path in visits["path"]] == ["anat2", "anat3", "anat12"]
+    assert visits["entry_years"].nunique() == 1
 
 
 def test_a_layout_is_known_by_its_contents(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,8 +13,10 @@ from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.pairing import IntervalPairs
 from disentangle_pl.brain.sampling import visit_pairs
 from disentangle_pl.brain.split_file import extend_split, write_split
+from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.errors import InputError
+from disentangle_pl.studies.prepare import report_prepared
 from tests.brain.scans import REAL, bids
 
 ALL = {"limit_train_batches": 1.0, "overfit_batches": 0.0}  # of a trainer that takes every batch
@@ -143,6 +145,35 @@ def test_two_processes_are_one_with_twice_the_batch(root: Path) -> None:
         assert torch.equal(torch.cat((zero, one)), both)
     seen = torch.cat([rows for module in ranks for (rows,) in module.predict_dataloader()])
     assert sorted(seen.tolist()) == list(range(len(alone.visits)))
+
+
+@pytest.mark.parametrize("resident_mib", [2048, 0])
+@pytest.mark.parametrize("ready", [False, True])
+def test_who_has_withdrawn_is_in_no_part_and_the_images_of_all_other_people_stay_theirs(
+    root: Path, tmp_path: Path, resident_mib: int, ready: bool
+) -> None:
+    (tmp_path / "w12345.csv").write_text("eid\n000\n007\n007\n\n029\n")
+    if ready:
+        report_prepared(root, tmp_path / "ready", Preparation((6, 6, 6), 2.0))
+    source, size = (tmp_path / "ready", {"size": None, "spacing": None}) if ready else (root, {})
+    everybody, module = (
+        data(source, resident_mib=resident_mib, **size, **more)
+        for more in ({}, {"withdrawn": str(tmp_path / "w12345.csv")})
+    )
+    gone = everybody.visits["participant_id"].isin(["sub-000", "sub-007", "sub-029"])
+    assert gone.sum() == 1 + 2 + 3
+    assert module.visits.equals(everybody.visits[~gone].reset_index(drop=True))
+    where = torch.from_numpy(np.flatnonzero(~gone))
+    assert module.volumes
+    assert everybody.volumes
+    rows = torch.arange(len(where))
+    assert torch.equal(module.volumes.images(rows), everybody.volumes.images(where))
+    assert torch.equal(module.factors.isnan(), everybody.factors[where].isnan())
+    np.testing.assert_array_equal(module.centres, everybody.centres[where.numpy()])
+    for part, whole_part in zip(module.parts, everybody.parts, strict=True):
+        assert set(part["participant_id"]) == set(whole_part["participant_id"]) - {"sub-000", "sub-007", "sub-029"}
+    (drawn,) = next(iter(module.train_dataloader()))
+    assert int(drawn.max()) < len(where)
 
 
 def test_evaluation_is_single_scans_in_order(root: Path) -> None:

@@ -14,7 +14,7 @@ def written(folder: Path, text: str) -> str:
 
 
 def test_shipped_mappings_are_what_their_file_says() -> None:
-    assert set(SHIPPED) == {"adnimerge", "clinica", "oasis2", "oasis3_demographics", "oasis3_udsb4"}
+    assert set(SHIPPED) == {"adnimerge", "clinica", "oasis2", "oasis3_demographics", "oasis3_udsb4", "uk_biobank"}
     for name in SHIPPED:
         mapping = load_mapping(name)
         assert mapping.columns[0] == mapping.participant.column
@@ -47,6 +47,8 @@ def test_a_small_mapping_has_defaults(tmp_path: Path) -> None:
         (SMALL + "scores: {age: A}", "'age' cannot be used"),
         (SMALL + "scores: {CDR-SB: A}", "'CDR-SB' cannot be used"),
         (SMALL + "scores: {a: {column: A, values: {'(': 1}}}", "no regular expression"),
+        (SMALL + "wide: '('", "no regular expression"),
+        (SMALL + "wide: '(?P<column>a)'", "needs the groups .*column.* and .*session"),
         (SMALL + "scores: {a: A}\noptional: [B]", "'B' is optional, but none of the columns"),
         (SMALL + "scores: {a: A}\noptional: [id]", "'id' is optional, but none of the columns"),
         ("table: mine\nparticipant: {column: id, pattern: '(', template: a}", "no regular expression"),

@@ -146,9 +146,9 @@ def test_headers_alone_tell_most(tmp_path: Path) -> None:
 
 
 def test_other_formats_are_refused(tmp_path: Path) -> None:
-    nib.save(nib.MGHImage(anatomy(), np.eye(4)), tmp_path / "scan.mgz")
-    with pytest.raises(InputError, match=r"scan.mgz is not a NIfTI"):
-        check_scan(tmp_path / "scan.mgz")
+    nib.save(nib.Spm2AnalyzeImage(anatomy(), np.eye(4)), tmp_path / "scan.img")
+    with pytest.raises(InputError, match=r"scan.img is neither a NIfTI"):
+        check_scan(tmp_path / "scan.img")
 
 
 def test_trailing_axes_of_length_one_are_dropped(tmp_path: Path) -> None:

@@ -126,8 +126,11 @@ def test_the_latents_of_a_checkpoint(
     scans["site"] = np.array(["a", "b"])[scans["participant_id"].factorize()[0] % 2]
     scans.to_csv(tmp_path / "sites.tsv", sep="\t", index=False, na_rep="n/a")
     combat = ["--combat.batch=site", "--combat.covariates=[age]", "--combat.controls=null"]
+    (tmp_path / "w12345.csv").write_text("sub-000")  # whom the model was trained on
+    combat.append(f"--withdrawn={tmp_path / 'w12345.csv'}")
     run(*flags[:3], f"--out={tmp_path / 'combat'}", *flags[4:], f"--data.root={tmp_path / 'sites.tsv'}", *combat)
-    assert "ComBat over site is fitted to" in (tmp_path / "combat" / "findings.md").read_text()
+    findings = (tmp_path / "combat" / "findings.md").read_text()
+    assert f"ComBat over site is fitted to 14 training scans, of {EVERYBODY - HELD_OUT - 2} people" in findings
     assert pd.read_csv(tmp_path / "combat" / TABLE, sep="\t")["of"].tolist() == ["latents", "latents"]
     again = pq.read_table(tmp_path / "combat" / "associations.parquet").to_pandas()
     assert (again["beta"] != found["beta"]).any()

@@ -305,6 +305,30 @@ def test_the_command_line_leaves_out_what_is_bad_and_says_why(
         refused(capsys, *command, *wrong)
 
 
+def test_the_volumes_of_who_has_withdrawn_leave_a_folder_that_is_there(
+    source: Path, out: Path, tmp_path: Path, made: list[str]
+) -> None:
+    report_prepared(source, out, PLAIN)
+    made.clear()
+    (tmp_path / "w1.csv").write_text("01\n99\n")
+    command = ["prepare", str(source), "--out", str(out), "--size", "12", "12", "12", "--spacing", "1"]
+    run(*command, "--withdrawn", str(tmp_path / "w1.csv"))
+    assert made == [], "all other volumes are there"
+    remaining = tmp_path / "remaining"
+    (source / "sub-01").rename(tmp_path / "sub-01")
+    assert published(out) == undisturbed(source, remaining)
+    assert set(open_prepared(out).visits["participant_id"]) == {"sub-02", "sub-10"}
+
+
+def test_the_command_line_chooses_among_the_scans_of_a_session(source: Path, out: Path) -> None:
+    folder = source / "sub-01" / "ses-1" / "anat"
+    write(folder / "sub-01_ses-1_acq-fast_T1w.nii.gz", anatomy(77))
+    command = ["prepare", str(source), "--out", str(out), "--size", "12", "12", "12", "--spacing", "1"]
+    run(*command, "--filter", "acq=fast", "desc=none")
+    (path,) = open_prepared(out).visits["path"]
+    assert Path(path).name == "sub-01_ses-1_acq-fast_T1w.nii.gz"
+
+
 def test_copies_odd_headers_and_overflow_are_said_and_the_others_go_on(
     tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -166,6 +166,28 @@ def test_people_who_are_gone_keep_their_parts_and_spellings_differ(
     assert split.read_bytes() == before
 
 
+def test_who_of_a_split_has_withdrawn_is_not_called_absent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    root, split = bids(tmp_path / "bids", {f"{i:02d}": 1 for i in range(6)}), tmp_path / "old.tsv"
+    report_scans(root, tmp_path / "scans.tsv", split=SplitPlan(split, fractions=(0.5, 0.25, 0.25)))
+    before = split.read_text()
+    (root / "sub-03").rename(tmp_path / "sub-03")
+    write(root / "sub-06" / "ses-1" / "anat" / "sub-06_ses-1_T1w.nii.gz", anatomy(77))
+    (tmp_path / "w12345.csv").write_text("eid\n00\n01\n99\n")
+    capsys.readouterr()
+    options = ["--split", str(split), "--withdrawn", str(tmp_path / "w12345.csv")]
+    with caplog.at_level("INFO"):
+        run("scans", str(root), "--out", str(tmp_path / "again.tsv"), *options)
+    assert "1 of 5 people of the split have no scan here: 03" in caplog.text
+    said = capsys.readouterr().out
+    assert "split: 3 people keep their parts; 1 new" in said
+    assert "split: 1 people of old.tsv have no scan here, and keep their parts: 03" in said
+    assert "split: 2 people of old.tsv have withdrawn, and are in no part" in said
+    assert split.read_text().splitlines()[1 : len(before.splitlines())] == before.splitlines()[1:]
+    assert set(read_visits(tmp_path / "again.tsv")["participant_id"]) == {"sub-02", "sub-04", "sub-05", "sub-06"}
+
+
 def test_wrong_calls_end_in_one_sentence(caps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = f"--out={tmp_path / 'scans.tsv'}"
     csv = caps / "ADNIMERGE.csv"
