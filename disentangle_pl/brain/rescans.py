@@ -111,5 +111,5 @@ def _days(visits: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def _tell_days(visits: pd.DataFrame) -> bool:
-    tenths = 10 * visits[["age", "years"]].to_numpy(np.float64)
-    return bool(visits["age"].isna().all() or (np.abs(tenths - tenths.round()) > _ROUNDING).any())
+    tenths = 10 * visits.reindex(columns=["age", "years"]).to_numpy(np.float64)
+    return bool(np.isnan(tenths[:, 0]).all() or (np.abs(tenths - tenths.round()) > _ROUNDING).any())

@@ -1,6 +1,8 @@
 r"""Longitudinal ComBat: what a site adds to measures, and by how much it stretches them, is taken out.
 
-.. math:: y_{ijv} = \alpha_v + x_{ij}^\top \beta_v + \gamma_{iv} + u_{jv} + \delta_{iv} \varepsilon_{ijv}
+.. math::
+
+    y_{ijv} = \alpha_v + x_{ij}^\top \beta_v + \gamma_{iv} + u_{jv} + \delta_{iv} \varepsilon_{ijv}
 
 for feature v of a scan of person j at site i. The site's shift and stretch are shrunk to what the site does to the
 other features (empirical Bayes); covariates and the person stay in.

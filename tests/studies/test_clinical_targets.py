@@ -102,7 +102,10 @@ def test_what_is_to_come_is_read_from_clinical_tables(tmp_path: Path) -> None:
         *("001_S_0002 1.1 MCI 25", "001_S_0002 2.0 MCI 23", "001_S_0003 2.0 MCI 3"),
     )
     around, remarks = visits_around(table, later_on)
-    assert remarks == ["adnimerge: later visits are known of 2 of 2 people with scans"]
+    assert remarks == [
+        "adnimerge: without the optional columns VISCODE",
+        "adnimerge: later visits are known of 2 of 2 people with scans",
+    ]
     np.testing.assert_array_equal(make_target("mmse_12m", table, around=around).values, [24, 25])
     np.testing.assert_array_equal(make_target("mmse_24m", table, around=around).values, [20, 23])
     np.testing.assert_array_equal(make_target("conversion", table, around=around).values, [1, 0])

@@ -107,7 +107,7 @@ def test_a_check_compares_held_out_follow_ups(
     held_out = set(data.parts.val.index) | set(data.parts.test.index)
     assert set(pairs["first"]) | set(pairs["later"]) <= held_out
     said = capsys.readouterr().out
-    assert "all training participants (none has diagnosis nobody: there are AD; CN)" in said.replace("\n", " ")
+    assert "all training participants (none has diagnosis nobody: there are AD; CN)" in " ".join(said.split())
     assert "effectiveness" in said
 
 

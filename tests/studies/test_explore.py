@@ -139,7 +139,7 @@ def test_years_move_what_ages_as_the_slopes_say(brain: Explored, monkeypatch: py
     monkeypatch.setattr(explore_latents, "AGES", 1.1)
     per_year, whose = slopes_of(brain.scans, "cn")
     assert per_year.all()
-    assert whose.endswith("diagnosis cn")
+    assert whose.endswith("diagnosis cn, written CN")
     state = begin(brain.start(0))
     torch.testing.assert_close(state.years(per_year, -2.0).codes, state.codes - 2 * per_year)
     with pytest.raises(InputError, match="no latent changes with age"):
