@@ -14,7 +14,7 @@ def visit_inline(self: HTML5Translator, node: nodes.Element) -> None:
 
 def visit_block(self: HTML5Translator, node: nodes.Element) -> None:
     """Write a formula in lines of its own; blank lines part it."""
-    for formula in node.astext().split("\n\n"):
+    for formula in node.astext().strip().split("\n\n"):
         self.body.append(f'<div class="formula">{convert(formula.strip(), display="block")}</div>')
     raise nodes.SkipNode
 
