@@ -33,7 +33,7 @@ def draw_reconstructions(images: Tensor, reconstructions: Tensor) -> Figure:
     difference = (both[1:] - both[:1]).mean(2, keepdim=True)
     pictures, changes = planes(both), planes(difference)
     height, width = pictures.shape[2:4]
-    inches = min(1.5 + len(images) * width / 40, VOLUMES_INCHES if volumes else 16)
+    inches = min(max(1.5 + len(images) * width / 40, 6 if volumes else 0), VOLUMES_INCHES if volumes else 16)
     tall = 0.4 + 3 * (inches - 2) / len(images) * height / width
     figure = Figure(figsize=(inches, max(tall, 2)), layout="constrained")
     axes = figure.subplots(3, 1, squeeze=False)[:, 0]

@@ -96,7 +96,7 @@ def draw_traversal(traversal: Traversal) -> Figure:
     limit = max(float(np.quantile(differences.abs().numpy(), 0.995)), 1e-6)
     pictures, changes = planes(images), planes(differences)
     rows, columns, height, width = pictures.shape[:4]
-    inches = min(2 + columns * width / 60, VOLUMES_INCHES if volumes else 16)
+    inches = min(max(2 + columns * width / 60, 6 if volumes else 0), VOLUMES_INCHES if volumes else 16)
     tall = 0.4 + 2 * rows * (inches - 2) / columns * height / width
     figure = Figure(figsize=(inches, tall), layout="constrained")
     axes = figure.subplots(2 * rows, 1, squeeze=False)

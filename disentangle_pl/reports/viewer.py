@@ -100,7 +100,8 @@ for (const figure of document.querySelectorAll("figure.volumes")) {
     }
     const [X, Y] = shape, wide = across * X;
     for (const {name, axis, right, up, canvas, slider, output, vertical, horizontal} of planes) {
-      const context = canvas.getContext("2d"), picture = context.createImageData(canvas.width, canvas.height);
+      const context = canvas.getContext("2d", {willReadFrequently: true});
+      const picture = context.createImageData(canvas.width, canvas.height);
       const voxel = [...at];
       for (let row = 0, k = 0; row < canvas.height; row++) {
         voxel[up] = canvas.height - 1 - row;
