@@ -10,6 +10,9 @@ TEST_PROCESSES ?= 3
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 # Tests in which `fit` chooses its precision: they run in both states, whatever this processor would choose
 PRECISION_TESTS = .pytest_cache/precision.txt
+# Installed without compiled files: the first process that needs one writes it, also where the environment forbids that, as
+# images of containers do; every start would compile torch and Lightning anew, which takes twice as long as to load them
+export PYTHONDONTWRITEBYTECODE =
 # Further flags for the command, e.g. make train ARGS="--model.beta=2 --seed_everything=1"
 ARGS ?=
 
