@@ -10,48 +10,62 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from _pytest.runner import runtestprotocol
 from xdist.scheduler import LoadScopeScheduling
 
-from disentangle_pl import fit
-from disentangle_pl.callbacks import score_table
-from disentangle_pl.machine import fast_precision
-from disentangle_pl.runs import RUN_ID
 from tests import warm_python
 
+# The process that hands out tests needs neither torch nor the package, so fixtures import them.
+
 HERE = Path(__file__).parent
-PRECISION = "DISENTANGLE_PL_PRECISION"
-os.environ.setdefault(PRECISION, "32-true")  # what `fit` chooses in a test does not depend on the processor
+PRECISION = "DISENTANGLE_PL_PRECISION"  # what `fit` chooses in a test does not depend on the processor
+# A test in which `fit` chooses runs in each of these, unless the variable names one for all
+PRECISIONS = os.environ.setdefault("TESTED_PRECISIONS", os.environ.get(PRECISION, "32-true bf16-mixed")).split()
+os.environ[PRECISION] = PRECISIONS[0]
 LONGEST = ("test_brain_chapter.py", "test_docs.py", "test_slurm.py")
-TRAINS = "trains in the precision that fit chooses"
 chosen = pytest.StashKey[bool]()
+trained = pytest.StashKey[bool]()
 running: list[pytest.Item] = []
-before_fit = fit.CLI.before_fit
 
 
-def _noted_choice(accelerator: str) -> str:
-    running[-1].stash[chosen] = True
-    return fast_precision(accelerator)
+@pytest.fixture(scope="session", autouse=True)
+def _noted_choice() -> Iterator[None]:
+    """Note the tests that train in the precision that `fit` chooses."""
+    from disentangle_pl import fit
+    from disentangle_pl.machine import fast_precision
 
+    before_fit = fit.CLI.before_fit
 
-def _noted_training(cli: fit.CLI) -> None:
-    before_fit(cli)  # what is refused here or before is refused in every precision
-    item = running[-1]
-    alike = any(item.get_closest_marker(name) for name in ("both_precisions", "any_precision"))
-    if item.stash.get(chosen, False) and not alike:
-        item.user_properties.append((TRAINS, True))
+    def choose(accelerator: str) -> str:
+        running[-1].stash[chosen] = True
+        return fast_precision(accelerator)
 
+    def train(cli: fit.CLI) -> None:
+        before_fit(cli)  # what is refused here or before is refused in every precision
+        item = running[-1]
+        alike = any(item.get_closest_marker(name) for name in ("both_precisions", "any_precision"))
+        item.stash[trained] = item.stash.get(chosen, False) and not alike
 
-_noting = pytest.MonkeyPatch()
-_noting.setattr(fit, "fast_precision", _noted_choice)
-_noting.setattr(fit.CLI, "before_fit", _noted_training)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "fast_precision", choose)
+        patch.setattr(fit.CLI, "before_fit", train)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Know which test begins a training, also in a fixture that it is the first to use."""
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Repeat a test that trains in the other precision, with the fixtures of its file made anew."""
     running.append(item)
-    return (yield)
+    result = yield
+    if item.stash.get(trained, False):
+        elsewhere = next((other for other in item.session.items if other.path != item.path), None)
+        for precision in PRECISIONS[1:]:
+            item.session._setupstate.teardown_exact(elsewhere)
+            os.environ[PRECISION] = precision
+            item.add_report_section("call", "precision", f"This was run in {precision}.")
+            runtestprotocol(item, nextitem=nextitem)
+        os.environ[PRECISION] = PRECISIONS[0]
+    return result
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +75,9 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, _cache: Path) -> Iterator[None]:
+    from disentangle_pl.callbacks import score_table
+    from disentangle_pl.runs import RUN_ID
+
     monkeypatch.setattr(score_table, "references_folder", lambda: _cache)
     for name in ("WANDB_RUN_ID", "WANDB_API_KEY", "WANDB_SWEEP_PARAM_PATH", "SLURM_JOB_ID", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
@@ -74,6 +91,8 @@ def _alone(monkeypatch: pytest.MonkeyPatch, _cache: Path) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _same_draws_in_any_order() -> None:
+    import torch
+
     torch.manual_seed(0)
 
 
@@ -81,13 +100,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--complete", action="store_true", help="fail if a test is skipped for want of a program or a package"
     )
-    parser.addoption(
-        "--list-precision", metavar="FILE", type=Path, help="list the tests that a change of precision can change"
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder of the Python that has imported the package, which all processes of this session share."""
+    """Make the Python that has imported the package, of which the processes that run tests are forks."""
     if warm_python.FOLDER not in os.environ:
         folder = warm_python.make_program()
 
@@ -96,6 +112,8 @@ def pytest_configure(config: pytest.Config) -> None:
             shutil.rmtree(folder)
 
         config.add_cleanup(remove)
+        if config.getoption("numprocesses") and not config.getoption("cov_source"):  # which counts what imports run
+            config.option.tx = [f"popen//python={warm_python.warm_python()}" for _ in config.option.tx]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -134,19 +152,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """List the tests that choose a precision, and those that lack something.
+    """List the tests that lack something, and fail with --complete.
 
     A test that lacks a program or a package is skipped with a reason that begins with `needs` and says how to get it.
     """
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if terminal is None:  # a worker process
         return
-    listing = session.config.getoption("--list-precision")
-    if listing:
-        reports = [report for reports in terminal.stats.values() for report in reports]
-        names = {report.nodeid for report in reports if dict(getattr(report, "user_properties", ())).get(TRAINS)}
-        listing.parent.mkdir(parents=True, exist_ok=True)
-        listing.write_text("".join(f"{name}\n" for name in sorted(names)))
     skipped = [report.longrepr for report in terminal.stats.get("skipped", [])]
     reasons = {place[2].removeprefix("Skipped: ") for place in skipped if isinstance(place, tuple)}
     missing = sorted(reason for reason in reasons if reason.startswith("needs "))

@@ -2,7 +2,8 @@
 
 The imports take ten seconds of a processor, which here one process spends once for all tests. `warm_python` names a
 program that takes the arguments of `python`: what `-m` of one of MODULES would run, a fork of that process runs, with
-the arguments, environment, folder and standard files of the caller. The program hands its signals on to the fork, ends
+the arguments, environment, folder and standard files of the caller; so it does with the code of `-u -c`, by which the
+processes among which tests are divided begin. The program hands its signals on to the fork, ends
 as the fork ends, and if it is killed, so is the fork. Everything else the real Python does. The process that forks has
 started no thread and run nothing, so that a fork is what a new process would be.
 """
@@ -82,11 +83,11 @@ def _session() -> int:
 
 def ask(address: str, python: str, program: str, *args: str) -> None:
     """Let a fork do the work of this process, or Python itself if it is other work."""
-    if args[:1] != ("-m",) or args[1] not in MODULES:
+    if args[:2] != ("-u", "-c") and (args[:1] != ("-m",) or args[1] not in MODULES):
         os.execv(python, [python, *args])
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.connect(address)
-        call = {"program": program, "args": args[1:], "folder": str(Path.cwd()), "env": dict(os.environ)}
+        call = {"program": program, "args": args, "folder": str(Path.cwd()), "env": dict(os.environ)}
         socket.send_fds(server, [json.dumps(call).encode()], [0, 1, 2])
         for number in SIGNALS:
             signal.signal(number, lambda number, frame: server.send(bytes([number])))
@@ -163,8 +164,12 @@ def work(call: bytes, files: list[int]) -> None:
     os.environ.update(given["env"])
     assert isinstance(sys.stdout, TextIOWrapper)
     sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
+    option, module, *args = given["args"]
+    if option == "-u":
+        sys.argv = ["-c"]
+        exec(args[0], {"__name__": "__main__"})  # noqa: S102
+        return
     sys.executable = given["program"]
-    module, *args = given["args"]
     sys.argv = [module, *args]
     named = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = [given["folder"], *named, *sys.path[1:]]
