@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -23,6 +22,7 @@ from docs.extension.docstrings import escaped, parts, restructured
 from docs.extension.objects import about, settings
 from docs.extension.sheet import read
 from tests.command_line import ROOT
+from tests.warm_python import warm_python
 
 KINDS = [(name, kind, path) for name, kind in files.KINDS.items() for path in files.files(kind)]
 NAMES = [f"{name}/{path.stem}" for name, _, path in KINDS]
@@ -54,7 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Assets]:
     """Build the site as `make docs` does, into a folder of its own."""
     out = tmp_path_factory.mktemp("site")
     # a process of its own: autodoc replaces the default values of all functions
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", str(ROOT / "docs"), str(out)]
+    command = [warm_python(), "-m", "sphinx", "-W", "--keep-going", "-n", "-q", str(ROOT / "docs"), str(out)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     return {str(page.relative_to(out)): Assets(page) for page in sorted(out.rglob("*.html"))}

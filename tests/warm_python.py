@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FOLDER = "WARM_PYTHON"  # names the folder of this session in the environment
-MODULES = ("disentangle_pl", "torch.distributed.run")
-IMPORTED = ("disentangle_pl.cli", "disentangle_pl.verbs", *MODULES[1:])
+MODULES = ("disentangle_pl", "torch.distributed.run", "sphinx")
+IMPORTED = ("disentangle_pl.cli", "disentangle_pl.verbs", "torch.distributed.run", "sphinx.application")
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 LARGEST = 2**18  # bytes of arguments and environment
 
