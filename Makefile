@@ -10,7 +10,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-comp
 PACKAGES = -c constraints.txt -e ".[dev,onnx]"
 CONFIG ?= configs/sprites_ada_gvae.yaml
 SWEEP ?= sweeps/sprites_beta.yaml
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 # Installed without compiled files: the first process that needs one writes it, also where the environment forbids that, as
 # images of containers do. There every start would compile torch and Lightning anew: 13 s instead of 5

@@ -112,7 +112,8 @@ def pytest_configure(config: pytest.Config) -> None:
             shutil.rmtree(folder)
 
         config.add_cleanup(remove)
-        if config.getoption("numprocesses") and not config.getoption("cov_source"):  # which counts what imports run
+        counted = config.getoption("cov_source", [])  # what imports run counts as well
+        if config.getoption("numprocesses", 0) and not counted:
             config.option.tx = [f"popen//python={warm_python.warm_python()}" for _ in config.option.tx]
 
 
