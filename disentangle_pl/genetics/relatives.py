@@ -136,7 +136,8 @@ def sentences_of(found: Relatives, names: pd.Series) -> list[str]:
         return []
     twins = np.flatnonzero(found.kinship >= TWINS)
     degree = "" if found.degree == SAME else f" to the {found.degree} or closer"
-    of = f"{len(found.kinship)} pairs of {found.people} people"
+    drawn = f" drawn from {len(names)}" if len(names) > found.people else ""
+    of = f"{len(found.kinship)} pairs of {found.people} people{drawn}"
     same = [f"{names.iloc[found.first[i]]} and {names.iloc[found.second[i]]}" for i in twins]
     said = (
         f", {len(twins)} of them with {SAME} ({listing(same, 3)}), as twins and one person twice have" if same else ""

@@ -1,5 +1,7 @@
 """Whom weights were trained on: hashes that tell it of the asked people, and of nobody else."""
 
+from typing import Any
+
 import pytest
 
 from disentangle_pl.data.provenance import (
@@ -56,6 +58,7 @@ def test_a_record_travels_as_plain_values_and_a_missing_one_is_never_complete() 
     later = extended(joined(from_plain(None), UNTRAINED), PARTS)
     assert not later.complete, "whom an old checkpoint was trained on stays unknown"
     assert not from_plain(to_plain(later)).complete
-    for damaged in ([], {"trainings": [{"salt": "x"}], "complete": True}, "text", {"trainings": 3}):
+    wrong: list[Any] = [[], {"trainings": [{"salt": "x"}], "complete": True}, "text", {"trainings": 3}]
+    for damaged in wrong:
         with pytest.raises(InputError, match="is damaged"):
             from_plain(damaged)

@@ -27,7 +27,7 @@ def family(variants: int = 2500, people: int = 60, seed: int = 0) -> Calls:
 
     for place, made in ((-4, child(0, 1)), (-3, child(0, 1)), (-2, child(0, 3)), (-1, chromosomes[:, 2])):
         chromosomes[:, place] = made
-    calls = chromosomes.sum(axis=2).astype(np.int8)
+    calls: Calls = chromosomes.sum(axis=2).astype(np.int8)
     calls[rng.random(calls.shape) < 0.01] = -127
     return calls
 
@@ -80,7 +80,7 @@ def test_a_study_of_two_files_is_searched_in_parts(tmp_path: Path, monkeypatch: 
 def test_coefficients_are_those_of_plink2(tmp_path: Path) -> None:
     made = make(people=60, variants=300, missing=0.05)
     prefix = write(tmp_path / "made", made.calls).with_suffix("")
-    flags = ["plink2", "--bfile", prefix, "--make-king", "square", "--out", prefix]
+    flags = ["plink2", "--bfile", str(prefix), "--make-king", "square", "--out", str(prefix)]
     subprocess.run(flags, check=True, capture_output=True, timeout=60)
     theirs = np.loadtxt(tmp_path / "made.king")
     mine = kinship(made.calls, made.calls)

@@ -1,5 +1,6 @@
 """Latents as phenotypes: one value a person who was not trained on, with covariates of the visits."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from disentangle_pl.brain.split_file import write_split
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import covariates_of, numbers_of
 from disentangle_pl.genetics.plink import write_plink
@@ -129,6 +131,23 @@ def test_the_latents_of_a_checkpoint(
     assert set(found["phenotype"]) <= {"z0", "z1", "z2", "z3"}
     told = (tmp_path / "study" / "findings.md").read_text()
     assert f"{EVERYBODY - HELD_OUT - 1} people that the model was trained on, by the hashes in its checkpoint" in told
+    parts = ["test"] * (EVERYBODY - HELD_OUT - 1) + ["val"] + ["train"] * HELD_OUT
+    write_split(tmp_path / "exchanged.tsv", pd.Series(parts, index=people), "by hand")
+    components = pd.DataFrame({"IID": people, "PC1": np.random.default_rng(1).normal(size=EVERYBODY)})
+    components.to_csv(tmp_path / "pcs.txt", sep="\t", index=False)
+    more_flags = [f"--data.split_file={tmp_path / 'exchanged.tsv'}", f"--covariates={tmp_path / 'pcs.txt'}"]
+    run(*flags[:3], f"--out={tmp_path / 'exchanged'}", *flags[4:], *more_flags)
+    pd.testing.assert_series_equal(
+        pq.read_table(tmp_path / "exchanged" / "associations.parquet").to_pandas()["n"], found["n"]
+    )
+    summary = json.loads((tmp_path / "exchanged" / "summary.json").read_text())
+    plain = json.loads((tmp_path / "study" / "summary.json").read_text())
+    assert summary["covariates"] == ["PC1", *plain["covariates"]]
+    assert {"age", "age2"} <= set(plain["covariates"])
+    told = (tmp_path / "exchanged" / "findings.md").read_text()
+    assert f"**run was trained on {EVERYBODY - HELD_OUT - 1} of the {EVERYBODY - HELD_OUT} people whom" in told
+    assert "No covariate looks like a component" not in told
+    assert "No covariate looks like a component" in (tmp_path / "study" / "findings.md").read_text()
     scans = pd.read_csv(brain_runs.scans, sep="\t", na_values=["n/a"])
     scans["site"] = np.array(["a", "b"])[scans["participant_id"].factorize()[0] % 2]
     scans.to_csv(tmp_path / "sites.tsv", sep="\t", index=False, na_rep="n/a")
