@@ -9,7 +9,7 @@ from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
 from disentangle_pl.genetics.genotypes import Limits
-from disentangle_pl.genetics.people import read_people, without_withdrawn
+from disentangle_pl.genetics.people import has_component, joined_covariates, read_people, without_withdrawn
 from disentangle_pl.genetics.phenotypes import Summary
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_codes import Codes, Phenotyped, phenotypes_of
@@ -68,6 +68,7 @@ def gwas(args: Sequence[str]) -> None:
     )
     phenotyped = _from_files(given) if given.checkpoint is None else _from_model(given, harmonisation, parser)
     phenotyped = phenotyped._replace(phenotypes=without_withdrawn(phenotyped.phenotypes, given.withdrawn))
+    phenotyped = _with_ancestry(phenotyped)
     told = _told(given, phenotyped.remarks)
     associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
     if phenotyped.sites:
@@ -88,7 +89,10 @@ def _what(parser: VerbParser) -> None:
         "--with-training", type=bool, default=False, help="with --checkpoint: also the people it was trained on"
     )
     parser.add_argument(
-        "--covariates", type=Path | None, help="FID, IID and numbers or texts (of --checkpoint: age, sex, site, ICV)"
+        "--covariates",
+        type=Path | None,
+        help="FID, IID and numbers or texts, such as ancestry components; they join those of --checkpoint: age, age2, "
+        "sex, site and head size where these are known",
     )
     parser.add_argument(
         "--loco", type=Path | None, help="step1_pred.list of regenie: take off what other chromosomes predict"
@@ -163,8 +167,21 @@ def _shard(text: str) -> tuple[int, int]:
 
 def _from_files(given: Any) -> Phenotyped:
     covariates = read_people(given.covariates) if given.covariates else None
-    remarks = [] if covariates else ["without covariates, age, sex and ancestry confound what is found"]
+    remarks = [] if covariates else ["**without covariates, age, sex and ancestry confound what is found**"]
     return Phenotyped(read_people(given.phenotypes), covariates, remarks)
+
+
+def _with_ancestry(phenotyped: Phenotyped) -> Phenotyped:
+    """Say it where nothing among the covariates looks like a component of ancestry."""
+    covariates = phenotyped.covariates
+    names = [] if covariates is None else [str(name) for name in covariates.values.columns]
+    if has_component(names):
+        return phenotyped
+    said = (
+        "no covariate looks like a component of ancestry (PC1, ...): people of several ancestries make hits that are "
+        "none; --scripts=true writes ancestry.sh, which makes components by plink2 for --covariates"
+    )
+    return phenotyped._replace(remarks=[*phenotyped.remarks, said])
 
 
 def _from_model(given: Any, harmonisation: Harmonisation, parser: VerbParser) -> Phenotyped:
@@ -177,4 +194,10 @@ def _from_model(given: Any, harmonisation: Harmonisation, parser: VerbParser) ->
         made.data.withdrawn = made.data.withdrawn or given.withdrawn  # nor does ComBat learn of them
     codes = Codes(given.checkpoint, given.summary, given.with_training, harmonisation)
     found = phenotypes_of(codes, made.data, given.out)
-    return found._replace(covariates=read_people(given.covariates)) if given.covariates else found
+    if given.covariates is None:
+        return found
+    covariates = read_people(given.covariates)
+    if found.covariates is None:
+        return found._replace(covariates=covariates)
+    covariates, remarks = joined_covariates(found.covariates, covariates)
+    return found._replace(covariates=covariates, remarks=[*found.remarks, *remarks])

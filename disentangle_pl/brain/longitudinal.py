@@ -237,6 +237,14 @@ class LongitudinalData(ImageData):
         visits = self.parts.val if part == "val" else self.parts.test
         return visits["participant_id"].factorize()[0].astype(np.int64)
 
+    @property
+    def people(self) -> dict[str, str]:
+        """Say who is for training, validation and test, by participant_id; who is for several counts as the first."""
+        parts: dict[str, str] = {}
+        for name in reversed(Split._fields):
+            parts |= dict.fromkeys(getattr(self.parts, name)["participant_id"].tolist(), name)
+        return parts
+
     def transfer_batch_to_device(self, batch: tuple[Tensor, ...], device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch, but for the seeds of the noise: the CPU reads them, and would wait for a GPU."""
         return (*super().transfer_batch_to_device(batch[:2], device, dataloader_idx), *batch[2:])

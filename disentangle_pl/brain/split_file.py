@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from disentangle_pl.brain.scan_files import write_bytes
 from disentangle_pl.brain.split import Split, in_parts
 from disentangle_pl.brain.tables import listing, read_table
+from disentangle_pl.data.provenance import loose_name
 from disentangle_pl.errors import InputError
 
 _HEAD = "# sha256:"
@@ -121,8 +122,8 @@ def split_names(people: pd.Series, part: pd.Series) -> pd.Series:
     """
     bare = people.str.removeprefix("sub-")
     ids = pd.Series(bare.unique(), dtype=object)
-    strangers = ids[~ids.isin(part.index)].map(_loose).drop_duplicates(keep=False)
-    unused = part.index[~part.index.isin(ids)].to_series().map(_loose).drop_duplicates(keep=False)
+    strangers = ids[~ids.isin(part.index)].map(loose_name).drop_duplicates(keep=False)
+    unused = part.index[~part.index.isin(ids)].to_series().map(loose_name).drop_duplicates(keep=False)
     names = dict(zip(unused, unused.index, strict=True))
     same = {ids[i]: names[like] for i, like in zip(strangers.index, strangers, strict=True) if like in names}
     if same:
@@ -176,10 +177,6 @@ def refuse_shared(visits: pd.DataFrame, part: pd.Series, images: pd.Series) -> N
 
 def _bare(part: pd.Series) -> pd.Series:
     return part.set_axis(part.index.astype("str").str.removeprefix("sub-")).astype(object).rename("part")
-
-
-def _loose(name: str) -> str:
-    return re.sub(r"(?<!\d)0+(?=\d)", "", name.strip().casefold().removeprefix("sub-"))
 
 
 def _hash(body: str) -> str:

@@ -76,6 +76,14 @@ class ImageData(LightningDataModule, ABC):
         return None
 
     @property
+    def people(self) -> dict[str, str] | None:
+        """Say who is for training, validation or test (train, val, test), by id, from `setup` on.
+
+        A checkpoint remembers it. None, as here, if every image stands for itself.
+        """
+        return None
+
+    @property
     def place(self) -> tuple[int, int]:
         """This process and the number of processes; (0, 1) without a trainer."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

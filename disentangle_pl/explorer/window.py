@@ -52,6 +52,8 @@ class Window:
         model = self.model
         with ui.element("h1"):
             ui.label(f"Explore {model.name}")
+        for caution in model.cautions:
+            ui.label(f"Caution: {caution}.").classes("note").props('role="alert"')
         self.where = ui.label().classes("note").props('role="status"')
         with ui.element("div").classes("columns"):
             with ui.element("div").classes("pictures"):

@@ -118,14 +118,35 @@ def inflation(control: Control) -> Inflation:
     Source: Devlin & Roeder 1999, Biometrics 55:997, for lambda; Woodruff 1952, Journal of the American Statistical
         Association 47:635, for the interval.
     """
+    reach = stats.t.ppf(0.975, max(control.draws, 2) - 1) * _error(control)
+    return Inflation(*(_lambda_at(control, 0.5 + side * reach) for side in (0, 1, -1)))
+
+
+def expected_inflation(control: Control, tests: NDArray[np.integer], chances: Values) -> Inflation:
+    """Return within what lambda of a study of so many tests lies, without any association or confounding.
+
+    To the error of the control that of the study is added, as that of a draw of so many tests. It is taken to be no
+    smaller than that of the control: neighbours among millions of variants repeat each other, those of a draw less.
+
+    Args:
+        control: Of R groups of tests.
+        tests: (R,) in the study.
+        chances: (R,) of lying outside on either side together.
+    """
+    more = np.maximum(control.tests / np.maximum(tests, 1), 1.0)
+    reach = stats.t.ppf(1 - chances / 2, max(control.draws, 2) - 1) * _error(control) * np.sqrt(1 + more)
+    return Inflation(*(_lambda_at(control, np.clip(0.5 + side * reach, 0, 1)) for side in (0, 1, -1)))
+
+
+def _error(control: Control) -> Values:
+    """Return the standard error (R,) of the share of tests with p below 1/2."""
     tests = np.maximum(control.tests, 1).astype(np.float64)
     share = control.bins[:, : BINS // 2].sum(axis=1) / tests
     below, both, all_of = control.sums.T
     squares = below - 2 * share * both + share**2 * all_of
     draws = max(control.draws, 2)
-    error = np.sqrt(np.maximum(squares, 0) * draws / (draws - 1)) / tests
-    reach = stats.t.ppf(0.975, draws - 1) * error
-    return Inflation(*(_lambda_at(control, 0.5 + side * reach) for side in (0, 1, -1)))
+    error: Values = np.sqrt(np.maximum(squares, 0) * draws / (draws - 1)) / tests
+    return error
 
 
 def _lambda_at(control: Control, quantile: Values) -> Values:

@@ -1,5 +1,7 @@
 """Tables of numbers a person, and whose they are among the genotyped people."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,8 @@ from disentangle_pl.metrics.score import Values
 MISSING = ["NA", "N/A", "n/a", "nan", "NaN", "NAN", ""]
 PLINK_MISSING = "-9"
 _IID = ("iid", "participant_id")
+_COMPONENT = re.compile(r"(?<![a-z])(pcs?|pca|ev|eigenvec(tor)?|component|ancestry|c)[ _.]*\d+|22009")
+_ALIKE = 1e-8
 
 
 class PeopleTable(NamedTuple):
@@ -164,3 +168,60 @@ def covariates_of(table: PeopleTable) -> tuple[list[str], Values]:
             names.append(name)
             columns.append(values)
     return names, np.column_stack(columns) if columns else np.empty((len(table.people), 0))
+
+
+def joined_covariates(own: PeopleTable, given: PeopleTable) -> tuple[PeopleTable, list[str]]:
+    """Put given covariates beside those that are known of the scans anyway, which give way where they say the same.
+
+    Args:
+        own: Known of the scans, of the people to analyse.
+        given: Of these people, by IID with or without sub-, and of any others.
+
+    Returns:
+        The given columns and those of the scans that are no combination of them, and what is to be said of it.
+
+    Raises:
+        InputError: If nobody of the scans is among the given people, or one of them is there twice.
+    """
+    here, there = (each.people["iid"].astype("str").str.removeprefix("sub-") for each in (own, given))
+    used = there.isin(here)
+    if not used.any():
+        raise InputError(
+            f"{given.name} has none of the people of the scans: it has {listing(there.tolist(), 2)}, the scans have "
+            f"{listing(here.tolist(), 2)}"
+        )
+    twice = there[used & there.duplicated()].tolist()
+    if twice:
+        raise InputError(f"{given.name} has {listing(twice, 3)} of the scans more than once: keep one line a person")
+    rows = pd.Index(there[used]).get_indexer(pd.Index(here))
+    values = given.values[used.to_numpy()].iloc[rows].reset_index(drop=True)
+    values[rows < 0] = np.nan
+    names, columns = covariates_of(own)
+    named = {str(name).casefold() for name in values.columns}
+    kept = _not_combined(covariates_of(PeopleTable(given.name, own.people, values))[1], columns)
+    kept &= [name.partition("=")[0].casefold() not in named for name in names]
+    mine = np.array(names)[kept].tolist()
+    lost = [name for name in names if name not in mine]
+    both = pd.concat([values, pd.DataFrame(columns[:, kept], columns=mine)], axis=1)
+    said = [f"covariates of {given.name} join those of {own.name}, which are {listing(mine, 20) or 'none'}"]
+    said += (
+        [f"{listing(lost, 5)} of {own.name} is left out: {given.name} or another column says the same"] if lost else []
+    )
+    return PeopleTable(f"{given.name} and {own.name}", own.people, both), said
+
+
+def has_component(names: Sequence[str]) -> bool:
+    """Tell whether one of some covariates is named like a principal component of ancestry: PC1, EV2, C3, 22009-0.4."""
+    return any(_COMPONENT.search(name.casefold()) for name in names)
+
+
+def _not_combined(given: Values, own: Values) -> NDArray[np.bool_]:
+    """Tell which columns of (N, c) own covariates are no combination of (N, g) given ones and own ones before."""
+    found = np.ones(own.shape[1], dtype=np.bool_)
+    known = ~np.isnan(given).any(axis=1) & ~np.isnan(own).any(axis=1)
+    basis = np.column_stack((np.ones(int(known.sum())), given[known]))
+    for i, column in enumerate(own[known].T if known.any() else []):
+        left = column - basis @ np.linalg.lstsq(basis, column, rcond=None)[0]
+        found[i] = (left**2).sum() > _ALIKE * ((column - column.mean()) ** 2).sum()
+        basis = np.column_stack((basis, column)) if found[i] else basis
+    return found

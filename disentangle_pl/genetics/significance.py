@@ -62,6 +62,10 @@ class Histogram:
         """
         return np.array([_inflation(row) for row in self.counts])
 
+    def overall_lambda(self) -> float:
+        """Return the genomic inflation over all phenotypes; 1 without tests."""
+        return _inflation(self.counts.sum(axis=0))
+
     def false_discovery_threshold(self, rate: float = 0.05) -> float:
         """Return the largest p up to which at most this share of the hits is expected to be false, 0 if none.
 

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentError
 
+from disentangle_pl.data.provenance import Provenance, from_plain
 from disentangle_pl.errors import InputError, one_line
-from disentangle_pl.models.vae import VAE
+from disentangle_pl.models.vae import PROVENANCE, VAE
 
 TRUSTED = ("disentangle_pl", "torch")
 BUILT_FROM = ("hyper_parameters", "hparams", "module_arguments")  # Lightning still honours the two old names
@@ -33,13 +34,7 @@ def load_model(path: str | Path, trusted: tuple[str, ...] = TRUSTED) -> VAE:
         InputError: If the file is missing, truncated, holds code, names an untrusted class, or is no model of ours.
     """
     file = Path(path)
-    if not file.is_file():
-        raise InputError(f"there is no checkpoint at {file}: give the path of a .ckpt file of a run")
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # there is no end to the ways in which broken bytes fail
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise InputError(f"{file} is not a checkpoint that can be read safely ({reason})") from error
+    checkpoint = _opened(file)
     parts = [checkpoint.get(part) for part in BUILT_FROM] if isinstance(checkpoint, dict) else []
     name = parts[0].get("_class_path") if parts and isinstance(parts[0], dict) else None
     if not isinstance(name, str):
@@ -57,6 +52,27 @@ def load_model(path: str | Path, trusted: tuple[str, ...] = TRUSTED) -> VAE:
         raise InputError(
             f"{file} does not fit the {kind.__name__} of this version of the package ({reason})"
         ) from error
+
+
+def provenance_of(path: str | Path) -> Provenance:
+    """Read from a checkpoint whom its weights were trained on, without building the model.
+
+    Raises:
+        InputError: If the file is missing or truncated, holds code, or what it says of people is damaged.
+    """
+    checkpoint = _opened(Path(path), in_place=True)
+    return from_plain(checkpoint.get(PROVENANCE) if isinstance(checkpoint, dict) else None)
+
+
+def _opened(file: Path, in_place: bool = False) -> Any:
+    """Read a checkpoint; in place, weights stay on the disk."""
+    if not file.is_file():
+        raise InputError(f"there is no checkpoint at {file}: give the path of a .ckpt file of a run")
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=in_place)
+    except Exception as error:  # there is no end to the ways in which broken bytes fail
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise InputError(f"{file} is not a checkpoint that can be read safely ({reason})") from error
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -17,6 +17,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from disentangle_pl.aggregation import Aggregation
 from disentangle_pl.backbones import Backbone, ConvBackbone
 from disentangle_pl.data.factors import Batch
+from disentangle_pl.data.module import ImageData
+from disentangle_pl.data.provenance import UNTRAINED, extended, from_plain, joined, to_plain
 from disentangle_pl.errors import InputError
 from disentangle_pl.likelihoods import Bernoulli, Likelihood
 from disentangle_pl.masks.channel_mask import MaskFactory, follow_step, masked_layers, penalties
@@ -30,6 +32,7 @@ from disentangle_pl.supervision import Supervision
 BackboneFactory = Callable[[tuple[int, ...], int], Backbone]
 OptimizerFactory = Callable[[Any], Optimizer]
 EVERYWHERE = Placement()
+PROVENANCE = "provenance"
 
 
 class VAE(LightningModule, ABC):
@@ -51,6 +54,7 @@ class VAE(LightningModule, ABC):
 
     Attributes:
         own_settings: Modules of an objective that the optimiser treats by settings of their own.
+        provenance: Whose images the weights were trained on; it travels in the checkpoint.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class VAE(LightningModule, ABC):
         self._finite = Finite()
         self._rewind = Rewind(self.masks)
         self._looked = False
+        self.provenance = UNTRAINED
 
     @abstractmethod
     def objective(self, nll: Tensor, kl: Tensor, q: DiagonalGaussian, z: Tensor) -> dict[str, Tensor]:
@@ -191,8 +196,11 @@ class VAE(LightningModule, ABC):
             self.masks[0].mask.check(self.trainer.optimizers[0], self.trainer.estimated_stepping_batches)
 
     def on_train_start(self) -> None:
-        """Remember the first values of the parameters if masks go back to them."""
+        """Remember the first values of the parameters if masks go back to them, and whom the model is trained on."""
         self._rewind.begin(self)
+        data = self.trainer.datamodule if self._trainer is not None else None  # type: ignore[attr-defined]
+        if isinstance(data, ImageData) and data.people is not None:
+            self.provenance = extended(self.provenance, data.people)
 
     def on_validation_start(self) -> None:
         """Refuse to validate, and so to score, a model whose training has diverged."""
@@ -200,19 +208,21 @@ class VAE(LightningModule, ABC):
             self._finite.check(self._trainer, self.global_step, self.parameters())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to save a model whose training has diverged; keep the first values that masks go back to."""
+        """Refuse to save a model whose training has diverged; keep what masks go back to, and who was trained on."""
         self._finite.check(self._trainer, self.global_step, self.parameters())
         checkpoint["first_parameters"] = self._rewind.first
+        checkpoint[PROVENANCE] = to_plain(self.provenance)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the first values that masks go back to.
+        """Take the first values that masks go back to, and whom the weights were trained on.
 
         Raises:
-            InputError: If the weights are not those of this model.
+            InputError: If the weights are not those of this model, or it cannot be read whom they were trained on.
         """
         if isinstance(checkpoint.get("state_dict"), dict):
             _refuse_other_weights(self.state_dict(), checkpoint["state_dict"])
         self._rewind.first = checkpoint.get("first_parameters", {})
+        self.provenance = joined(from_plain(checkpoint.get(PROVENANCE)), self.provenance)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Log the objective of single images and return the `mean` and `logvar` (B, d) of their posteriors."""

@@ -22,6 +22,7 @@ from disentangle_pl.studies.clinical_reliability import measure_lines
 from disentangle_pl.studies.clinical_report import Study, write_report
 from disentangle_pl.studies.clinical_table import LATENTS, PCA, Name, reliability_rows, table_of
 from disentangle_pl.studies.clinical_targets import SCORES, Target, made_targets
+from disentangle_pl.studies.exposure import cautions_of
 
 Rows = list[dict[str, object]]
 
@@ -60,8 +61,7 @@ def report_clinical(
     sides = sides_of(data, settings.part)
     tested = data.visits["participant_id"].iloc[sides.held_out].unique().tolist()
     files = list(dict.fromkeys([*checkpoints, *baseline]))
-    for path in files:
-        refuse_seen(path, data, tested)
+    exposed = [refuse_seen(path, data, tested) for path in files]
     known, more = known_of(data, sides, settings, out / "answers")
     harmoniser = Harmoniser.of(settings.harmonisation, data, sides)
     known = harmoniser.volumes(known)
@@ -83,7 +83,8 @@ def report_clinical(
     table = table_of(rows + measured)
     study = Study(
         table, tested, len(sides.held_out), settings.protocol, settings.part, settings.plan, against,
-        tuple(settings.residualise), remarks, settings.conversion
+        tuple(settings.residualise), remarks, settings.conversion, tuple(cautions_of(exposed)),
+        all(each.certain for each in exposed),
     )  # fmt: skip
     write_report(study, out)
     return table

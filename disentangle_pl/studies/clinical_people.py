@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.rescans import visit_rows
-from disentangle_pl.brain.split import split_of
-from disentangle_pl.brain.split_file import read_split, split_names
 from disentangle_pl.brain.tables import listing
+from disentangle_pl.data.provenance import trained_on
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.prediction_folds import Rows
-from disentangle_pl.studies.run_files import Broken, read_config
+from disentangle_pl.models.checkpoint import provenance_of
+from disentangle_pl.studies.evaluate import run_names
+from disentangle_pl.studies.exposure import Exposure, exposure_to
 
 Protocol = Literal["held-out", "train-test"]
 HeldOut = Literal["both", "val", "test"]
@@ -56,42 +56,26 @@ def sides_of(data: LongitudinalData, part: HeldOut) -> Sides:
     return Sides(train[first[train]], held_out[first[held_out]])
 
 
-def refuse_seen(checkpoint: Path, data: LongitudinalData, held_out: Sequence[str]) -> None:
+def refuse_seen(checkpoint: Path, data: LongitudinalData, held_out: Sequence[str]) -> Exposure:
     """Refuse a model that was trained on people who are to be tested.
-
-    Whom it was trained on says the config.yaml of its run: by a split file, or else by the hash of the ids.
 
     Args:
         checkpoint: Of the model.
-        data: What is encoded.
+        data: What is encoded, set up.
         held_out: Participants to test.
 
+    Returns:
+        What is known of the scans that it has seen.
+
     Raises:
-        InputError: If it was, or nobody can tell.
+        InputError: If it was, by the hashes in the checkpoint.
     """
-    path = checkpoint.absolute().parent.parent / "config.yaml"
-    try:
-        config = read_config(path, needed=False)
-    except Broken as broken:
-        raise InputError(f"whom {checkpoint} was trained on cannot be told: {path} is damaged ({broken})") from broken
-    if not config:
-        if data.split_file is None:
-            raise InputError(
-                f"whom {checkpoint} was trained on cannot be told: there is no {path}; name the split that it was "
-                "trained with by --data.split_file"
-            )
-        return
-    named = config.get("data.split_file")
-    bare = [name.removeprefix("sub-") for name in held_out]
-    if named:
-        split = read_split(Path(str(named)))
-        names = split_names(pd.Series(bare), split)
-        seen = [name for name, part in zip(bare, names.map(split), strict=True) if part == "train"]
-    else:
-        seen = [name for name in bare if split_of(name) == "train"]
+    provenance = provenance_of(checkpoint)
+    seen = trained_on(provenance, held_out)
     if seen:
-        how = f"by {named}" if named else "by the hash of their ids"
         raise InputError(
-            f"{checkpoint} was trained on {len(seen)} of the {len(bare)} people to be tested ({listing(seen, 3)}), who "
-            f"were split {how}: give the same --data.split_file"
+            f"{checkpoint} was trained on {len(seen)} of the {len(held_out)} people to be tested "
+            f"({listing(sorted(seen), 3)}), by the hashes in it: give the split that it was trained with by "
+            "--data.split_file, or leave these people out of the table of scans"
         )
+    return exposure_to(provenance, data, run_names([checkpoint])[0])

@@ -58,6 +58,8 @@ class Study(NamedTuple):
         residualised: Confounds that were taken out.
         remarks: What was left out and why.
         conversion: Years within which impairment becomes dementia.
+        cautions: What else encoders may have to do with the tested people.
+        certain: Whether all checkpoints say that they were not trained on them.
     """
 
     table: pd.DataFrame
@@ -70,6 +72,8 @@ class Study(NamedTuple):
     residualised: tuple[str, ...]
     remarks: Sequence[str]
     conversion: float = CONVERSION
+    cautions: tuple[str, ...] = ()
+    certain: bool = True
 
 
 def write_report(study: Study, out: Path) -> None:
@@ -109,9 +113,8 @@ def how(study: Study) -> str:
     else:
         way = "Probes were fitted to the people the encoders were trained on, whose codes may be better than new ones"
     parts = "validation and test" if study.part == "both" else {"val": "validation"}.get(study.part, study.part)
-    said = (
-        f"{len(study.tested)} people of the {parts} part, {study.scans} scans; no encoder was trained on any of them."
-    )
+    seen = "no encoder was trained on any of them" if study.certain else "an encoder may have been trained on them"
+    said = f"{len(study.tested)} people of the {parts} part, {study.scans} scans; {seen}."
     said += f" {way}; scalers, components and confounds too are fitted to training folds alone."
     if study.residualised:
         said += f" Taken out as training controls have them: {', '.join(study.residualised)}."
@@ -123,7 +126,7 @@ def how(study: Study) -> str:
 def sections_of(study: Study) -> dict[str, list[str]]:
     """Return the sentences of the report by section, the first of which is the headline."""
     return {
-        SHORT: headlines(study.table, study.baseline),
+        SHORT: [*study.cautions, *headlines(study.table, study.baseline)],
         ADDED: target_sentences(study.table),
         f"Against the baseline {study.baseline}": baseline_sentences(study.table),
         TRUSTED: trial_sentences(study.table),
@@ -136,9 +139,10 @@ def sections_of(study: Study) -> dict[str, list[str]]:
 
 def lead_of(study: Study) -> str:
     """Say in a sentence what the report is of."""
+    new = "whom no encoder has seen" if study.certain else "who are held out by the split of these data"
     return (
-        f"What frozen latents say of {len(study.tested)} people ({study.scans} scans) whom no encoder has seen. "
-        "Associations, not a diagnosis; not for clinical use."
+        f"What frozen latents say of {len(study.tested)} people ({study.scans} scans) {new}. Associations, not a "
+        "diagnosis; not for clinical use."
     )
 
 

@@ -18,11 +18,11 @@ from disentangle_pl.connectivity import layers
 from disentangle_pl.console import wide_console
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.checkpoint import load_model
-from disentangle_pl.models.vae import VAE
+from disentangle_pl.models.vae import PROVENANCE, VAE
 from disentangle_pl.studies.onnx_export import export_onnx, missing_packages
 
 TOLERANCE = 1e-5
-CARRIED = ("epoch", "global_step", "pytorch-lightning_version", "hparams_name", "hyper_parameters")
+CARRIED = ("epoch", "global_step", "pytorch-lightning_version", "hparams_name", "hyper_parameters", PROVENANCE)
 
 
 class Cost(NamedTuple):

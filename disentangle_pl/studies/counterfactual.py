@@ -20,6 +20,7 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.ageing import MixedSlopes
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.counterfactual_plot import draw_counterfactual
+from disentangle_pl.studies.exposure import print_cautions
 from disentangle_pl.studies.interventions import aged, aged_again, reach_of, swapped, transport, with_values
 from disentangle_pl.studies.scan_codes import ScanCodes, encode_scans, group_slopes, images_of
 from disentangle_pl.studies.scene import scene_of
@@ -128,6 +129,7 @@ def ask(
         "limit": reach.limit,
         "extrapolates": distance > reach.limit,
         "trained_on": _trained_on(scans, question),
+        "cautions": list(scans.exposure.cautions),
         "ageing_of": answer.whose,
         "note": WARNING,
     }
@@ -139,8 +141,8 @@ def ask(
 
 
 def _trained_on(scans: ScanCodes, question: Question) -> list[str]:
-    """Name those of the people in question whose scans the model was trained on."""
-    trained = set(scans.visits.loc[scans.train, "participant_id"])
+    """Name those of the people in question whose scans the model was trained on, as far as its checkpoint tells."""
+    trained = set(scans.visits.loc[scans.exposure.seen, "participant_id"])
     subjects = (question.subject, *([question.swap] if question.swap else []))
     people = scans.visits.loc[[_find(scans, subject, None) for subject in subjects], "participant_id"]
     return [name for name in people if name in trained]
@@ -213,5 +215,6 @@ def _say(table: pd.DataFrame, about: dict[str, Any], folder: Path) -> None:
         console.print(f"ageing of {about['ageing_of']}", soft_wrap=True, highlight=False)
     if names := about["trained_on"]:
         console.print(TRAINED_ON.format(", ".join(names)), soft_wrap=True, highlight=False)
+    print_cautions(about["cautions"])
     console.print(f"written: {folder}", soft_wrap=True, highlight=False)
     console.print(WARNING, soft_wrap=True)

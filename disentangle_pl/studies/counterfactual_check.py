@@ -16,6 +16,7 @@ from disentangle_pl.console import wide_console
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.counterfactual import WARNING
+from disentangle_pl.studies.exposure import print_cautions
 from disentangle_pl.studies.follow_ups import Images, Volumes, against_no_change, follow_ups, mean_change, predict
 from disentangle_pl.studies.scan_codes import ScanCodes, encode_scans, group_slopes, images_of
 from disentangle_pl.studies.soundness import soundness
@@ -63,6 +64,7 @@ def check(
     found.to_csv(out / "follow_ups.tsv", sep="\t", index=False)
     table.to_csv(out / "follow_ups_summary.tsv", sep="\t", index=False)
     console = wide_console()
+    print_cautions(scans.exposure.cautions)
     console.print(f"ageing of {whose}: {int((slopes.q < level).sum())} of {len(slopes.q)} latents move (FDR {level:g})")
     if moves.any() and len(first) > 1:
         found_sound = soundness(model, images(first), moves.to(model.device))

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.callbacks import score_table
 from disentangle_pl.console import wide_console
 from disentangle_pl.data.module import ImageData
@@ -25,6 +26,7 @@ from disentangle_pl.metrics.sheet import ALL, QUICK, Entry, Line, cautions, chos
 from disentangle_pl.metrics.udr import udr_lasso
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.studies.codes import CodeTable, encode, load_codes, save_codes
+from disentangle_pl.studies.exposure import exposure_to, print_cautions
 from disentangle_pl.studies.through_decoder import decoder_scores
 
 
@@ -167,6 +169,8 @@ def evaluate_models(checkpoints: Sequence[Path], data: ImageData, out: Path, *, 
     for checkpoint, name in zip(checkpoints, run_names(checkpoints), strict=True):
         model = load_model(checkpoint).to(device)
         table = encode(model, data, f"encoding {name}")
+        if isinstance(data, LongitudinalData):
+            print_cautions(exposure_to(model.provenance, data, name).cautions)
         save_codes(out / name / "codes.npz", table)
         more = {} if choice.quick or choice.scores else decoder_scores(model, table)
         lines = evaluate_codes(table, out / name, more=more, choice=choice)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
@@ -24,6 +25,7 @@ from disentangle_pl.studies.evaluate import run_names
 from disentangle_pl.studies.explore_latents import Latent, latents_of
 from disentangle_pl.studies.explore_probes import Probe
 from disentangle_pl.studies.explore_readouts import Known, known_of, probes_of
+from disentangle_pl.studies.exposure import Exposure, exposure_to, print_cautions, sides_by
 from disentangle_pl.studies.scan_codes import ScanCodes
 from disentangle_pl.studies.scene import Scene, scene_of
 
@@ -63,6 +65,7 @@ class Explored:
         count: How many images there are.
         scene: Where volumes lie.
         scans: All codes of brain scans; None for other images.
+        cautions: What is said first: whether people who ought to be new have been seen.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Explored:
     count: int
     scene: Scene
     scans: ScanCodes | None
+    cautions: tuple[str, ...] = ()
 
     @property
     def visits(self) -> pd.DataFrame | None:
@@ -128,7 +132,8 @@ def explored(checkpoint: Path, data: ImageData) -> Explored:
     """Open a model with the data it is explored on.
 
     Of a grid of factors up to 6,000 different images are drawn, of which two thirds are what ranges and probes are
-    fitted to and one third is held out; of brain scans all are encoded, and people are held out as in training.
+    fitted to and one third is held out; of brain scans all are encoded, and nobody whom the
+    model was trained on is held out.
 
     Args:
         checkpoint: Of a model of this package.
@@ -142,7 +147,9 @@ def explored(checkpoint: Path, data: ImageData) -> Explored:
     data.prepare_data()
     data.setup("predict")
     count = sum(len(rows) for (rows,) in data.predict_dataloader())
-    train, test = _parts(data, count)
+    name = run_names([checkpoint])[0]
+    exposed = exposure_to(model.provenance, data, name) if isinstance(data, LongitudinalData) else None
+    train, test = _parts(data, count, exposed)
     every = np.concatenate((train, test))
     size = max(1, BATCH_NUMBERS // prod(data.shape))
     q, codes, factors = posteriors(model, data, Shard(torch.from_numpy(every), size))
@@ -150,22 +157,23 @@ def explored(checkpoint: Path, data: ImageData) -> Explored:
     known = known_of(data, factors)
     people = np.arange(len(train))
     scans = None
-    if isinstance(data, LongitudinalData):
+    if isinstance(data, LongitudinalData) and exposed is not None:
         people = data.visits["participant_id"].factorize()[0].astype(np.int64)[train]
         mean = torch.zeros(count, q.mean.shape[1])
         mean[torch.from_numpy(every)] = q.mean
-        scans = ScanCodes(mean, data.visits, train, test)
+        scans = ScanCodes(mean, data.visits, train, test, exposed)
     probes = probes_of(known, codes, every, len(train), people)
     latents = latents_of(DiagonalGaussian(q.mean[seen], q.logvar[seen]))
-    name = run_names([checkpoint])[0]
-    return Explored(name, model, data, latents, probes, known, count, scene_of(data), scans)
+    cautions = exposed.cautions if exposed else ()
+    print_cautions(cautions)
+    return Explored(name, model, data, latents, probes, known, count, scene_of(data), scans, cautions)
 
 
-def _parts(data: ImageData, count: int) -> Sequence[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+def _parts(data: ImageData, count: int, exposed: Exposure | None = None) -> Sequence[NDArray[np.int64]]:
     """Choose the images that all is fitted to, and those held out."""
-    if isinstance(data, LongitudinalData):
+    if isinstance(data, LongitudinalData) and exposed is not None:
         train, *others = (part.index.to_numpy(np.int64, copy=True) for part in data.parts)
-        return train, np.concatenate(others)
+        return sides_by(exposed, train, np.concatenate(others))
     wanted = min(count, max(FEWEST, min(MOST, NUMBERS // prod(data.shape))))
     drawn = np.random.default_rng(0).permutation(count)[:wanted]
     return np.split(drawn, [max(wanted * 2 // 3, 1)])

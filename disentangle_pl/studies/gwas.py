@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
@@ -18,6 +19,7 @@ from disentangle_pl.genetics.filesets import Fileset, build_of, open_filesets
 from disentangle_pl.genetics.genotypes import AUTOSOMES, REASONS, Genotypes, Limits, Span, spans
 from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable
+from disentangle_pl.genetics.relatives import relatives, sentences_of
 from disentangle_pl.genetics.results import Journal
 from disentangle_pl.genetics.scripts import write_scripts
 from disentangle_pl.genetics.significance import pairwise_correlation
@@ -154,6 +156,9 @@ def _study(
         sum(line.get("unknown", 0) for line in lines),
         dict(zip(REASONS, left_out, strict=True)),
     )
+    related = relatives(genotypes, len(inputs.people))
+    names = inputs.people["iid"]
+    pairs = {"iid": names.iloc[related.first].to_numpy(), "other": names.iloc[related.second].to_numpy()}
     return Study(
         out,
         len(inputs.people),
@@ -162,11 +167,12 @@ def _study(
         pairwise_correlation(inputs.phenotypes),
         inputs.covariate_names,
         inputs.dropped,
-        [*inputs.remarks, *remarks],
+        [*sentences_of(related, names), *inputs.remarks, *remarks],
         genotypes,
         [line["block"] for line in lines if line["tested"]],
         variants,
         settings,
+        pd.DataFrame(pairs | {"kinship": related.kinship}),
     )
 
 

@@ -88,8 +88,7 @@ def _harmonised(scans: ScanCodes, data: LongitudinalData, codes: Codes) -> tuple
     """Take sites out of all codes, as the training controls have them, and measure how well they are told."""
     batches = batches_of_data(codes.harmonisation, data, scans.train)
     values = scans.mean.double().numpy()
-    rows: Rows = np.arange(len(values)) if codes.with_training else scans.held_out
-    done, remarks = without_sites(values, batches, rows)
+    done, remarks = without_sites(values, batches, _rows(scans, codes.with_training))
     both = ((BEFORE, values), (AFTER, done))
     lines = [auc_line("", "latents", stage, each[scans.held_out], batches, scans.held_out) for stage, each in both]
     clean = scans._replace(mean=torch.from_numpy(np.asarray(done, dtype=np.float64)))
@@ -108,9 +107,9 @@ def phenotypes_from(scans: ScanCodes, known: pd.DataFrame, summary: Summary, wit
     Raises:
         InputError: As `phenotypes_of`.
     """
-    rows = np.arange(len(scans.visits)) if with_training else scans.held_out
+    rows = _rows(scans, with_training)
     if not len(rows):
-        raise InputError("all people are training people: give --with-training=true, or a split with others")
+        raise InputError("all people are training people: give --with-training=true, or scans of others")
     values = scans.mean.double().numpy()[rows]
     active = np.flatnonzero(scans.mean.double().numpy().var(axis=0) > ACTIVE)
     if not len(active):
@@ -124,16 +123,24 @@ def phenotypes_from(scans: ScanCodes, known: pd.DataFrame, summary: Summary, wit
     remarks = [
         f"phenotypes are {len(active)} active latents of {values.shape[1]}: {seen}",
         _overlap(scans, with_training),
+        *(f"**{caution}**" for caution in scans.exposure.cautions),
     ]
     covariates, left_out = _covariates(visits, known.iloc[rows].reset_index(drop=True), people, summary)
     return Phenotyped(_named(people, table, "the codes"), covariates, remarks + left_out)
 
 
+def _rows(scans: ScanCodes, with_training: bool) -> Rows:
+    """Return the scans to analyse: without others, those of people the model has not seen, in whatever part."""
+    return np.arange(len(scans.visits)) if with_training else np.flatnonzero(~scans.exposure.seen)
+
+
 def _overlap(scans: ScanCodes, with_training: bool) -> str:
-    trained = scans.visits["participant_id"].iloc[scans.train].nunique()
+    trained = scans.visits["participant_id"][scans.exposure.seen].nunique()
     if with_training:
         return f"**the model was trained on {trained} of these people: their codes may be fitted to them**"
-    return f"{trained} people that the model was trained on are left out"
+    if not scans.exposure.certain:
+        return f"{trained} people whom the split of the data has for training are left out"
+    return f"{trained} people that the model was trained on, by the hashes in its checkpoint, are left out"
 
 
 def _named(people: pd.Series, table: pd.DataFrame, name: str) -> PeopleTable:

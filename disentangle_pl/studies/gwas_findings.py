@@ -20,6 +20,13 @@ CAUTION = (
 )
 
 
+LARGE = (
+    "That is the sign of relatives, ancestry or batch that the covariates leave, or, in very large samples and where "
+    "many of few variants matter, of true effects: take no hit for one before it is explained."
+)
+SMALL = "Tests are too cautious: phenotypes or covariates are not what least squares takes them for."
+
+
 class Found(NamedTuple):
     """All numbers of a study.
 
@@ -53,10 +60,14 @@ def findings(found: Found, dropped: pd.DataFrame, remarks: Sequence[str]) -> str
         remarks: What else ought to be known.
     """
     summary, levels = found.summary, found.thresholds
-    lines = ["# Association of phenotypes with variants", "", *_who(summary, dropped, remarks), ""]
+    lines = ["# Association of phenotypes with variants", "", *_odd(summary["odd_lambda"])]
+    lines += [*_who(summary, dropped, remarks), ""]
     lines += ["## Calibration", "", *_calibration(found), "", "## Hits", "", *_hits(found), ""]
     largest = max(SUGGESTIVE, levels.study)
     lines += _table(found.leads, "neg_log10_p", ["phenotype", "a1_frequency", "beta", "se"], largest)
+    alone = 0 if found.leads.empty else int((~found.leads["clumped"]).sum())
+    if alone:
+        lines += [f"{alone} lead variants are not among the genotypes with these alleles, and stand unclumped.", ""]
     if found.together is not None:
         strong = int((found.together["f_neg_log10_p"] >= -np.log10(levels.genome_wide)).sum())
         lines += ["## All phenotypes together", "", _together(found.nulls, strong), ""]
@@ -64,6 +75,19 @@ def findings(found: Found, dropped: pd.DataFrame, remarks: Sequence[str]) -> str
     if found.factors is not None:
         lines += ["## Planted effects", "", *_planted(found.factors, levels), ""]
     return "\n".join([*lines, CAUTION, ""])
+
+
+def _odd(groups: Sequence[dict[str, Any]]) -> list[str]:
+    """Say it first where lambda is not that of a study without confounding."""
+    lines = []
+    for way, why, odd in (
+        ("large", LARGE, [each for each in groups if each["lambda"] > each["high"]]),
+        ("small", SMALL, [each for each in groups if each["lambda"] < each["low"]]),
+    ):
+        if odd:
+            said = [f"{_interval([each[name] for name in ('lambda', 'low', 'high')])} of {each['of']}" for each in odd]
+            lines += [f"**Lambda is too {way}: {listing(said, 5)}; in brackets what so many tests allow. {why}**", ""]
+    return lines
 
 
 def _who(summary: dict[str, Any], dropped: pd.DataFrame, remarks: Sequence[str]) -> list[str]:

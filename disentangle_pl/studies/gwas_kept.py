@@ -14,7 +14,9 @@ from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.prepared import ABOUT
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.results import write_whole
-from disentangle_pl.models.checkpoint import load_model
+from disentangle_pl.models.checkpoint import load_model, provenance_of
+from disentangle_pl.studies.evaluate import run_names
+from disentangle_pl.studies.exposure import exposure
 from disentangle_pl.studies.scan_codes import ScanCodes, encode_scans
 
 
@@ -36,23 +38,23 @@ def kept_codes(checkpoint: Path, data: LongitudinalData, out: Path) -> ScanCodes
     except OSError as error:
         raise InputError(f"{out} is no folder that can be written to ({error.strerror}): give another --out") from error
     table = pq.read_table(path)
-    train = table["train"].to_numpy()
     people = data.visits["participant_id"]
-    seen = people.isin(people[train]).to_numpy()  # a copy of a training scan is in no part, and no held-out scan either
+    parts = {who: part for who, part in zip(people, table["part"].to_pylist(), strict=True) if part is not None}
+    seen = exposure(provenance_of(checkpoint), people, parts, run_names([checkpoint])[0])
+    train = seen.seen | people.map(parts).eq("train").to_numpy()
     codes = np.stack([table[name].to_numpy() for name in table.column_names[1:]], axis=1)
-    return ScanCodes(torch.from_numpy(codes), data.visits, np.flatnonzero(train), np.flatnonzero(~seen))
+    return ScanCodes(torch.from_numpy(codes), data.visits, np.flatnonzero(train), np.flatnonzero(~train), seen)
 
 
 def _write(path: Path, checkpoint: Path, data: LongitudinalData) -> None:
     scans = encode_scans(load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu"), data)
     columns = {f"z{k}": pa.array(column) for k, column in enumerate(scans.mean.numpy().T)}
-    train = np.zeros(len(scans.visits), dtype=bool)
-    train[scans.train] = True
-    write_whole(pa.table({"train": pa.array(train), **columns}), path)
+    part = scans.visits["participant_id"].map(data.people)  # a copy of another scan is in no part, its person may be
+    write_whole(pa.table({"part": pa.array(part.tolist(), pa.string(), from_pandas=True), **columns}), path)
 
 
 def _key(checkpoint: Path, data: LongitudinalData) -> str:
-    told = hashlib.sha256()
+    told = hashlib.sha256(b"part")
     for path in (checkpoint, data.split_file, data.root / ABOUT):
         told.update(path.read_bytes() if path is not None and path.is_file() else b"-")
     told.update(repr(data.preparation).encode())

@@ -118,6 +118,7 @@ def _write(study: Study, told: Told, found: Found, counted: Counted) -> None:
         "planted_by_factor": found.factors,
         "power": power_table(study.free, levels),
         "dropped": study.dropped,
+        "relatives": study.relatives if len(study.relatives) else None,
     }
     for name, table in tables.items():
         if table is not None:

@@ -36,14 +36,14 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
     Source: Zhu et al. 2015, American Journal of Human Genetics 96:21, for the correlation of phenotypes by statistics.
 
     Args:
-        beds: Filesets that have all tested variants, to clump them.
+        beds: Filesets that have the tested variants, to clump them; hits that they have not stay alone.
         results: Of all phenotypes, see `by_phenotype`.
         out: Folder of the study, new or of an earlier call with the same files.
         told: How to report.
         build: Genome build, None to tell it by the variants.
 
     Raises:
-        InputError: If a file is wrong, or has variants that the genotypes have not.
+        InputError: If a file is wrong.
     """
     filesets = open_filesets(beds)
     files = by_phenotype(results, [each.bed.stem for each in filesets])
@@ -57,8 +57,8 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
         else:
             journal.write(settings)
         if not (out / ASSOCIATIONS).exists():
-            _write(read_outputs(files), names, filesets, out / ASSOCIATIONS)
-    counts = _counts(out / ASSOCIATIONS, len(names))
+            _write(read_outputs(files), names, out / ASSOCIATIONS)
+    counts = _counts(out / ASSOCIATIONS, len(names), filesets)
     people = int(counts.samples.max())
     known = filesets[0].people
     remarks = [
@@ -66,10 +66,16 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
         "covariates, only their makers know",
         f"phenotypes are taken to correlate as their statistics do over {counts.tested} variants",
     ]
+    if counts.typed < counts.tested:
+        remarks.append(
+            f"**{counts.tested - counts.typed} of {counts.tested} tested variants are not among the genotypes**: hits "
+            "among them are not clumped, and each counts as a locus (leads.tsv says clumped False); give --bed the "
+            "files that were tested"
+        )
     if people > len(known):
         remarks.append(f"**the tests have {people} people, the genotypes only {len(known)}, who clump the variants**")
     with Genotypes(filesets, known) as genotypes:
-        given = sum(len(each.variants) for each in filesets)
+        unused = sum(len(each.variants) for each in filesets) - counts.typed
         study = Study(
             out,
             people,
@@ -81,8 +87,9 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
             remarks,
             genotypes,
             [],
-            Variants(given, counts.tested, counts.untestable, {"not in the results": given - counts.tested}),
+            Variants(counts.tested + unused, counts.tested, counts.untestable, {"not in the results": unused}),
             settings,
+            pd.DataFrame(),
         )
         return report(study, told, build)
 
@@ -95,19 +102,11 @@ def _digest(path: Path) -> str:
         raise InputError(f"{path} cannot be read ({error.strerror}): give output of plink2 or regenie") from error
 
 
-def _write(parts: Iterator[Part], names: Sequence[str], filesets: Sequence[Fileset], path: Path) -> None:
-    """Write the table of all fits; every variant must be among the genotypes."""
-    there = pd.MultiIndex.from_frame(pd.concat([each.variants[KEY] for each in filesets]))
+def _write(parts: Iterator[Part], names: Sequence[str], path: Path) -> None:
+    """Write the table of all fits."""
     with ExitStack() as stack:
         file: TableFile | None = None
         for part in parts:
-            found = pd.MultiIndex.from_frame(part.variants[KEY]).isin(there)
-            if not found.all():
-                row = part.variants[~found].iloc[0]
-                raise InputError(
-                    f"variant {row['id']} at {row['chromosome']}:{row['position']} of the results is not in the "
-                    "genotypes: give --bed the files that were tested"
-                )
             table = associations_table(part.variants, part.fits, names)
             file = file or stack.enter_context(TableFile(path, table.schema))
             file.add(table)
@@ -116,18 +115,22 @@ def _write(parts: Iterator[Part], names: Sequence[str], filesets: Sequence[Files
 
 
 class _Counts(NamedTuple):
-    """Tested variants, people (K,) a phenotype, tests without a number, and the correlation (K, K) of statistics."""
+    """Tested variants, those with genotypes, people (K,) a phenotype, tests without a number, correlation (K, K)."""
 
     tested: int
+    typed: int
     samples: NDArray[np.int64]
     untestable: int
     correlation: Values
 
 
-def _counts(path: Path, phenotypes: int) -> _Counts:
-    tested = untestable = quiet = 0
+def _counts(path: Path, phenotypes: int, filesets: Sequence[Fileset]) -> _Counts:
+    there = pd.MultiIndex.from_frame(pd.concat([each.variants[KEY] for each in filesets]))
+    tested = typed = untestable = quiet = 0
     samples, cross = np.zeros(phenotypes, np.int64), np.zeros((phenotypes, phenotypes))
-    for part in parts_of(path, ["n", "t", "neg_log10_p"]):
+    for part in parts_of(path, [*KEY, "n", "t", "neg_log10_p"]):
+        variants = part.select(KEY).to_pandas().iloc[::phenotypes].astype({"chromosome": str, "id": str})
+        typed += int(pd.MultiIndex.from_frame(variants).isin(there).sum())
         n, t, log10_p = (column_of(part, name).reshape(-1, phenotypes) for name in ("n", "t", "neg_log10_p"))
         calm = t[(log10_p < -np.log10(SUGGESTIVE)).all(axis=1)]
         cross += calm.T @ calm
@@ -135,5 +138,5 @@ def _counts(path: Path, phenotypes: int) -> _Counts:
         samples = np.maximum(samples, n.max(axis=0).astype(np.int64))
     spread = np.sqrt(np.diag(cross))
     if quiet < max(FEWEST, phenotypes) or not (spread > 0).all():
-        return _Counts(tested, samples, untestable, np.eye(phenotypes))
-    return _Counts(tested, samples, untestable, cross / np.outer(spread, spread))
+        return _Counts(tested, typed, samples, untestable, np.eye(phenotypes))
+    return _Counts(tested, typed, samples, untestable, cross / np.outer(spread, spread))

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize
 
-from disentangle_pl.genetics.control import LEVELS, Control, Inflation, inflation
+from disentangle_pl.genetics.control import LEVELS, Control, Inflation, expected_inflation, inflation
 from disentangle_pl.genetics.genotypes import Genotypes
 from disentangle_pl.genetics.power import expected_finds, planted_by_factor, power
 from disentangle_pl.genetics.significance import GENOME_WIDE, Thresholds, genomic_inflation
 from disentangle_pl.metrics.score import Values
-from disentangle_pl.studies.gwas_blocks import JOINT
+from disentangle_pl.studies.gwas_blocks import ALL, JOINT
 from disentangle_pl.studies.gwas_tables import TOGETHER, Counted, column_of, parts_of
 
 STEPS = ("genome_wide", "phenotypes", "effective", "study")
@@ -46,6 +46,7 @@ class Study(NamedTuple):
         blocks: Numbers of those with tables.
         variants: Counts.
         settings: What made the numbers.
+        relatives: Columns iid, other and kinship: pairs of people who are related.
     """
 
     out: Path
@@ -60,6 +61,7 @@ class Study(NamedTuple):
     blocks: Sequence[int]
     variants: Variants
     settings: dict[str, Any]
+    relatives: pd.DataFrame
 
     @property
     def free(self) -> int:
@@ -78,6 +80,7 @@ def summarise(
     """Return what goes to summary.json."""
     best = leads["neg_log10_p"] if len(leads) else pd.Series(dtype=float)
     together = study.out / TOGETHER
+    f_lambda = _f_lambda(together) if together.exists() else None
     return {
         "people": study.people,
         "people_left_out": study.dropped["reason"].value_counts().to_dict(),
@@ -90,10 +93,11 @@ def summarise(
         "tests": int(counted.histogram.counts.sum()),
         "untestable": study.variants.untestable,
         "lambda": dict(zip(study.names, counted.histogram.lambdas().tolist(), strict=True)),
-        "f_lambda": _f_lambda(together) if together.exists() else None,
+        "f_lambda": f_lambda,
         "thresholds": levels._asdict(),
         "loci": {name: int((best >= -np.log10(getattr(levels, name))).sum()) for name in STEPS},
         "permuted": None if control is None else _permuted(*control, len(study.names)),
+        "odd_lambda": [] if control is None else _odd(study, counted, *control, f_lambda),
         "explained_at_power_80": _needed(study.free),
         "settings": study.settings,
     }
@@ -107,6 +111,25 @@ def _permuted(of: Sequence[str], control: Control, phenotypes: int) -> dict[str,
     told = {"tests": tests, "draws": control.draws, "shares": shares}
     told |= {"lambda": dict(zip(of[:phenotypes], rows, strict=False)), "lambda_all": rows[phenotypes]}
     return told | ({"lambda_f": rows[-1]} if of[-1] == JOINT else {})
+
+
+def _odd(
+    study: Study, counted: Counted, of: Sequence[str], control: Control, f_lambda: float | None
+) -> list[dict[str, Any]]:
+    """List groups of tests whose lambda lies beyond what permuted people allow, single phenotypes by Bonferroni."""
+    counts = counted.histogram.counts.sum(axis=1)
+    tests, values = [*counts, counts.sum()], [*counted.histogram.lambdas(), counted.histogram.overall_lambda()]
+    if of[-1] == JOINT and f_lambda is not None:
+        tests, values = [*tests, study.variants.tested], [*values, f_lambda]
+    alone = len(study.names)
+    chances = np.array([LEVELS[0] / alone] * alone + [LEVELS[0]] * (len(tests) - alone))
+    rows = np.stack(expected_inflation(control, np.array(tests), chances), axis=1)
+    found = [
+        {"of": name, "lambda": float(value), "low": float(low), "high": float(high)}
+        for name, value, (_, low, high) in zip(of, values, rows, strict=False)
+        if not low <= value <= high
+    ]
+    return [each for each in found if alone > 1 or each["of"] != ALL]
 
 
 def _f_lambda(together: Path) -> float:

@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping, clump
 from disentangle_pl.genetics.control import Control, control_of, control_table, total
@@ -164,24 +163,31 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
         rule: When variants belong together.
 
     Returns:
-        The best row of every lead variant, its clump's number of `variants` and of `phenotypes`, the best first.
+        The best row of every lead variant, its clump's number of `variants` and of `phenotypes`, the best first; one
+        that the genotypes have not, or not with these alleles, stands for itself alone, and is not `clumped`.
     """
     if hits.empty:
-        return hits.assign(variants=[], phenotypes=[])
+        return hits.assign(variants=[], phenotypes=[], clumped=[])
     best = hits.sort_values(column, ascending=False, kind="stable").drop_duplicates(VARIANT).reset_index(drop=True)
     where = _places(best, genotypes)
+    typed = np.array([row for row, place in enumerate(where) if place is not None], dtype=np.intp)
 
     def calls(rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([genotypes.pick(*where[row]).calls for row in rows])
+        return np.concatenate([genotypes.pick(*place).calls for row in typed[rows] if (place := where[row])])
 
-    lead = clump(
-        best["chromosome"].to_numpy(str),
-        best["position"].to_numpy(np.int64),
-        best[column].to_numpy(np.float64),
-        calls,
-        rule,
-    )
+    lead = np.arange(len(best), dtype=np.intp)
+    there = best.iloc[typed]
+    lead[typed] = typed[
+        clump(
+            there["chromosome"].to_numpy(str),
+            there["position"].to_numpy(np.int64),
+            there[column].to_numpy(np.float64),
+            calls,
+            rule,
+        )
+    ]
     leads = best.iloc[np.unique(lead)].assign(variants=np.bincount(lead)[np.unique(lead)])
+    leads["clumped"] = leads.index.isin(typed)
     clumps = best[VARIANT].assign(lead=lead)
     phenotypes = hits[[*VARIANT, *(["phenotype"] if "phenotype" in hits else [])]].merge(clumps, on=VARIANT)
     if "phenotype" in hits:
@@ -189,7 +195,7 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
     return leads.sort_values(column, ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndarray]]:
+def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndarray] | None]:
     """Find fileset and column of variants, whichever allele is counted; the first where one is there twice."""
     wanted = _either_way(best)
     places: list[tuple[int, np.ndarray] | None] = [None] * len(best)
@@ -199,12 +205,7 @@ def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndar
         rows = pd.MultiIndex.from_frame(mine).get_indexer(pd.MultiIndex.from_frame(wanted))
         for k in np.flatnonzero(rows >= 0):
             places[k] = i, np.array([mine.index[rows[k]]])
-    missing = [name for name, place in zip(best["id"], places, strict=True) if place is None]
-    if missing:
-        raise InputError(
-            f"the genotypes have no {listing(missing, 3)} with the alleles that were tested: give their --bed"
-        )
-    return [place for place in places if place is not None]
+    return places
 
 
 def _either_way(variants: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,7 @@ def findings(
     baseline: str,
     apart: Sequence[str],
     remarks: Sequence[str],
+    cautions: Sequence[str] = (),
 ) -> str:
     """Write the findings as Markdown.
 
@@ -42,8 +43,12 @@ def findings(
         baseline: The group the others are compared with.
         apart: The two factors that separate latents ought to hold.
         remarks: What could not be computed.
+        cautions: What is said first: whether people who ought to be new have been seen.
     """
-    lines = ["# What the latents mean", "", f"{people} held-out people, {scans} scans. {HEAD}", ""]
+    lines = ["# What the latents mean", ""]
+    for caution in cautions:
+        lines += [f"**{caution[:1].upper()}{caution[1:]}.**", ""]
+    lines += [f"{people} held-out people, {scans} scans. {HEAD}", ""]
     if people < FEW:
         lines += [f"**{people} people are few: the intervals are wide, and their ends are not to be trusted.**", ""]
     for name, latents, numbers in tables:

@@ -17,6 +17,7 @@ from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.codes import posteriors
 from disentangle_pl.studies.evaluate import run_names
+from disentangle_pl.studies.exposure import Exposure, cautions_of, exposure_to
 from disentangle_pl.studies.harmonisation import (
     AFTER,
     BEFORE,
@@ -49,6 +50,7 @@ class Described(NamedTuple):
         numbers: Of the whole model.
         remarks: What could not be computed.
         sites: How well sites were told before and after ComBat; empty without.
+        exposure: Which scans are of people that the model was trained on.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Described(NamedTuple):
     numbers: list[Number]
     remarks: list[str]
     sites: list[Line]
+    exposure: Exposure
 
 
 def report_latents(
@@ -122,7 +125,8 @@ def _describe(
         encoded = encoded._replace(codes=codes)
     told = meanings(encoded, known)
     numbers, remarks = model_numbers(encoded, known, told.resampled, apart)
-    return Described(name, model.aggregation is not None, told, numbers, [*about_sites, *remarks], lines)
+    seen = exposure_to(model.provenance, cast(LongitudinalData, data), name)
+    return Described(name, model.aggregation is not None, told, numbers, [*about_sites, *remarks], lines, seen)
 
 
 def _harmonised(
@@ -170,6 +174,7 @@ def _write(found: Sequence[Described], groups: Sequence[Group], known: Scans, ou
         baseline,
         apart,
         remarks,
+        cautions_of(each.exposure for each in found),
     )
     (out / "findings.md").write_text(text)
 

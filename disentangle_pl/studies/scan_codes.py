@@ -16,6 +16,7 @@ from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.ageing import MixedSlopes, mixed_slopes
 from disentangle_pl.models.vae import VAE
+from disentangle_pl.studies.exposure import Exposure, exposure_to, sides_by
 
 
 class ScanCodes(NamedTuple):
@@ -24,14 +25,16 @@ class ScanCodes(NamedTuple):
     Attributes:
         mean: (N, d) posterior means on the CPU; row i is row i of the visits.
         visits: Table of `read_visits`.
-        train: (M,) rows of the participants that the model was trained on.
-        held_out: (K,) rows of everybody else.
+        train: (M,) rows that slopes and ComBat are fitted to, see `Sides`.
+        held_out: (K,) rows of people who are not among these.
+        exposure: Which scans are of people that the model was trained on.
     """
 
     mean: Tensor
     visits: pd.DataFrame
     train: NDArray[np.int64]
     held_out: NDArray[np.int64]
+    exposure: Exposure
 
     def people(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Number the participants of some rows."""
@@ -57,8 +60,14 @@ def encode_scans(model: VAE, data: LongitudinalData) -> ScanCodes:
     for (index,) in track(data.predict_dataloader(), "encoding", console=Console(stderr=True), transient=True):
         batch = data.on_after_batch_transfer((index.to(model.device),), 0)
         means.append(model.encode(batch.image).mean.float().cpu())
+    return scan_codes(torch.cat(means), data, exposure_to(model.provenance, data))
+
+
+def scan_codes(mean: Tensor, data: LongitudinalData, seen: Exposure) -> ScanCodes:
+    """Put codes (N, d) of all scans beside the visits of data that are set up, and take sides."""
     train, val, test = (part.index.to_numpy(np.int64, copy=True) for part in data.parts)
-    return ScanCodes(torch.cat(means), data.visits, train, np.unique(np.concatenate((val, test))))
+    sides = sides_by(seen, train, np.concatenate((val, test)))
+    return ScanCodes(mean, data.visits, sides.train, sides.held_out, seen)
 
 
 def images_of(data: LongitudinalData, rows: NDArray[np.int64], device: torch.device) -> Tensor:

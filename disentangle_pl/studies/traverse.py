@@ -23,6 +23,7 @@ from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.studies.codes import check_fits, posteriors
 from disentangle_pl.studies.evaluate import run_names
+from disentangle_pl.studies.exposure import cautions_of, exposure_to, print_cautions
 from disentangle_pl.studies.held_out import Part
 from disentangle_pl.studies.labels import short_factor
 from disentangle_pl.studies.latent_table import NATS, strongest
@@ -96,6 +97,8 @@ def report_traverse(
     data.setup("validate")
     if part == "test" and not isinstance(data, LongitudinalData):
         part = "val"  # what is drawn from a grid is never seen twice
+    if isinstance(data, LongitudinalData):
+        print_cautions(cautions_of(exposure_to(model.provenance, data, name) for name, model in models.items()))
     scene, start = scene_of(data), None if subject is None else _subject(data, subject)  # type: ignore[arg-type]
     ordered = dict(sorted(models.items(), key=lambda model: model[1].aggregation is not None))
     named = dict(zip(models, titles or [_method(name, model) for name, model in models.items()], strict=True))

@@ -9,6 +9,7 @@ from disentangle_pl.genetics.control import (
     Control,
     control_of,
     control_table,
+    expected_inflation,
     inflation,
     permutations_of,
     permute,
@@ -92,3 +93,29 @@ def test_how_many_permutations() -> None:
     assert permutations_of(7, 1, 2000) == 7
     with pytest.raises(InputError, match="tell no uncertainty"):
         permutations_of(1, 1, 2000)
+
+
+def test_a_study_without_confounding_lies_within_what_permuted_people_allow() -> None:
+    rng = np.random.default_rng(0)
+    inside, shifted = [], []
+    for _ in range(300):
+        control = total([tally(draw, [[0]]) for draw in np.repeat(rng.random((40, 10, 1)), 10, axis=1)])
+        study = np.repeat(rng.random((60, 1)), 10, axis=1).reshape(-1, 1)  # ten tests each say the same
+        found = expected_inflation(control, np.array([600]), np.array([0.05]))
+        values = [inflation(tally(p, [[0]])).value[0] for p in (study, stats.chi2.sf(4 * stats.chi2.isf(study, 1), 1))]
+        inside.append(found.low[0] <= values[0] <= found.high[0])
+        shifted.append(found.low[0] <= values[1] <= found.high[0])
+    assert 0.9 < np.mean(inside) < 0.99
+    assert np.mean(shifted) < 0.3
+
+
+def test_more_tests_allow_less_but_never_less_than_the_control_knows() -> None:
+    control = total([tally(draw, [[0]]) for draw in np.random.default_rng(0).random((40, 100, 1))])
+    widths = []
+    for tests in (200, 4000, 10**7):
+        found = expected_inflation(control, np.array([tests]), np.array([0.05]))
+        widths.append(float(found.high[0] - found.low[0]))
+    alone = inflation(control)
+    assert widths[0] > 2.5 * widths[1]
+    assert widths[1] == widths[2]
+    assert widths[2] == pytest.approx(2**0.5 * (alone.high[0] - alone.low[0]), rel=0.05)

@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.genetics.people import covariates_of, numbers_of, read_people, rows_of
+from disentangle_pl.genetics.people import (
+    covariates_of,
+    has_component,
+    joined_covariates,
+    numbers_of,
+    people_table,
+    read_people,
+    rows_of,
+)
 
 PEOPLE = pd.DataFrame({"fid": ["F1", "F1", "F2", "F3"], "iid": ["1", "2", "1", "sub-9"]})
 
@@ -81,3 +89,39 @@ def test_covariates_of_text_become_columns(tmp_path: Path) -> None:
 def test_infinite_covariates_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="an infinite number in column age"):
         covariates_of(read_people(table(tmp_path, "FID IID age\nF1 1 inf\nF1 2 3\n")))
+
+
+def test_given_covariates_join_those_of_the_scans() -> None:
+    rng = np.random.default_rng(0)
+    iids, age = [str(i) for i in range(20)], rng.normal(size=20)
+    sex, site = np.array(["F", "M"])[np.arange(20) % 2], np.array(list("abcd"))[np.arange(20) % 4]
+    columns = {"IID": [f"sub-{iid}" for iid in iids], "age": age, "age2": age**2, "sex": sex, "site": site}
+    own = people_table(pd.DataFrame(columns), "the visits")
+    given = pd.DataFrame({"IID": [*iids, "98", "99"], "PC1": rng.normal(size=22).astype(str)})
+    joined, said = joined_covariates(own, people_table(given[::-1], "pcs.txt"))
+    names, values = covariates_of(joined)
+    assert names == ["PC1", "age", "age2", "sex=M", "site=b", "site=c"], "site d is sex M without site b"
+    np.testing.assert_allclose(values[:, 0], given["PC1"][:20].astype(float))
+    np.testing.assert_allclose(values[:, 1], age)
+    assert joined.people["iid"].tolist() == own.people["iid"].tolist()
+    assert said[0] == "covariates of pcs.txt join those of the visits, which are age; age2; sex=M; site=b; site=c"
+    assert "site=d of the visits is left out: pcs.txt or another column says the same" in said[1]
+    men = given[:19].assign(male=np.where(np.arange(19) % 2, "1", "0"), AGE="70")
+    names, values = covariates_of(joined_covariates(own, people_table(men, "men.txt"))[0])
+    assert names == ["PC1", "male", "AGE", "age2", "site=b", "site=c"], "what is given counts"
+    assert np.isnan(values[19, :3]).all()
+
+
+def test_given_covariates_of_others_or_twice_are_refused() -> None:
+    own = people_table(pd.DataFrame({"IID": ["sub-1", "sub-2"], "age": [1.0, 2]}), "the visits")
+    with pytest.raises(InputError, match="has none of the people of the scans: it has 7"):
+        joined_covariates(own, people_table(pd.DataFrame({"IID": ["7"], "PC1": ["1"]}), "pcs.txt"))
+    twice = people_table(pd.DataFrame({"FID": ["a", "b"], "IID": ["1", "1"], "PC1": ["1", "2"]}), "pcs.txt")
+    with pytest.raises(InputError, match=r"pcs\.txt has 1 of the scans more than once"):
+        joined_covariates(own, twice)
+
+
+@pytest.mark.parametrize("name", ["PC1", "pc_10", "PC1_AVG", "EV2", "C3", "genetic_pc4", "22009-0.1", "p22009_a3"])
+def test_components_of_ancestry_are_known_by_their_names(name: str) -> None:
+    assert has_component(["age", name])
+    assert not has_component(["age", "age2", "sex=M", "site=site 4", "head_size", "icv", "apc1", "batch12", "cdr1"])

@@ -1,5 +1,6 @@
 """The same numbers as plink2 --glm, to its printed digits, where plink2 is installed."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from disentangle_pl.genetics.association import Scan
 from disentangle_pl.genetics.filesets import open_filesets
 from disentangle_pl.genetics.genotypes import Genotypes, Limits, poor_calls, spans
 from disentangle_pl.genetics.hardy_weinberg import exact_mid_p
+from disentangle_pl.genetics.people import has_component, read_people
 from disentangle_pl.genetics.scripts import write_scripts
 from tests.genetics.made import SHARED, make, names, write
 
@@ -98,10 +100,6 @@ def test_the_script_makes_the_same_numbers(tmp_path: Path) -> None:
     mine = pd.Series(found.p[:, 0], [f"rs{i}" for i in range(1, 61)])[theirs.index]
     assert len(theirs) > 30
     np.testing.assert_allclose(mine, theirs["P"], rtol=2e-5)
-    regenie = (tmp_path / "scripts" / "regenie.sh").read_text()
-    assert "--step 1" in regenie
-    assert "--covarFile" in regenie
-    subprocess.run(["sh", "-n", "scripts/regenie.sh"], cwd=tmp_path, check=True, timeout=60)
     write_scripts(
         tmp_path / "bare",
         people,
@@ -110,3 +108,43 @@ def test_the_script_makes_the_same_numbers(tmp_path: Path) -> None:
         Limits(),
     )
     subprocess.run(["sh", "bare/plink2.sh"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+
+
+REGENIE = """#!/bin/sh
+echo "$@" >> regenie.calls
+"""
+
+
+def test_scripts_for_ancestry_and_regenie_take_all_chromosomes_and_no_id_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(people=120, variants=400, missing=0)
+    beds = [write(tmp_path / "chr1", made.calls[:200], 1), write(tmp_path / "chr2", made.calls[200:], 2, 201)]
+    bim = (
+        (tmp_path / "chr1.bim").read_text().replace("rs7\t", "rs6\t").replace("rs11\t", ".\t").replace("rs12\t", ".\t")
+    )
+    (tmp_path / "chr1.bim").write_text(bim)
+    people = pd.DataFrame({"fid": names(120), "iid": names(120)})[:100]
+    tables = {"phenotypes": (["z0"], made.phenotypes[:100, :1]), "covariates": (["a"], made.covariates[:100, :1])}
+    write_scripts(tmp_path / "scripts", people, tables, beds, Limits())
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "regenie").write_text(REGENIE)
+    (tmp_path / "bin" / "regenie").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    for name in ("regenie", "ancestry"):
+        subprocess.run(["sh", f"scripts/{name}.sh"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    first, *second = (tmp_path / "regenie.calls").read_text().splitlines()
+    assert "--step 1 --bed whole --keep" in first
+    assert [line.split(" --")[1] for line in second] == ["bed filtered_chr1", "bed filtered_chr2"]
+    assert all("--keep" in line and "--pred step1_pred.list" in line for line in second)
+    assert second[0].endswith("--out regenie_chr1")
+    variants = pd.read_csv(tmp_path / "whole.bim", sep="\t", header=None)
+    kept = np.flatnonzero(~np.any(list(poor_calls(made.calls[:, :100], Limits())), axis=0))
+    assert sorted(variants[3]) == sorted(1000 * (i + 1) for i in kept if i != 6)
+    assert set(variants[0]) == {1, 2}
+    assert variants[1].is_unique
+    assert "1:11000:A:G" in set(variants[1])
+    assert len((tmp_path / "whole.fam").read_text().splitlines()) == 100
+    components = read_people(tmp_path / "ancestry.eigenvec")
+    assert has_component(list(components.values.columns))
+    assert 80 <= len(components.people) <= 100, "400 variants make some strangers look related"

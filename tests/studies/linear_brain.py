@@ -5,6 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from disentangle_pl.data.provenance import UNTRAINED
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.posterior import DiagonalGaussian
 
@@ -22,6 +23,7 @@ class LinearBrain:
     def __init__(self, d: int, loses: float = 0.0) -> None:
         directions = torch.linalg.qr(torch.randn(SIDE**3, d, generator=torch.Generator().manual_seed(0))).Q
         self.directions, self.loses, self.device = directions.T, loses, torch.device("cpu")
+        self.provenance = UNTRAINED
 
     def encode(self, images: Tensor) -> DiagonalGaussian:
         """Project images."""

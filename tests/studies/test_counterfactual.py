@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.data.provenance import extended
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.counterfactual import WARNING, Question, ask
 from disentangle_pl.studies.counterfactual_check import check
@@ -73,6 +74,7 @@ def test_people_the_model_was_trained_on_and_the_group_are_named(
     data.prepare_data()
     data.setup("predict")
     trained, new = (part["participant_id"].iloc[0] for part in (data.parts.train, data.parts.test))
+    model.provenance = extended(model.provenance, data.people)
     for subject in (trained, new):
         ask(model, data, Question(subject, years=5), tmp_path, group="Dementia")
         shown = capsys.readouterr().out

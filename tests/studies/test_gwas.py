@@ -312,6 +312,33 @@ def test_a_simulated_cohort_knows_its_planted_variants(
     assert "With genotypes permuted over people lambda is" in said
 
 
+def test_confounding_and_relatives_are_said_first(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    origin = np.arange(PEOPLE) % 2
+    shares = np.clip(rng.uniform(0.2, 0.8, (400, 1)) + rng.normal(0, 0.15, (400, 2)), 0.05, 0.95)
+    calls = rng.binomial(2, shares[:, origin]).astype(np.int8)
+    calls[:, -1] = calls[:, 3]
+    drawn = make(PEOPLE, 400)
+    values = rng.standard_normal((PEOPLE, 3))
+    values -= np.stack([values[origin == 0].mean(axis=0), values[origin == 1].mean(axis=0)])[origin]
+    for name, phenotypes in (("calm", values), ("confounded", values + 1.5 * origin[:, None] * [1, 0, 0])):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_study(folder, Made(calls, phenotypes, drawn.covariates), 200)
+        run(folder, folder / "study", block=100, permutations=20, together=False)
+        lines = (folder / "study" / "findings.md").read_text().splitlines()
+        odd = json.loads((folder / "study" / "summary.json").read_text())["odd_lambda"]
+        if name == "calm":
+            assert odd == []
+            assert lines[2].startswith("150 people")
+        else:
+            assert [each["of"] for each in odd] == ["z0", "all phenotypes"]
+            assert lines[2].startswith(f"**Lambda is too large: {odd[0]['lambda']:.3f} [")
+        said = f"**1 pairs of {PEOPLE} people are related"
+        assert any(line.startswith(said) and f"P3 and P{PEOPLE - 1}" in line for line in lines)
+        assert pd.read_csv(folder / "study" / "relatives.tsv", sep="\t")["other"].tolist() == [f"P{PEOPLE - 1}"]
+
+
 def test_what_cannot_be(files: Path, whole: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another folder, or the same settings"):
         run(files, whole, ranks=True)

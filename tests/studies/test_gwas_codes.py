@@ -1,5 +1,6 @@
 """Latents as phenotypes: one value a person who was not trained on, with covariates of the visits."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from disentangle_pl.brain.split_file import write_split
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import covariates_of, numbers_of
 from disentangle_pl.genetics.plink import write_plink
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.studies import gwas_kept
+from disentangle_pl.studies.exposure import Exposure
 from disentangle_pl.studies.gwas_codes import phenotypes_from
 from disentangle_pl.studies.harmonisation import TABLE
 from disentangle_pl.studies.scan_codes import ScanCodes, encode_scans
@@ -33,7 +36,8 @@ def scans() -> tuple[ScanCodes, pd.DataFrame]:
     visits = pd.DataFrame({"participant_id": np.array(PEOPLE)[person], "years": years, "age": 70 + person + years})
     visits["sex"], visits["site"] = np.where(person % 2, "M", "F"), None
     known = pd.DataFrame({"age": visits["age"], "ml_icv": 1400.0 + 10 * person + years})
-    return ScanCodes(torch.from_numpy(codes), visits, np.arange(3), np.arange(3, 12)), known
+    seen = Exposure(person == 0, True, ())
+    return ScanCodes(torch.from_numpy(codes), visits, np.arange(3), np.arange(3, 12), seen), known
 
 
 def test_one_value_of_everybody_who_was_not_trained_on() -> None:
@@ -47,7 +51,11 @@ def test_one_value_of_everybody_who_was_not_trained_on() -> None:
     names, values = covariates_of(found.covariates)
     assert names == ["age", "age2", "sex=M", "head_size"]
     np.testing.assert_allclose(values, [[-1, 1, 1, 1410], [0, 0, 0, 1420], [1, 1, 1, 1430]])
-    assert any("1 people that the model was trained on are left out" in said for said in found.remarks)
+    assert any("1 people that the model was trained on, by the hashes" in said for said in found.remarks)
+    unsure = codes.exposure._replace(certain=False, cautions=("nobody can tell",))
+    said = phenotypes_from(codes._replace(exposure=unsure), known, "baseline", False).remarks
+    assert "1 people whom the split of the data has for training are left out" in said
+    assert "**nobody can tell**" in said
     assert any("site" in said for said in found.remarks)
 
 
@@ -76,7 +84,7 @@ def test_means_and_slopes() -> None:
 def test_nothing_to_associate() -> None:
     codes, known = scans()
     with pytest.raises(InputError, match="all people are training people"):
-        phenotypes_from(codes._replace(held_out=np.arange(0)), known, "mean", False)
+        phenotypes_from(codes._replace(exposure=Exposure(np.ones(12, bool), True, ())), known, "mean", False)
     with pytest.raises(InputError, match="no latent of the model varies"):
         phenotypes_from(codes._replace(mean=torch.zeros(12, 3)), known, "mean", False)
 
@@ -121,7 +129,25 @@ def test_the_latents_of_a_checkpoint(
     found = pq.read_table(tmp_path / "study" / "associations.parquet").to_pandas()
     assert set(found["n"]) == {HELD_OUT + 1}
     assert set(found["phenotype"]) <= {"z0", "z1", "z2", "z3"}
-    assert "that the model was trained on are left out" in (tmp_path / "study" / "findings.md").read_text()
+    told = (tmp_path / "study" / "findings.md").read_text()
+    assert f"{EVERYBODY - HELD_OUT - 1} people that the model was trained on, by the hashes in its checkpoint" in told
+    parts = ["test"] * (EVERYBODY - HELD_OUT - 1) + ["val"] + ["train"] * HELD_OUT
+    write_split(tmp_path / "exchanged.tsv", pd.Series(parts, index=people), "by hand")
+    components = pd.DataFrame({"IID": people, "PC1": np.random.default_rng(1).normal(size=EVERYBODY)})
+    components.to_csv(tmp_path / "pcs.txt", sep="\t", index=False)
+    more_flags = [f"--data.split_file={tmp_path / 'exchanged.tsv'}", f"--covariates={tmp_path / 'pcs.txt'}"]
+    run(*flags[:3], f"--out={tmp_path / 'exchanged'}", *flags[4:], *more_flags)
+    pd.testing.assert_series_equal(
+        pq.read_table(tmp_path / "exchanged" / "associations.parquet").to_pandas()["n"], found["n"]
+    )
+    summary = json.loads((tmp_path / "exchanged" / "summary.json").read_text())
+    plain = json.loads((tmp_path / "study" / "summary.json").read_text())
+    assert summary["covariates"] == ["PC1", *plain["covariates"]]
+    assert {"age", "age2"} <= set(plain["covariates"])
+    told = (tmp_path / "exchanged" / "findings.md").read_text()
+    assert f"**run was trained on {EVERYBODY - HELD_OUT - 1} of the {EVERYBODY - HELD_OUT} people whom" in told
+    assert "No covariate looks like a component" not in told
+    assert "No covariate looks like a component" in (tmp_path / "study" / "findings.md").read_text()
     scans = pd.read_csv(brain_runs.scans, sep="\t", na_values=["n/a"])
     scans["site"] = np.array(["a", "b"])[scans["participant_id"].factorize()[0] % 2]
     scans.to_csv(tmp_path / "sites.tsv", sep="\t", index=False, na_rep="n/a")
