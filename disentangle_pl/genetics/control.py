@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.plink import Calls
 from disentangle_pl.genetics.significance import GENOME_WIDE, MEDIAN_CHI2
-from disentangle_pl.metrics.score import Values
 
 LEVELS = (0.05, 1e-3, GENOME_WIDE)
 VARIANTS, WANTED, MOST = 100, 20_000, 200

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from disentangle_pl.metrics.score import Values
+from disentangle_pl.genetics.designs import Values
 
 Counts = NDArray[np.int64]
 NEAR, MARGIN = 8.0, 20

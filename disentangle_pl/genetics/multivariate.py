@@ -7,8 +7,8 @@ from scipy import special, stats
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.association import Associations, Panel, Products
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.tails import log10_p_of_f, log10_p_of_gamma, p_of_f, p_of_gamma
-from disentangle_pl.metrics.score import Values
 
 INDEPENDENT = 1e-8
 FEWEST_PERMUTED = 100
@@ -59,9 +59,10 @@ class Omnibus:
         self._whiten: Values = directions[: self.rank].T / sizes[: self.rank]
         joint = np.hstack((panel.basis, panel.targets @ self._whiten))
         self._padded: Values = np.vstack((joint, np.zeros(joint.shape[1])))
-        if len(joint) < joint.shape[1] + 2:
+        people = int(panel.there.sum())
+        if people < joint.shape[1] + 2:
             raise InputError(
-                f"{len(joint)} people are too few to test {self.rank} phenotypes together: leave phenotypes out, or "
+                f"{people} people are too few to test {self.rank} phenotypes together: leave phenotypes out, or "
                 "give --multivariate=false"
             )
 
@@ -119,6 +120,11 @@ def _form(inner: Values, right: Values) -> Values:
         solved = np.einsum("hij,hj->hi", np.linalg.pinv(inner, hermitian=True), right)
     form: Values = np.einsum("hw,hw->h", right, solved)
     return form
+
+
+def nothing_together(variants: int) -> Together:
+    """Return m tests without numbers, of nobody."""
+    return Together(np.zeros(variants), *np.full((len(Together._fields) - 1, variants), np.nan))
 
 
 class Nulls(NamedTuple):

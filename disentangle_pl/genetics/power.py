@@ -8,7 +8,7 @@ from scipy import stats
 
 from disentangle_pl.brain.tables import numbers, read_table
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.score import Values
+from disentangle_pl.genetics.designs import Values
 
 SHARES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1)
 

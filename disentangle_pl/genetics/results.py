@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.association import Associations
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.multivariate import Together
 from disentangle_pl.json_lines import JsonLines
-from disentangle_pl.metrics.score import Values
 
 PLACE = ("chromosome", "position", "id", "a1", "other")
 WORDS = pa.dictionary(pa.int32(), pa.string())

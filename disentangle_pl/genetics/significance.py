@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from disentangle_pl.metrics.score import Values
+from disentangle_pl.genetics.designs import Values
 
 GENOME_WIDE = 5e-8
 LEVEL = 0.05

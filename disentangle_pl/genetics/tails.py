@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special
 
-from disentangle_pl.metrics.score import Values
+from disentangle_pl.genetics.designs import Values
 
 TINY = 1e-290
 STEPS = 10_000
@@ -23,6 +23,16 @@ def p_of_t(t: Values, freedom: Values | float) -> Values:
 def log10_p_of_t(t: Values, freedom: Values | float, p: Values) -> Values:
     """Return -log10 of the p of `p_of_t`, also where that is 0."""
     return log10_p_of_f(t**2, 1.0, freedom, p)
+
+
+def p_of_z(z: Values) -> Values:
+    """Return the two-sided p of z statistics."""
+    return np.asarray(2 * special.ndtr(-np.abs(z)), np.float64)
+
+
+def log10_p_of_z(z: Values) -> Values:
+    """Return -log10 of the p of `p_of_z`, also where that is 0."""
+    return np.asarray(-(np.log(2) + special.log_ndtr(-np.abs(z))) / np.log(10), np.float64)
 
 
 def p_of_f(f: Values, above: Values | float, below: Values | float) -> Values:

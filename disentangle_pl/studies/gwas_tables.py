@@ -13,11 +13,11 @@ from disentangle_pl.brain.tables import listing
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping, clump
 from disentangle_pl.genetics.control import Control, control_of, control_table, total
-from disentangle_pl.genetics.genotypes import Genotypes
+from disentangle_pl.genetics.designs import Values
+from disentangle_pl.genetics.genotypes import Genotypes, either_way
 from disentangle_pl.genetics.multivariate import Nulls, fit_nulls, min_log10_p, most_log10_p
 from disentangle_pl.genetics.results import PLACE, TableFile, read_part, readable, write_whole
 from disentangle_pl.genetics.significance import Histogram
-from disentangle_pl.metrics.score import Values
 
 ASSOCIATIONS, TOGETHER, CONTROL = "associations.parquet", "together.parquet", "control.parquet"
 SUGGESTIVE = 1e-5
@@ -191,10 +191,10 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
 
 def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndarray]]:
     """Find fileset and column of variants, whichever allele is counted; the first where one is there twice."""
-    wanted = _either_way(best)
+    wanted = either_way(best)
     places: list[tuple[int, np.ndarray] | None] = [None] * len(best)
     for i, each in reversed(list(enumerate(genotypes.filesets))):
-        mine = _either_way(each.variants[each.variants["id"].isin(best["id"])])
+        mine = either_way(each.variants[each.variants["id"].isin(best["id"])])
         mine = mine[~mine.duplicated()]
         rows = pd.MultiIndex.from_frame(mine).get_indexer(pd.MultiIndex.from_frame(wanted))
         for k in np.flatnonzero(rows >= 0):
@@ -205,8 +205,3 @@ def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndar
             f"the genotypes have no {listing(missing, 3)} with the alleles that were tested: give their --bed"
         )
     return [place for place in places if place is not None]
-
-
-def _either_way(variants: pd.DataFrame) -> pd.DataFrame:
-    alleles = np.sort(variants[["a1", "other"]].to_numpy(str), axis=1)
-    return variants[["chromosome", "position", "id"]].assign(one=alleles[:, 0], two=alleles[:, 1])
