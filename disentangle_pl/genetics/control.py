@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.designs import Values
@@ -124,7 +124,7 @@ def inflation(control: Control) -> Inflation:
     squares = below - 2 * share * both + share**2 * all_of
     draws = max(control.draws, 2)
     error = np.sqrt(np.maximum(squares, 0) * draws / (draws - 1)) / tests
-    reach = stats.t.ppf(0.975, draws - 1) * error
+    reach = special.stdtrit(draws - 1, 0.975) * error
     return Inflation(*(_lambda_at(control, 0.5 + side * reach) for side in (0, 1, -1)))
 
 
@@ -135,7 +135,7 @@ def _lambda_at(control: Control, quantile: Values) -> Values:
         if counts.any():
             below = np.concatenate(([0], counts.cumsum()))
             rank = np.clip(quantile[row] * below[-1], 0.5, below[-1] - 0.5)  # within the tests, where p is not 0
-            found[row] = stats.chi2.isf(np.interp(rank, below, edges), 1) / MEDIAN_CHI2
+            found[row] = special.chdtri(1, np.interp(rank, below, edges)) / MEDIAN_CHI2
     return found
 
 

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
 
 CHROMOSOMES = (*map(str, range(1, 27)), "X", "Y", "XY", "MT", "M")
 PLACE = "{chr}"

@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.filesets import chromosome_names
 

@@ -1,9 +1,10 @@
 """One test of a variant on all phenotypes together: the exact F-test, and MOSTest with min-P."""
 
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.association import Associations, Panel, Products
@@ -159,6 +160,7 @@ def fit_nulls(mostest: Values, min_log10_p: Values) -> Nulls:
             f"{int(there.sum())} permuted variants are too few to fit a null to: give --mostest-permute at least "
             f"{FEWEST_PERMUTED} variants that pass the filters"
         )
+    stats = import_module("scipy.stats")  # takes as long to load as numpy and pandas together
     shape, _, scale = stats.gamma.fit(mostest[there], floc=0)
     a, b, _, _ = stats.beta.fit(10 ** -min_log10_p[there], floc=0, fscale=1)
     return Nulls(float(shape), float(scale), float(a), float(b), int(there.sum()))

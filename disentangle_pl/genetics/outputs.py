@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.association import Associations
 from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.filesets import chromosome_names

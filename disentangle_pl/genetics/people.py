@@ -1,6 +1,7 @@
 """Tables of numbers a person, and whose they are among the genotyped people."""
 
 import csv
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
@@ -9,9 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.brain.withdrawals import remaining
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.genotypes import PERSON
 
@@ -122,6 +121,9 @@ def without_withdrawn(table: PeopleTable, withdrawn: Path | None) -> PeopleTable
     Raises:
         InputError: If the file cannot be read, or nobody remains.
     """
+    if withdrawn is None:
+        return table
+    remaining = import_module("disentangle_pl.brain.withdrawals").remaining  # loads torch, for which few are to wait
     people = remaining(table.people, withdrawn, "iid")
     return PeopleTable(table.name, people.reset_index(drop=True), table.values.loc[people.index].reset_index(drop=True))
 

@@ -8,14 +8,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.filesets import Fileset
 from disentangle_pl.genetics.genotypes import common_people
 from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable, covariates_of, numbers_of, rows_of
-from disentangle_pl.genetics.phenotypes import traits_of
+from disentangle_pl.genetics.traits import traits_of
+
+
+class Phenotyped(NamedTuple):
+    """Phenotypes and covariates of people.
+
+    Attributes:
+        phenotypes: Columns z0, z1, ... of the active latents.
+        covariates: Columns age, age2, sex, site, head size: those known for all people and not constant; None if none.
+        remarks: What was left out, and whom the model has seen.
+        sites: How well sites were told before and after ComBat; empty without.
+    """
+
+    phenotypes: PeopleTable
+    covariates: PeopleTable | None
+    remarks: list[str]
+    sites: tuple[dict[str, object], ...] = ()
 
 
 class Inputs(NamedTuple):

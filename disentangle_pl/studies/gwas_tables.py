@@ -9,8 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.clumping import Clumping, clump
 from disentangle_pl.genetics.control import Control, control_of, control_table, total
 from disentangle_pl.genetics.designs import Values

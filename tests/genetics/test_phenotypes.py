@@ -6,7 +6,8 @@ from scipy import stats
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.growth import slopes_of_people
-from disentangle_pl.genetics.phenotypes import Summary, inverse_normal, one_value, traits_of
+from disentangle_pl.genetics.phenotypes import one_value
+from disentangle_pl.genetics.traits import Summary, inverse_normal, traits_of
 
 
 def test_ranks_become_normal_quantiles() -> None:

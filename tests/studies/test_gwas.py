@@ -19,8 +19,8 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.association import Scan
 from disentangle_pl.genetics.genotypes import Genotypes, Limits
 from disentangle_pl.genetics.people import read_people
-from disentangle_pl.genetics.phenotypes import inverse_normal
 from disentangle_pl.genetics.results import write_whole
+from disentangle_pl.genetics.traits import inverse_normal
 from disentangle_pl.studies import gwas_blocks
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_findings import Found
