@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.filesets import Fileset
-from disentangle_pl.genetics.hardy_weinberg import Counts, exact_mid_p
+from disentangle_pl.genetics.hardy_weinberg import Counts, departs
 from disentangle_pl.genetics.plink import Calls
 
 AUTOSOMES = frozenset(map(str, range(1, 23)))
@@ -217,7 +217,7 @@ def poor_calls(calls: Calls, limits: Limits) -> Iterator[NDArray[np.bool_]]:
     yield counts.rarer == 0
     yield counts.known < (1 - limits.geno) * calls.shape[1]
     yield counts.rarer < limits.maf
-    yield exact_mid_p(counts.one, counts.two, counts.none) < limits.hwe
+    yield departs(counts.one, counts.two, counts.none, limits.hwe)
 
 
 def poor_on_x(calls: Calls, sex: NDArray[np.object_], limits: Limits) -> Iterator[NDArray[np.bool_]]:
@@ -234,7 +234,7 @@ def poor_on_x(calls: Calls, sex: NDArray[np.object_], limits: Limits) -> Iterato
     yield rarer == 0
     yield people < (1 - limits.geno) * max(int(pd.notna(sex).sum()), 1)
     yield rarer < limits.maf
-    yield exact_mid_p(women.one, women.two, women.none) < limits.hwe
+    yield departs(women.one, women.two, women.none, limits.hwe)
 
 
 def first_fault(told: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:

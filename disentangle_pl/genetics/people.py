@@ -85,8 +85,11 @@ def _header(line: str, separator: str | None, path: Path) -> list[str]:
 
 
 def _without_missing(cells: pd.Series) -> pd.Series:
-    words = cells.str.strip().str.lower()
-    return cells.mask(words.isin(MISSING) | (pd.to_numeric(words, errors="coerce") == PLINK_MISSING))
+    numbers = pd.to_numeric(cells, errors="coerce")
+    missing = numbers == PLINK_MISSING
+    words = numbers.isna()
+    missing[words] = cells[words].str.strip().str.lower().isin(MISSING)
+    return cells.mask(missing)
 
 
 def people_table(table: pd.DataFrame, name: str) -> PeopleTable:

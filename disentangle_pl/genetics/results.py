@@ -19,6 +19,7 @@ from disentangle_pl.genetics.multivariate import Together
 from disentangle_pl.json_lines import JsonLines
 
 PLACE = ("chromosome", "position", "id", "a1", "other")
+FITS = ("beta", "se", "t", "p", "neg_log10_p")
 WORDS = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -98,7 +99,9 @@ class TableFile:
 
     def __enter__(self) -> "TableFile":
         words = [field.name for field in self._schema if pa.types.is_dictionary(field.type)]
-        self._writer = pq.ParquetWriter(self._partial, self._schema, use_dictionary=words, compression="zstd")
+        # numbers of fits hardly shrink, but what repeats with every phenotype does
+        how = {field.name: "NONE" if field.name in FITS else "LZ4" for field in self._schema}
+        self._writer = pq.ParquetWriter(self._partial, self._schema, use_dictionary=words, compression=how)
         return self
 
     def add(self, table: pa.Table) -> None:

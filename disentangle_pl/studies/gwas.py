@@ -97,7 +97,7 @@ def associate(
     if len(tests.untested) == len(inputs.names):
         raise InputError(f"no phenotype can be tested: {next(iter(tests.untested.values()))}")
     blocks = spans(filesets, plan.block, by_chromosome=loco is not None)
-    permutations = permutations_of(plan.permutations, len(blocks), plan.block)
+    permutations = permutations_of(plan.permutations, len(blocks), plan.block, len(inputs.names))
     routine = Routine(plan.limits, plan.permute, permutations, plan.seed)
     settings = _settings(plan, routine, filesets, inputs) | {"loco": loco and loco.fingerprint()}
     with ExitStack() as stack:

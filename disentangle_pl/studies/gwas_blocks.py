@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.genetics.association import Associations, Panel, Scan, products_of
+from disentangle_pl.genetics.association import Associations, Panel, Scan
 from disentangle_pl.genetics.control import control_table, permute
 from disentangle_pl.genetics.designs import Rows, Values
 from disentangle_pl.genetics.genotypes import REASONS, Genotypes, Limits, Span, X
@@ -50,6 +50,7 @@ class Tests:
         try:
             panels = self.scan.panels
             self.omnibus = Omnibus(panels[0][1] if len(panels) == 1 else _panel_of_all(inputs, columns))
+            self._multiplier = self.scan.multiplied_with([] if len(panels) == 1 else [self.omnibus.panel])
         except InputError as error:
             self.remarks.append(
                 f"**there is no test of all phenotypes together**, of which it takes people who have all: {error}"
@@ -61,11 +62,9 @@ class Tests:
         """Test calls (m, N)."""
         if self.omnibus is None:
             return self.scan(calls), None
-        panels = [panel for _, panel in self.scan.panels]
-        extra = [] if len(panels) == 1 else [self.omnibus.panel]
-        products = products_of([*panels, *extra], calls)
-        fits = [panel.fit(each) for panel, each in zip([*panels, *extra], products, strict=True)]
-        return self.scan.join(calls, fits[: len(panels)]), self.omnibus(products[-1], fits[-1])
+        products = self._multiplier(calls)
+        fits = [panel.fit(each) for panel, each in zip(self._multiplier.panels, products, strict=True)]
+        return self.scan.join(calls, fits[: len(self.scan.panels)]), self.omnibus(products[-1], fits[-1])
 
 
 def _panel_of_all(inputs: Inputs, columns: Rows) -> Panel:

@@ -74,11 +74,11 @@ def read_peaks(out: Path, phenotypes: int) -> Peaks:
     chromosome, position, peak, names = [], [], [], []
     for part in parts_of(out / ASSOCIATIONS, columns):
         log10_p = column_of(part, "neg_log10_p").reshape(-1, phenotypes)
-        rows = part.slice(0).take(np.arange(0, part.num_rows, phenotypes)).to_pandas()
+        rows = part.take(np.arange(0, part.num_rows, phenotypes)).to_pandas()
         chromosome.append(rows["chromosome"].to_numpy(object))
         names.append(rows["id"].to_numpy(object))
         position.append(rows["position"].to_numpy(np.int64))
-        peak.append(np.where(np.isnan(log10_p), 0, log10_p).max(axis=1))
+        peak.append(np.fmax.reduce(log10_p, axis=1, initial=0))
     return Peaks(np.concatenate(chromosome), np.concatenate(position), np.concatenate(peak), np.concatenate(names))
 
 

@@ -128,13 +128,17 @@ def count(path: Path, phenotypes: int, wanted: Sequence[str], largest: float) ->
     """
     histogram, hits, planted = Histogram(phenotypes), [], []
     names = pa.array(list(wanted), pa.string())
-    for table in parts_of(path):
-        log10_p = column_of(table, "neg_log10_p")
-        histogram.add(log10_p.reshape(-1, phenotypes))
-        hits.append(table.filter(pa.array(log10_p >= -np.log10(largest))).to_pandas())
-        if len(names):
-            mine = np.isin(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), list(wanted))
-            planted.append(table.filter(pa.array(mine)).to_pandas())
+    with readable(path), pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            log10_p = column_of(file.read_row_group(group, columns=["neg_log10_p"]), "neg_log10_p")
+            histogram.add(log10_p.reshape(-1, phenotypes))
+            strong = log10_p >= -np.log10(largest)
+            if not group or strong.any() or len(names):
+                table = file.read_row_group(group)
+                hits.append(table.filter(pa.array(strong)).to_pandas())
+            if len(names):
+                mine = np.isin(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), list(wanted))
+                planted.append(table.filter(pa.array(mine)).to_pandas())
     return Counted(histogram, _stacked(hits), _stacked(planted))
 
 
