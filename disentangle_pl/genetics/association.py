@@ -194,7 +194,7 @@ class Multiplier:
     def __call__(self, calls: Calls) -> list[Products]:
         """Return the products of calls (m, N) with every panel."""
         lacking = calls < 0
-        missing = lacking.sum(axis=1)
+        missing = lacking.sum(axis=1) if lacking.any() else np.zeros(len(calls), np.int64)
         sums = _Sums(*(np.zeros((len(calls), width)) for width in (self._wide.shape[1], *2 * [len(self.panels)])), [])
         sums = sums._replace(away=[np.zeros((len(calls), 0 if t is None else len(t))) for t in self._turns])
         for rows in tiles(calls.shape):

@@ -207,7 +207,9 @@ class Called(NamedTuple):
 
 def called(calls: Calls) -> Called:
     """Count the calls (m, N)."""
-    return Called(*((calls == value).sum(axis=1) for value in (0, 1, 2)))
+    one, two = ((calls == value).sum(axis=1) for value in (1, 2))
+    none = (calls == 0).sum(axis=1) if calls.min(initial=0) < 0 else calls.shape[1] - one - two
+    return Called(none, one, two)
 
 
 def poor_calls(calls: Calls, limits: Limits) -> Iterator[NDArray[np.bool_]]:

@@ -53,7 +53,7 @@ def read_people(path: Path) -> PeopleTable:
         table = pd.read_csv(
             StringIO(rows),
             sep=separator or r"\s+",
-            dtype=str,
+            dtype=object,
             keep_default_na=False,
             na_filter=False,
             header=None,

@@ -15,7 +15,7 @@ from disentangle_pl.genetics.genotypes import REASONS, Genotypes, Limits, Span, 
 from disentangle_pl.genetics.loco import Loco, offset
 from disentangle_pl.genetics.multivariate import Omnibus, Together, nothing_together
 from disentangle_pl.genetics.plink import Calls
-from disentangle_pl.genetics.results import associations_table, together_table, write_whole
+from disentangle_pl.genetics.results import ARROW, associations_table, together_table, write_whole
 from disentangle_pl.studies.gwas_inputs import Inputs
 
 ALL, JOINT = "all phenotypes", "F-test"
@@ -152,13 +152,13 @@ def scan_block(
         return line
     chromosome = str(kept.variants["chromosome"].iloc[0])
     fits, together = tests.test(kept.calls, chromosome)
-    write_whole(associations_table(kept.variants, fits, names), folder / f"{i}.parquet")
+    write_whole(associations_table(kept.variants, fits, names), folder / f"{i}{ARROW}")
     rng = np.random.default_rng([routine.seed, i])
     if together is not None:
         null = tests.test(rng.permuted(kept.calls, axis=1), chromosome)[1] if routine.permute else None
-        write_whole(together_table(kept.variants, together, null), folder / f"{i}.together.parquet")
+        write_whole(together_table(kept.variants, together, null), folder / f"{i}.together{ARROW}")
     p_of = partial(tests.p_values, chromosome=chromosome)
     control = permute(p_of, kept.calls, tests.groups(), routine.permutations, rng)
     of = [*names, ALL, *([] if together is None else [JOINT])]
-    write_whole(control_table(control, of), folder / f"{i}.control.parquet")
+    write_whole(control_table(control, of), folder / f"{i}.control{ARROW}")
     return line | {"unknown": int(np.isnan(fits.t).sum())}
