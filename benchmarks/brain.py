@@ -39,7 +39,7 @@ from disentangle_pl.brain.scan_files import scan_path, write_scan
 from disentangle_pl.brain.visits import read_visits
 from disentangle_pl.brain.volumes import Preparation
 from disentangle_pl.likelihoods import Gaussian
-from disentangle_pl.machine import keep_freed_memory
+from disentangle_pl.memory import keep_freed_memory
 from disentangle_pl.models.beta_vae import BetaVAE
 from disentangle_pl.studies.prepare import report_prepared
 from disentangle_pl.studies.simulate import simulate

@@ -27,7 +27,7 @@ from benchmarks import reference_scores as reference
 from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.training import show
 from disentangle_pl.backbones import ConvBackbone
-from disentangle_pl.machine import keep_freed_memory
+from disentangle_pl.memory import keep_freed_memory
 from disentangle_pl.metrics.chance import perfect_codes, random_rotation
 from disentangle_pl.metrics.references import references
 from disentangle_pl.metrics.score import ground_truth, train_test

@@ -20,9 +20,9 @@ from benchmarks.sparsity_setups import KINDS, SETUPS, Setup, cut_channels, train
 from benchmarks.training import show
 from disentangle_pl.callbacks.sparsity import graphs_of, sparsity
 from disentangle_pl.connectivity import layers
-from disentangle_pl.machine import keep_freed_memory
 from disentangle_pl.masks.placement import Placement
 from disentangle_pl.masks.random_mask import RandomMask
+from disentangle_pl.memory import keep_freed_memory
 from disentangle_pl.models.vae import EVERYWHERE
 from disentangle_pl.studies.compact import costs, narrow_model
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,15 +13,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from disentangle_pl.callbacks.preemption import stop
-from disentangle_pl.cluster import requeue, take_requeue
-from disentangle_pl.errors import find_full_disk, find_input_error, find_lack_of_memory, leave, one_line
+from disentangle_pl.cluster import TERMINATED, requeue, take_requeue
+from disentangle_pl.errors import leave, leave_if_wrong, one_line
 from disentangle_pl.fit import run_lightning
-from disentangle_pl.machine import keep_freed_memory
+from disentangle_pl.memory import keep_freed_memory
 from disentangle_pl.notice import NOTICE
 from disentangle_pl.runs import check_config, config_files, with_own_config
-
-TERMINATED = 128 + signal.SIGTERM
-
 
 LIGHTNING = ("fit", "validate", "test", "predict")
 
@@ -92,11 +88,9 @@ def _run_verb(name: str, args: Sequence[str]) -> None:
 
 def _explain(error: BaseException) -> None:
     """Leave with one sentence if it is no bug of ours."""
+    leave_if_wrong(error)
     if os.environ.get("DISENTANGLE_PL_TRACEBACK"):
         return
-    wrong = find_input_error(error)
-    if wrong:
-        leave(str(wrong))
     client = sys.modules.get("wandb.errors")  # loading it takes a second, which only runs that log to W&B spend
     if client and isinstance(error, client.CommError):
         said = one_line(str(error))
@@ -105,11 +99,3 @@ def _explain(error: BaseException) -> None:
         leave(f"the trainer cannot work so ({one_line(str(error))}): change the setting")
     if isinstance(error, UnpicklingError):
         leave("the checkpoint holds more than numbers and settings: --weights_only=false loads it if you trust it")
-    lack = find_lack_of_memory(error)
-    if lack:
-        said = next(iter(str(lack).splitlines()), "") or type(lack).__name__
-        leave(f"there is not enough memory ({said}): check the sizes in files and settings, or give smaller ones")
-    full = find_full_disk(error)
-    if full:
-        place = f" at {full.filename}" if full.filename else ""
-        leave(f"the disk is full{place}: make room and give the same command again, the run goes on", os.EX_IOERR)

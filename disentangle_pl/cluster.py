@@ -1,14 +1,16 @@
 """What a scheduler has given this process, and asking it for another turn."""
 
 import os
+import signal
 import subprocess
 import sys
-
-import torch
+from importlib import import_module
 
 from disentangle_pl.errors import InputError
 
 REQUEUE = "DISENTANGLE_PL_REQUEUE"
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code of a process that was told to stop."""
 INTERACTIVE = ("bash", "interactive")  # Lightning takes jobs of these names for a shell of the user's
 
 
@@ -55,7 +57,7 @@ def count_devices(devices: object, accelerator: str) -> int:
         return int(text)
     if "," in text:
         return len([index for index in text.split(",") if index.strip()])
-    return 1 if accelerator == "cpu" else max(1, torch.cuda.device_count())
+    return 1 if accelerator == "cpu" else max(1, import_module("torch").cuda.device_count())
 
 
 def refuse_other_tasks(devices: int, nodes: int) -> None:

@@ -1,8 +1,10 @@
 """The one exception that means: what the user gave is wrong, and here is what to do."""
 
 import errno
+import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 NOISE = re.compile(
@@ -77,3 +79,32 @@ def leave(message: str, code: int = 2) -> NoReturn:
     plain = "".join(letter if letter.isprintable() else " " for letter in BREAKS.sub(" ", message.strip()))
     print(f"{ERROR}{plain}", file=sys.stderr)
     sys.exit(code)
+
+
+def leave_if_wrong(error: BaseException) -> None:
+    """Leave with one sentence if the input, the memory or the disk is to blame.
+
+    DISENTANGLE_PL_TRACEBACK=1 in the environment shows the traceback instead.
+
+    Args:
+        error: What reached the command line.
+    """
+    if os.environ.get("DISENTANGLE_PL_TRACEBACK"):
+        return
+    wrong = find_input_error(error)
+    if wrong:
+        leave(str(wrong))
+    lack = find_lack_of_memory(error)
+    if lack:
+        said = next(iter(str(lack).splitlines()), "") or type(lack).__name__
+        leave(f"there is not enough memory ({said}): check the sizes in files and settings, or give smaller ones")
+    full = find_full_disk(error)
+    if full:
+        place = f" at {full.filename}" if full.filename else ""
+        leave(f"the disk is full{place}: make room and give the same command again, the run goes on", os.EX_IOERR)
+
+
+def listing(items: Sequence[str], most: int = 10) -> str:
+    """Join the first items of a long list, and say how many more there are."""
+    more = f"; and {len(items) - most} more" if len(items) > most else ""
+    return "; ".join(items[:most]) + more

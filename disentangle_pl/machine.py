@@ -1,8 +1,6 @@
 """Make the best of the machine before the first tensor exists."""
 
-import ctypes
 import os
-import platform
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,22 +11,10 @@ from torch import nn
 
 from disentangle_pl.errors import InputError
 
-M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
 CPU_INFO = Path("/proc/cpuinfo")
 PRECISION = "DISENTANGLE_PL_PRECISION"
 MIXED_16 = ("16-mixed", "16")
 FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # CPU flags on x86 and Arm
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep freed tensors for the next step: it would unmap each, and page faults cost a third of the time.
-
-    Freed memory stays with the process. Does nothing on other C libraries.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_MAX, 0)  # a threshold would do no more than 32 MiB, the size of a tensor of a 3-D network
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def fast_precision(accelerator: str) -> str:

@@ -1,22 +1,20 @@
 """The verb of the command line that relates phenotypes to the genome."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from disentangle_pl.brain.longitudinal import LongitudinalData
-from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
 from disentangle_pl.genetics.genotypes import Limits
-from disentangle_pl.genetics.people import has_component, joined_covariates, read_people, without_withdrawn
-from disentangle_pl.genetics.phenotypes import Summary
+from disentangle_pl.genetics.people import has_component, read_people, without_withdrawn
+from disentangle_pl.genetics.traits import Summary
 from disentangle_pl.studies.gwas import Plan, associate
-from disentangle_pl.studies.gwas_codes import Codes, Phenotyped, phenotypes_of
+from disentangle_pl.studies.gwas_inputs import Phenotyped
 from disentangle_pl.studies.gwas_report import Told
 from disentangle_pl.studies.gwas_results import associated
-from disentangle_pl.studies.harmonisation import Harmonisation, write_lines
-from disentangle_pl.verb_parser import VerbParser, data_of_run, verb_parser
+from disentangle_pl.verb_parser import VerbParser, verb_parser
 
 
 def gwas(args: Sequence[str]) -> None:
@@ -40,15 +38,11 @@ def gwas(args: Sequence[str]) -> None:
     parser = verb_parser("gwas", does, gwas.__doc__)
     _what(parser)
     _how(parser)
-    parser.add_class_arguments(Harmonisation, "combat")
-    parser.add_argument("--config", action="config", help="a YAML file with `data`")
-    parser.add_subclass_arguments(ImageData, "data", required=False, help="scans of --checkpoint (default: the run's)")
-    spaced = [part for arg in args for part in (arg.split("=", 1) if arg.startswith("--checkpoint=") else [arg])]
-    given = parser.parse_args([*data_of_run(spaced), *args])
+    model = None if on_tables(args) else import_module("disentangle_pl.verbs_genome_model")
+    given = parser.parse_args(args) if model is None else model.parse(parser, args)
     if sum(bool(each) for each in (given.phenotypes, given.checkpoint, given.results)) != 1:
         raise InputError("give gwas either --phenotypes FILE, or --checkpoint FILE, or --results FILES, not both")
-    harmonisation = Harmonisation(**given.combat.as_dict())
-    if harmonisation.batch is not None and not given.checkpoint:
+    if model is not None and given.combat.batch is not None and not given.checkpoint:
         raise InputError("--combat.batch takes sites out of the latents of --checkpoint: give one, or leave it out")
     if given.results:
         _of_others(given)
@@ -66,13 +60,18 @@ def gwas(args: Sequence[str]) -> None:
         given.permutations,
         given.loco,
     )
-    phenotyped = _from_files(given) if given.checkpoint is None else _from_model(given, harmonisation, parser)
+    phenotyped = _from_files(given) if model is None or not given.checkpoint else model.phenotypes(given, parser)
     phenotyped = phenotyped._replace(phenotypes=without_withdrawn(phenotyped.phenotypes, given.withdrawn))
     phenotyped = _with_ancestry(phenotyped)
     told = _told(given, phenotyped.remarks)
     associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
-    if phenotyped.sites:
-        write_lines(phenotyped.sites, given.out)
+    if model is not None and phenotyped.sites:
+        model.write_lines(phenotyped.sites, given.out)
+
+
+def on_tables(args: Sequence[str]) -> bool:
+    """Tell whether the arguments of `gwas` ask for no model, so that torch, seconds of a start, need not be loaded."""
+    return not any(arg.startswith(("--checkpoint", "--combat", "--config", "--data", "--help", "-h")) for arg in args)
 
 
 def _what(parser: VerbParser) -> None:
@@ -182,22 +181,3 @@ def _with_ancestry(phenotyped: Phenotyped) -> Phenotyped:
         "none; --scripts=true writes ancestry.sh, which makes components by plink2 for --covariates"
     )
     return phenotyped._replace(remarks=[*phenotyped.remarks, said])
-
-
-def _from_model(given: Any, harmonisation: Harmonisation, parser: VerbParser) -> Phenotyped:
-    if not given.checkpoint.is_file():
-        raise InputError(f"there is no checkpoint at {given.checkpoint}: give the path of a .ckpt file of a run")
-    if given.data is None:
-        raise InputError("the run of the checkpoint has no config.yaml beside it: give --data or --config")
-    made: Any = parser.instantiate_classes(given)
-    if isinstance(made.data, LongitudinalData):
-        made.data.withdrawn = made.data.withdrawn or given.withdrawn  # nor does ComBat learn of them
-    codes = Codes(given.checkpoint, given.summary, given.with_training, harmonisation)
-    found = phenotypes_of(codes, made.data, given.out)
-    if given.covariates is None:
-        return found
-    covariates = read_people(given.covariates)
-    if found.covariates is None:
-        return found._replace(covariates=covariates)
-    covariates, remarks = joined_covariates(found.covariates, covariates)
-    return found._replace(covariates=covariates, remarks=[*found.remarks, *remarks])

@@ -10,6 +10,7 @@ import torch
 from disentangle_pl import machine
 from disentangle_pl.errors import InputError
 from disentangle_pl.masks.random_mask import RandomMask
+from disentangle_pl.memory import available_memory, keep_freed_memory
 from disentangle_pl.models.beta_vae import BetaVAE
 from tests.models.tiny import tiny
 
@@ -38,8 +39,9 @@ def test_bfloat16_on_a_gpu(supported: bool, precision: str, monkeypatch: pytest.
 
 
 def test_freed_memory_can_be_kept() -> None:
-    machine.keep_freed_memory()
+    keep_freed_memory()
     assert torch.ones(10).sum() == 10
+    assert 0 < available_memory() < 2**50
 
 
 def seeded(masked: bool) -> BetaVAE:

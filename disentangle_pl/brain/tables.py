@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.brain.placeholders import placeholder
 from disentangle_pl.errors import InputError
+from disentangle_pl.errors import listing as listing  # for those who look for it beside tables
 
 _MISSING = frozenset({"", "n/a", "na", "nan", "none", "null", "#n/a", "<na>", "N/a", "NONE", "Na", "Null"})
 _SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
@@ -154,9 +155,3 @@ def numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
 def natural(names: pd.Series) -> pd.Series:
     """Return sort keys that put ses-2 before ses-10."""
     return names.map(lambda name: re.sub(r"\d+", lambda digits: digits[0].zfill(12), name))
-
-
-def listing(items: Sequence[str], most: int = 10) -> str:
-    """Join the first items of a long list, and say how many more there are."""
-    more = f"; and {len(items) - most} more" if len(items) > most else ""
-    return "; ".join(items[:most]) + more

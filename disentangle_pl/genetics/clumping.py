@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.plink import Calls
-from disentangle_pl.metrics.score import Values
 
 
 class Clumping(NamedTuple):

@@ -6,15 +6,16 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.plink import Calls
 from disentangle_pl.genetics.significance import GENOME_WIDE, MEDIAN_CHI2
-from disentangle_pl.metrics.score import Values
 
 LEVELS = (0.05, 1e-3, GENOME_WIDE)
-VARIANTS, WANTED, MOST = 100, 20_000, 200
+VARIANTS, MOST = 100, 200
+TESTS, LEAST, LARGEST = 40_000, 2_000, 20_000
 BINS = 200
 
 
@@ -48,22 +49,24 @@ class Inflation(NamedTuple):
     high: Values
 
 
-def permutations_of(given: int | None, blocks: int, size: int) -> int:
+def permutations_of(given: int | None, blocks: int, size: int, phenotypes: int) -> int:
     """Return how often the people of every block are permuted.
 
-    By default so often that a study draws about 20,000 variants: 200 times 100 variants where there is one block, 20
-    times where there are ten, twice from 100 blocks on; so the control of a large study costs a tenth of its scan.
+    By default so often that a study makes about 40,000 permuted tests, of 2,000 to 20,000 variants, but at least twice;
+    so the control of ten blocks of 2,000 variants costs a tenth of their scan, and that of more blocks a twentieth.
 
     Args:
         given: What was asked for.
         blocks: Of the study.
         size: Variants a block.
+        phenotypes: Of the study.
 
     Raises:
         InputError: If fewer than two permutations are asked for, which have no spread.
     """
     if given is None:
-        return int(np.clip(-(-WANTED // max(blocks * min(VARIANTS, size), 1)), 2, MOST))
+        variants = min(max(TESTS // phenotypes, LEAST), LARGEST)
+        return int(np.clip(-(-variants // max(blocks * min(VARIANTS, size), 1)), 2, MOST))
     if given < 2:
         raise InputError(f"{given} permutations tell no uncertainty: give --permutations at least 2")
     return given
@@ -118,7 +121,7 @@ def inflation(control: Control) -> Inflation:
     Source: Devlin & Roeder 1999, Biometrics 55:997, for lambda; Woodruff 1952, Journal of the American Statistical
         Association 47:635, for the interval.
     """
-    reach = stats.t.ppf(0.975, max(control.draws, 2) - 1) * _error(control)
+    reach = special.stdtrit(max(control.draws, 2) - 1, 0.975) * _error(control)
     return Inflation(*(_lambda_at(control, 0.5 + side * reach) for side in (0, 1, -1)))
 
 
@@ -134,7 +137,7 @@ def expected_inflation(control: Control, tests: NDArray[np.integer], chances: Va
         chances: (R,) of lying outside on either side together.
     """
     more = np.maximum(control.tests / np.maximum(tests, 1), 1.0)
-    reach = stats.t.ppf(1 - chances / 2, max(control.draws, 2) - 1) * _error(control) * np.sqrt(1 + more)
+    reach = special.stdtrit(max(control.draws, 2) - 1, 1 - chances / 2) * _error(control) * np.sqrt(1 + more)
     return Inflation(*(_lambda_at(control, np.clip(0.5 + side * reach, 0, 1)) for side in (0, 1, -1)))
 
 
@@ -156,7 +159,7 @@ def _lambda_at(control: Control, quantile: Values) -> Values:
         if counts.any():
             below = np.concatenate(([0], counts.cumsum()))
             rank = np.clip(quantile[row] * below[-1], 0.5, below[-1] - 0.5)  # within the tests, where p is not 0
-            found[row] = stats.chi2.isf(np.interp(rank, below, edges), 1) / MEDIAN_CHI2
+            found[row] = special.chdtri(1, np.interp(rank, below, edges)) / MEDIAN_CHI2
     return found
 
 

@@ -1,15 +1,14 @@
 """Covariates as an orthonormal basis, and who is missing from which fit."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.score import Values
-
 Rows = NDArray[np.intp]
+People: TypeAlias = NDArray[np.integer]
+Values = NDArray[np.float64]
 NONE = 1e-8
 SINGULAR = 1e-10
 CELLS = 4_000_000
@@ -27,27 +26,32 @@ class Holes(NamedTuple):
     people: Rows
 
 
-def orthonormal_basis(covariates: Values, names: Sequence[str]) -> Values:
-    """Return a basis (N, 1 + c) of an intercept and covariates (N, c).
+class Basis(NamedTuple):
+    """What covariates of N people span.
 
-    Raises:
-        InputError: If a covariate is constant or a combination of others.
+    Attributes:
+        values: (N, 1 + c') orthonormal basis of an intercept and the columns.
+        columns: (c',) of the covariates; the others are constant, or combinations of those before them.
     """
+
+    values: Values
+    columns: Rows
+
+
+def orthonormal_basis(covariates: Values) -> Basis:
+    """Return a basis of an intercept and covariates (N, c)."""
     people = len(covariates)
-    centred = covariates - covariates.mean(axis=0)
+    centred = covariates - covariates.mean(axis=0) if people else covariates
     spread = np.sqrt((centred**2).sum(axis=0))
     flat = spread <= NONE * np.maximum(np.abs(covariates).max(axis=0, initial=0), np.finfo(np.float64).tiny)
-    if flat.any():
-        raise InputError(f"covariate {names[int(flat.argmax())]} is constant over {people} people: leave it out")
-    q, r = np.linalg.qr(np.column_stack((np.full(people, people**-0.5), centred / spread)))
-    given = np.abs(np.diag(r)) <= NONE if people > covariates.shape[1] else np.zeros(0, dtype=bool)
-    if given.any():
-        raise InputError(
-            f"covariate {names[int(given.argmax()) - 1]} is a combination of those before it over {people} people: "
-            "leave it out"
-        )
-    basis: Values = q
-    return basis
+    columns = np.flatnonzero(~flat)
+    intercept = np.full((people, 1), max(people, 1) ** -0.5)
+    while True:
+        q, r = np.linalg.qr(np.hstack((intercept, centred[:, columns] / spread[columns])))
+        given = np.flatnonzero(np.abs(np.diag(r)) <= NONE)
+        if not len(given):
+            return Basis(q, columns[: max(people - 1, 0)])
+        columns = np.delete(columns, given[0] - 1)
 
 
 def gather_holes(lacking: NDArray[np.bool_], missing: NDArray[np.int64], width: int) -> Iterator[Holes]:
@@ -72,11 +76,28 @@ def gather_holes(lacking: NDArray[np.bool_], missing: NDArray[np.int64], width: 
         yield Holes(part, people)
 
 
-def invertible(inner: Values) -> NDArray[np.bool_]:
-    """Tell which of the matrices (h, p, p) can be inverted: the smallest eigenvalue is at least 1 - tr(1 - A)."""
-    width = inner.shape[1]
-    least = np.trace(inner, axis1=1, axis2=2) - width + 1
-    unsure = np.flatnonzero(least < SINGULAR**0.5)
-    least[unsure] = np.linalg.eigvalsh(inner[unsure])[:, 0] if len(unsure) else 0
-    sound: NDArray[np.bool_] = least > SINGULAR
-    return sound
+def solve_each(matrices: Values, right: Values) -> tuple[Values, NDArray[np.bool_]]:
+    """Solve many small systems at once, by a Cholesky decomposition that runs over all of them in step.
+
+    Args:
+        matrices: (h, p, p), symmetric and positive semidefinite, with a diagonal up to 1.
+        right: (h, p, k).
+
+    Returns:
+        The solutions (h, p, k), and which matrices (h,) are far enough from singular to have one.
+    """
+    width = matrices.shape[1]
+    lower = np.array(matrices.transpose(1, 2, 0), order="C")
+    solved = np.array(right.transpose(1, 2, 0), order="C")
+    sound = np.ones(len(matrices), dtype=bool)
+    for j in range(width):
+        pivot = lower[j, j] - np.einsum("kh,kh->h", lower[j, :j], lower[j, :j])
+        sound &= pivot > SINGULAR
+        root = np.sqrt(np.where(pivot > SINGULAR, pivot, 1))
+        lower[j, j] = root
+        lower[j + 1 :, j] -= np.einsum("ikh,kh->ih", lower[j + 1 :, :j], lower[j, :j])
+        lower[j + 1 :, j] /= root
+        solved[j] = (solved[j] - np.einsum("ih,ikh->kh", lower[j, :j], solved[:j])) / root
+    for j in reversed(range(width)):
+        solved[j] = (solved[j] - np.einsum("ih,ikh->kh", lower[j + 1 :, j], solved[j + 1 :])) / lower[j, j]
+    return solved.transpose(2, 0, 1), sound

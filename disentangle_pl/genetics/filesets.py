@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
 
 CHROMOSOMES = (*map(str, range(1, 27)), "X", "Y", "XY", "MT", "M")
 PLACE = "{chr}"
@@ -22,6 +21,7 @@ BUILDS = {
     ("rs7412", 45412079): "GRCh37",
 }
 _SEXES = {"1": "M", "2": "F"}
+_BY_NUMBER = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
 
 
 class Fileset(NamedTuple):
@@ -67,6 +67,18 @@ def genome_build(variants: pd.DataFrame) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def chromosome_names(cells: pd.Series) -> pd.Series:
+    """Write chromosomes alike: chr1, 01 and 1 are 1, and 23 is X, as plink2 prints them."""
+    names = {cell: _chromosome_name(cell) for cell in cells.unique()}
+    return cells.map(names)
+
+
+def _chromosome_name(cell: str) -> str:
+    name = cell.upper().removeprefix("CHR")
+    plain = name.lstrip("0") or name if name.isdigit() else name
+    return _BY_NUMBER.get(plain, plain)
+
+
 def build_of(filesets: Sequence[Fileset], given: str | None) -> str | None:
     """Return the genome build that is given, or else the first that `genome_build` tells."""
     return given or next(filter(None, (genome_build(each.variants) for each in filesets)), None)
@@ -84,7 +96,7 @@ def _expanded(name: str) -> list[Path]:
 
 def _opened(bed: Path) -> Fileset:
     people = _table(bed.with_suffix(".fam"), ["fid", "iid", "father", "mother", "sex", "trait"])
-    variants = _table(bed.with_suffix(".bim"), ["chromosome", "id", "morgans", "position", "a1", "other"])
+    variants = _table(bed.with_suffix(".bim"), ["chromosome", "id", "morgans", "position", "a1", "other"], "morgans")
     _check_size(bed, len(people), len(variants))
     twice = people.loc[people.duplicated(["fid", "iid"]), "iid"].tolist()
     if twice:
@@ -96,16 +108,19 @@ def _opened(bed: Path) -> Fileset:
             f"{bed.with_suffix('.bim')} has {variants['position'][wrong[0]]!r} as position in line {wrong[0] + 1}: "
             "write base pairs"
         )
-    chromosome = variants["chromosome"].str.replace("^chr", "", case=False, regex=True)
-    kept = variants[["id", "a1", "other"]].assign(chromosome=chromosome, position=position.astype("int64"))
+    places = {"chromosome": chromosome_names(variants["chromosome"]), "position": position.astype("int64")}
+    kept = variants[["id", "a1", "other"]].assign(**places)
     return Fileset(bed, people[["fid", "iid"]].assign(sex=people["sex"].map(_SEXES)), kept)
 
 
-def _table(path: Path, columns: list[str]) -> pd.DataFrame:
+def _table(path: Path, columns: list[str], optional: str | None = None) -> pd.DataFrame:
+    """Read a table without header; one column may be absent, as plink2 allows that of centimorgans."""
     try:
         table = pd.read_csv(path, sep=r"\s+", header=None, dtype=str, keep_default_na=False, na_filter=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}): a .bed needs its .bim and .fam beside it") from error
+    if optional and table.shape[1] == len(columns) - 1:
+        columns = [name for name in columns if name != optional]
     if table.shape[1] != len(columns):
         raise InputError(f"{path} has {table.shape[1]} columns and ought to have {len(columns)}: {', '.join(columns)}")
     return table.set_axis(columns, axis=1)

@@ -10,15 +10,17 @@ from bed_reader import open_bed
 from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.filesets import Fileset
-from disentangle_pl.genetics.hardy_weinberg import Counts, exact_mid_p
+from disentangle_pl.genetics.hardy_weinberg import Counts, departs
 from disentangle_pl.genetics.plink import Calls
-from disentangle_pl.metrics.score import Values
 
 AUTOSOMES = frozenset(map(str, range(1, 23)))
+X = "X"
 PERSON = ["fid", "iid"]
 REASONS = (
-    "not on chromosomes 1 to 22",
+    "not on chromosomes 1 to 22 or X, or on X without sexes in the .fam",
+    "at a negative position",
     "given twice",
     "no call at all",
     "monomorphic",
@@ -82,11 +84,16 @@ class Genotypes:
 
     Args:
         filesets: Of `open_filesets`.
-        people: Columns fid and iid of the chosen people, all of them in every fileset.
+        people: Columns fid, iid and sex of the chosen people, all of them in every fileset.
+        chromosomes: Whose variants are good enough to test; X needs people of known sex.
     """
 
-    def __init__(self, filesets: Sequence[Fileset], people: pd.DataFrame) -> None:
+    def __init__(
+        self, filesets: Sequence[Fileset], people: pd.DataFrame, chromosomes: frozenset[str] = AUTOSOMES
+    ) -> None:
         self.filesets = filesets
+        self._sex = people["sex"].to_numpy(object) if X in chromosomes else np.empty(0, object)
+        self._chromosomes = chromosomes if pd.notna(self._sex).any() else chromosomes - {X}
         wanted = pd.MultiIndex.from_frame(people[PERSON])
         self.rows = [pd.MultiIndex.from_frame(each.people[PERSON]).get_indexer(wanted) for each in filesets]
         self._stack = ExitStack()
@@ -102,7 +109,7 @@ class Genotypes:
             )
             for each in filesets
         ]
-        repeats = pd.concat([each.variants for each in filesets], ignore_index=True).duplicated().to_numpy()
+        repeats = pd.concat([either_way(each.variants) for each in filesets], ignore_index=True).duplicated().to_numpy()
         ends = np.cumsum([len(each.variants) for each in filesets])[:-1]
         self._twice = np.split(repeats, ends)
 
@@ -123,13 +130,27 @@ class Genotypes:
 
     def faults(self, span: Span, block: Block, limits: Limits) -> NDArray[np.int64]:
         """Number (m,) the reason in `REASONS` why a variant is left out, -1 if it is not."""
-        told = [~block.variants["chromosome"].isin(AUTOSOMES).to_numpy(), self._twice[span.fileset]]
-        told[1] = told[1][span.start : span.stop]
-        return first_fault([*told, *poor_calls(block.calls, limits)])
+        chromosome = block.variants["chromosome"]
+        told = [
+            ~chromosome.isin(self._chromosomes).to_numpy(),
+            block.variants["position"].to_numpy() < 0,
+            self._twice[span.fileset][span.start : span.stop],
+        ]
+        on_x = X in self._chromosomes and len(chromosome) > 0 and chromosome.iloc[0] == X
+        poor = poor_on_x(block.calls, self._sex, limits) if on_x else poor_calls(block.calls, limits)
+        return first_fault([*told, *poor])
+
+
+def either_way(variants: pd.DataFrame) -> pd.DataFrame:
+    """Name variants whichever of their alleles is counted."""
+    first, second = variants["a1"].to_numpy(object), variants["other"].to_numpy(object)
+    swapped = first > second
+    alleles = {"one": np.where(swapped, second, first), "two": np.where(swapped, first, second)}
+    return variants[["chromosome", "position", "id"]].assign(**alleles)
 
 
 def spans(filesets: Sequence[Fileset], size: int, by_chromosome: bool = False) -> list[Span]:
-    """Cut the variants of filesets into blocks of at most `size`; also where the chromosome changes, if asked for.
+    """Cut the variants of filesets into blocks of at most `size`, where X begins and ends, and at chromosomes if asked.
 
     Raises:
         InputError: If the size is below 1.
@@ -145,9 +166,9 @@ def spans(filesets: Sequence[Fileset], size: int, by_chromosome: bool = False) -
 
 
 def _runs(chromosome: pd.Series, apart: bool) -> list[tuple[int, int]]:
-    """Return where runs of one chromosome begin and end, or all of them together."""
-    cells = chromosome.to_numpy()
-    changes = (np.flatnonzero(cells[1:] != cells[:-1]) + 1).tolist() if apart else []
+    """Return where runs of one chromosome begin and end, or of X and all others together."""
+    cells = chromosome.to_numpy(object) if apart else (chromosome == X).to_numpy()
+    changes = (np.flatnonzero(cells[1:] != cells[:-1]) + 1).tolist()
     return list(zip([0, *changes], [*changes, len(cells)], strict=True))
 
 
@@ -186,7 +207,9 @@ class Called(NamedTuple):
 
 def called(calls: Calls) -> Called:
     """Count the calls (m, N)."""
-    return Called(*((calls == value).sum(axis=1) for value in (0, 1, 2)))
+    one, two = ((calls == value).sum(axis=1) for value in (1, 2))
+    none = (calls == 0).sum(axis=1) if calls.min(initial=0) < 0 else calls.shape[1] - one - two
+    return Called(none, one, two)
 
 
 def poor_calls(calls: Calls, limits: Limits) -> Iterator[NDArray[np.bool_]]:
@@ -196,7 +219,24 @@ def poor_calls(calls: Calls, limits: Limits) -> Iterator[NDArray[np.bool_]]:
     yield counts.rarer == 0
     yield counts.known < (1 - limits.geno) * calls.shape[1]
     yield counts.rarer < limits.maf
-    yield exact_mid_p(counts.one, counts.two, counts.none) < limits.hwe
+    yield departs(counts.one, counts.two, counts.none, limits.hwe)
+
+
+def poor_on_x(calls: Calls, sex: NDArray[np.object_], limits: Limits) -> Iterator[NDArray[np.bool_]]:
+    """Yield the same as `poor_calls` for chromosome X, by the sexes (N,), M or F.
+
+    Men have one allele, so they count half in frequencies; proportions are those of women.
+    """
+    women, men = called(calls[:, sex == "F"]), called(calls[:, sex == "M"])
+    people = women.known + men.known
+    alleles = np.maximum(2 * women.known + men.known, 1)
+    first = (women.one + 2 * women.two + men.two + men.one / 2) / alleles
+    rarer = np.where(people > 0, np.minimum(first, 1 - first), 0)
+    yield people == 0
+    yield rarer == 0
+    yield people < (1 - limits.geno) * max(int(pd.notna(sex).sum()), 1)
+    yield rarer < limits.maf
+    yield departs(women.one, women.two, women.none, limits.hwe)
 
 
 def first_fault(told: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:

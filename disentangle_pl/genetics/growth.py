@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from disentangle_pl.genetics.designs import People, Values
 from disentangle_pl.metrics.blas_threads import one_blas_thread
-from disentangle_pl.metrics.reliability import People
-from disentangle_pl.metrics.score import Values
 
 START = (1.0, 0.0, 0.5)
 

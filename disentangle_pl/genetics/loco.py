@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.score import Values
+from disentangle_pl.errors import InputError, listing
+from disentangle_pl.genetics.designs import Values
+from disentangle_pl.genetics.filesets import chromosome_names
 
 HEADER = "FID_IID"
 
@@ -69,6 +69,10 @@ class Loco:
                 raise InputError(
                     f"{files[name]} has no prediction for chromosome {listing(lacking, 3)}: run step 1 on all of them"
                 )
+
+    def predicts(self, chromosome: str) -> bool:
+        """Tell whether there are predictions of all phenotypes for a chromosome."""
+        return all(chromosome in table.index for table in self._tables.values())
 
     def known(self, people: pd.DataFrame, names: Sequence[str]) -> NDArray[np.bool_]:
         """Tell which people (N,) have predictions of which phenotypes (K,), for all chromosomes."""
@@ -126,11 +130,8 @@ def read_loco(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} cannot be read as predictions ({error}): give a .loco file of regenie") from error
     if head[:1] != [HEADER] or not rows or any(len(row) != len(head) for row in rows):
         raise InputError(f"{path} has no header of {HEADER} and people, and a row a chromosome: it is no .loco file")
-    table = pd.DataFrame(values, [_chromosome(row[0]) for row in rows], head[1:], np.float64)
+    chromosomes = chromosome_names(pd.Series([row[0] for row in rows], dtype=object)).tolist()
+    table = pd.DataFrame(values, chromosomes, head[1:], np.float64)
     if table.index.has_duplicates or table.columns.has_duplicates:
         raise InputError(f"{path} has a chromosome or a person more than once: run step 1 of regenie anew")
     return table
-
-
-def _chromosome(text: str) -> str:
-    return text.lower().removeprefix("chr").upper()

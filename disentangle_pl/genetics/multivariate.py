@@ -1,14 +1,15 @@
 """One test of a variant on all phenotypes together: the exact F-test, and MOSTest with min-P."""
 
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.association import Associations, Panel, Products
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.tails import log10_p_of_f, log10_p_of_gamma, p_of_f, p_of_gamma
-from disentangle_pl.metrics.score import Values
 
 INDEPENDENT = 1e-8
 FEWEST_PERMUTED = 100
@@ -59,9 +60,10 @@ class Omnibus:
         self._whiten: Values = directions[: self.rank].T / sizes[: self.rank]
         joint = np.hstack((panel.basis, panel.targets @ self._whiten))
         self._padded: Values = np.vstack((joint, np.zeros(joint.shape[1])))
-        if len(joint) < joint.shape[1] + 2:
+        people = int(panel.there.sum())
+        if people < joint.shape[1] + 2:
             raise InputError(
-                f"{len(joint)} people are too few to test {self.rank} phenotypes together: leave phenotypes out, or "
+                f"{people} people are too few to test {self.rank} phenotypes together: leave phenotypes out, or "
                 "give --multivariate=false"
             )
 
@@ -121,6 +123,11 @@ def _form(inner: Values, right: Values) -> Values:
     return form
 
 
+def nothing_together(variants: int) -> Together:
+    """Return m tests without numbers, of nobody."""
+    return Together(np.zeros(variants), *np.full((len(Together._fields) - 1, variants), np.nan))
+
+
 class Nulls(NamedTuple):
     """What permuted genotypes make of the statistics.
 
@@ -153,6 +160,7 @@ def fit_nulls(mostest: Values, min_log10_p: Values) -> Nulls:
             f"{int(there.sum())} permuted variants are too few to fit a null to: give --mostest-permute at least "
             f"{FEWEST_PERMUTED} variants that pass the filters"
         )
+    stats = import_module("scipy.stats")  # takes as long to load as numpy and pandas together
     shape, _, scale = stats.gamma.fit(mostest[there], floc=0)
     a, b, _, _ = stats.beta.fit(10 ** -min_log10_p[there], floc=0, fscale=1)
     return Nulls(float(shape), float(scale), float(a), float(b), int(there.sum()))

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.association import Associations
+from disentangle_pl.genetics.designs import Values
+from disentangle_pl.genetics.filesets import chromosome_names
 from disentangle_pl.genetics.results import PLACE
 from disentangle_pl.genetics.tails import TINY, log10_p_of_t
-from disentangle_pl.metrics.score import Values
 
 GLM, REGENIE = ".glm.linear", (".regenie", ".regenie.gz")
 MISSING = ["NA", "nan", ".", ""]
@@ -179,7 +179,7 @@ def _columns(raw: pd.DataFrame, needed: Sequence[str], path: Path) -> pd.DataFra
 def _numbers(made: pd.DataFrame, path: Path) -> pd.DataFrame:
     columns = [str(name) for name in made if name not in ("chromosome", "id", "a1", "other")]
     numbers: dict[str, Values] = {name: _number(made[name], path) for name in columns}
-    chromosome = made["chromosome"].str.replace("^chr", "", case=False, regex=True)
+    chromosome = chromosome_names(made["chromosome"])
     if np.isnan(numbers["position"]).any():
         raise InputError(f"{path} has a variant without position: give output of plink2 or regenie")
     position = numbers["position"].astype(np.int64)

@@ -1,7 +1,10 @@
 """Tables of numbers a person, and whose they are among the genotyped people."""
 
+import csv
 import re
 from collections.abc import Sequence
+from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,14 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.brain.withdrawals import remaining
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.genotypes import PERSON
-from disentangle_pl.metrics.score import Values
 
-MISSING = ["NA", "N/A", "n/a", "nan", "NaN", "NAN", ""]
-PLINK_MISSING = "-9"
+MISSING = ["na", "n/a", "#n/a", "nan", ""]
+PLINK_MISSING = -9
 _IID = ("iid", "participant_id")
 _COMPONENT = re.compile(r"(?<![a-z])(pcs?|pca|ev|eigenvec(tor)?|component|ancestry|c)[ _.]*\d+|22009")
 _ALIKE = 1e-8
@@ -39,27 +40,60 @@ class PeopleTable(NamedTuple):
 def read_people(path: Path) -> PeopleTable:
     """Read a table with a header of FID and IID, or IID or participant_id alone, split at blanks, tabs or commas.
 
-    NA, nan and n/a are missing, and so is -9, as in PLINK.
+    NA, nan, n/a and #N/A in any case are missing, and so is -9 however it is written, as in PLINK. Empty cells
+    beyond the header, as of a tab at the end of lines, are left out of account.
 
     Raises:
-        InputError: If it cannot be read, has no column of people or no other one, or a person twice.
+        InputError: If it cannot be read, has no column of people or no other one, a column or a person twice, or more
+            cells in a line than the header.
     """
     try:
-        first = path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        text = path.read_text(encoding="utf-8-sig").lstrip("\r\n")
+        first, _, rows = text.partition("\n")
         separator = "," if path.suffix.lower() == ".csv" else "\t" if "\t" in first else None
-        others = _others(first.rstrip("\r").split(separator))
+        names = _header(first.rstrip("\r"), separator, path)
+        widest = max((line.count(separator) + 1 for line in rows.splitlines()), default=0) if separator else len(names)
+        surplus = [f"cell {k + 1}" for k in range(len(names), widest)]
         table = pd.read_csv(
-            path,
+            StringIO(rows),
             sep=separator or r"\s+",
-            dtype=str,
-            encoding="utf-8-sig",
+            dtype=object,
             keep_default_na=False,
-            na_values={name: [*MISSING, PLINK_MISSING] for name in others},
+            na_filter=False,
+            header=None,
+            names=[*names, *surplus],
             index_col=False,
         )
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a table of people ({error}): give FID, IID and columns") from error
-    return people_table(table, str(path))
+    more = (table[surplus].fillna("").apply(lambda cells: cells.str.strip()) != "").any(axis=1).to_numpy(bool)
+    if more.any():
+        raise InputError(
+            f"{path} has more cells than the header has names, in line {int(more.argmax()) + 2}: name every column"
+        )
+    table = table[names].fillna("")
+    others = _others(names)
+    return people_table(table.assign(**{name: _without_missing(table[name]) for name in others}), str(path))
+
+
+def _header(line: str, separator: str | None, path: Path) -> list[str]:
+    """Return the names of the columns, without empty ones at the end."""
+    cells = next(csv.reader([line], delimiter=separator), []) if separator else line.split()
+    names = [cell.strip() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{path} has {listing(twice, 3)} more than once in its header: give every column its own name")
+    return names
+
+
+def _without_missing(cells: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(cells, errors="coerce")
+    missing = numbers == PLINK_MISSING
+    words = numbers.isna()
+    missing[words] = cells[words].str.strip().str.lower().isin(MISSING)
+    return cells.mask(missing)
 
 
 def people_table(table: pd.DataFrame, name: str) -> PeopleTable:
@@ -94,6 +128,9 @@ def without_withdrawn(table: PeopleTable, withdrawn: Path | None) -> PeopleTable
     Raises:
         InputError: If the file cannot be read, or nobody remains.
     """
+    if withdrawn is None:
+        return table
+    remaining = import_module("disentangle_pl.brain.withdrawals").remaining  # loads torch, for which few are to wait
     people = remaining(table.people, withdrawn, "iid")
     return PeopleTable(table.name, people.reset_index(drop=True), table.values.loc[people.index].reset_index(drop=True))
 
@@ -151,14 +188,20 @@ def covariates_of(table: PeopleTable) -> tuple[list[str], Values]:
     A missing cell is NaN in all columns that it makes.
 
     Raises:
-        InputError: If a number is infinite.
+        InputError: If a number is infinite, or a column has numbers and texts.
     """
     names: list[str] = []
     columns: list[Values] = []
     for name in map(str, table.values.columns):
         cells = table.values[name]
         values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
-        if (np.isnan(values) & cells.notna().to_numpy()).any():
+        texts = cells[np.isnan(values) & cells.notna().to_numpy()]
+        if len(texts):
+            if len(texts) < cells.notna().sum():
+                raise InputError(
+                    f"{table.name} has numbers and {texts.iloc[0]!r} in column {name}: write NA for what is missing, "
+                    "or a word in every cell"
+                )
             for level in sorted(cells.dropna().unique())[1:]:
                 names.append(f"{name}={level}")
                 columns.append(np.where(cells.isna(), np.nan, (cells == level).to_numpy(np.float64)))

@@ -1,32 +1,14 @@
-"""Phenotypes: one value a person from many scans, and ranks made normal."""
+"""Phenotypes: one value a person from many scans."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
 
 from disentangle_pl.errors import InputError
+from disentangle_pl.genetics.designs import People, Values
 from disentangle_pl.genetics.growth import slopes_of_people
-from disentangle_pl.metrics.reliability import People
-from disentangle_pl.metrics.score import Values
-
-Summary = Literal["baseline", "mean", "slope", "blup"]
-BLOM = 3 / 8
-
-
-def inverse_normal(values: Values) -> Values:
-    """Replace values (N, K) by normal quantiles of their ranks, column by column; ties share a rank.
-
-    Missing values stay missing, and do not count.
-
-    Source: Blom 1958, Statistical Estimates and Transformed Beta-Variables: the quantile of (rank - 3/8) / (N + 1/4).
-    """
-    known = ~np.isnan(values)
-    ranks = stats.rankdata(values, axis=0, nan_policy="omit")
-    normal: Values = special.ndtri((ranks - BLOM) / (known.sum(axis=0) + 1 - 2 * BLOM))
-    return np.where(known, normal, np.nan)
+from disentangle_pl.genetics.traits import Summary
 
 
 def one_value(values: Values, people: People, years: Values, summary: Summary) -> tuple[NDArray[np.int64], Values]:

@@ -1,14 +1,14 @@
 """How likely a study of this size finds an effect, and whether it found those that were planted."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
-from disentangle_pl.brain.tables import numbers, read_table
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.score import Values
+from disentangle_pl.genetics.designs import Values
 
 SHARES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1)
 
@@ -24,8 +24,14 @@ def power(people: int, explained: Values, level: float) -> Values:
         explained: (m,) shares q in [0, 1) of the variance that covariates leave.
         level: Threshold.
     """
-    found = stats.ncx2.sf(stats.chi2.isf(level, 1), 1, people * explained / (1 - explained))
-    return np.asarray(found, np.float64)
+    reach, shift = special.ndtri(level / 2), np.sqrt(people * explained / (1 - explained))
+    return np.asarray(special.ndtr(reach + shift) + special.ndtr(reach - shift), np.float64)
+
+
+def explained_at(people: int, chance: float, level: float) -> float:
+    """Return the share of the variance at which `power` is this chance, which is far above the level."""
+    shift = (special.ndtri(chance) - special.ndtri(level / 2)) ** 2
+    return float(shift / (people + shift))
 
 
 def power_table(people: int, levels: dict[str, float]) -> pd.DataFrame:
@@ -46,13 +52,14 @@ def read_planted(path: Path) -> pd.DataFrame:
     Raises:
         InputError: If a column is missing or no number, or nothing is planted.
     """
-    table = read_table(path, ["snp", "factor", "frequency", "effect_sd"])
+    tables = import_module("disentangle_pl.brain.tables")  # loads torch, for which no study without truth is to wait
+    table = tables.read_table(path, ["snp", "factor", "frequency", "effect_sd"])
     planted = pd.DataFrame(
         {
             "id": table["snp"],
             "factor": table["factor"],
-            "frequency": numbers(table, "frequency", path),
-            "effect": numbers(table, "effect_sd", path),
+            "frequency": tables.numbers(table, "frequency", path),
+            "effect": tables.numbers(table, "effect_sd", path),
         }
     )
     planted = planted[planted["factor"].notna() & (planted["effect"].abs() > 0)].reset_index(drop=True)

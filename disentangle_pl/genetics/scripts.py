@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.genotypes import PERSON, Limits
 from disentangle_pl.genetics.results import write_text
-from disentangle_pl.metrics.score import Values
 
 HEAD = "#!/bin/sh\nset -e\n"
 

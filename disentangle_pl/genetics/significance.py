@@ -4,15 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
-from disentangle_pl.metrics.score import Values
+from disentangle_pl.genetics.designs import Values
 
 GENOME_WIDE = 5e-8
 LEVEL = 0.05
 STEP, LARGEST = 1e-3, 40.0
 BINS = round(LARGEST / STEP)
-MEDIAN_CHI2 = float(stats.chi2.ppf(0.5, 1))
+MEDIAN_CHI2 = float(special.chdtri(1, 0.5))
 
 
 class Thresholds(NamedTuple):
@@ -50,10 +50,10 @@ class Histogram:
 
     def add(self, log10_p: Values) -> None:
         """Count -log10 p (m, K); NaN is left out."""
-        for k, column in enumerate(log10_p.T):
-            known = column[~np.isnan(column)]
-            where = np.minimum(known / STEP, BINS).astype(np.int64)
-            self.counts[k] += np.bincount(where, minlength=BINS + 1)
+        known = ~np.isnan(log10_p)
+        where = np.minimum(np.where(known, log10_p, 0) / STEP, BINS).astype(np.int64)
+        where += np.arange(len(self.counts)) * (BINS + 1)
+        self.counts += np.bincount(where[known], minlength=self.counts.size).reshape(self.counts.shape)
 
     def lambdas(self) -> Values:
         """Return the genomic inflation (K,): the median of chi-squared over that of no association; 1 without tests.
@@ -93,12 +93,12 @@ def _inflation(counts: NDArray[np.int64]) -> float:
     edges = 10 ** (-STEP * np.arange(BINS + 2))  # falling p; the bin i holds edges[i + 1] < p <= edges[i]
     larger = np.concatenate(([0], counts.cumsum()))
     middle = np.interp(tests / 2, larger, edges)
-    return float(stats.chi2.isf(middle, 1) / MEDIAN_CHI2)
+    return float(special.chdtri(1, middle) / MEDIAN_CHI2)
 
 
 def genomic_inflation(p: Values) -> float:
     """Return the genomic inflation of p-values (m,), NaN left out."""
-    return float(stats.chi2.isf(np.nanmedian(p), 1) / MEDIAN_CHI2)
+    return float(special.chdtri(1, np.nanmedian(p)) / MEDIAN_CHI2)
 
 
 def effective_number(correlation: Values) -> float:

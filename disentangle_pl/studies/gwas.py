@@ -16,7 +16,7 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.control import permutations_of
 from disentangle_pl.genetics.exports import check_exports
 from disentangle_pl.genetics.filesets import Fileset, build_of, open_filesets
-from disentangle_pl.genetics.genotypes import AUTOSOMES, REASONS, Genotypes, Limits, Span, spans
+from disentangle_pl.genetics.genotypes import AUTOSOMES, REASONS, Genotypes, Limits, Span, X, spans
 from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable
 from disentangle_pl.genetics.relatives import relatives, sentences_of
@@ -96,12 +96,15 @@ def associate(
     loco = None if plan.loco is None else _loco(plan.loco, phenotypes, filesets)
     inputs = gather(filesets, phenotypes, covariates, plan.ranks, loco)
     tests = ByChromosome(inputs, plan.together, loco)
+    if len(tests.untested) == len(inputs.names):
+        raise InputError(f"no phenotype can be tested: {next(iter(tests.untested.values()))}")
     blocks = spans(filesets, plan.block, by_chromosome=loco is not None)
-    permutations = permutations_of(plan.permutations, len(blocks), plan.block)
+    permutations = permutations_of(plan.permutations, len(blocks), plan.block, len(inputs.names))
     routine = Routine(plan.limits, plan.permute, permutations, plan.seed)
     settings = _settings(plan, routine, filesets, inputs) | {"loco": loco and loco.fingerprint()}
     with ExitStack() as stack:
-        genotypes = stack.enter_context(Genotypes(filesets, inputs.people))
+        chromosomes = AUTOSOMES | {X} if loco is None or loco.predicts(X) else AUTOSOMES
+        genotypes = stack.enter_context(Genotypes(filesets, inputs.people, chromosomes))
         if not merge:
             stack.callback(alone(out, plan.shard).release)
             _scan(plan.shard, partial(scan_block, routine, tests, genotypes), inputs.names, blocks, settings, out)
@@ -111,7 +114,8 @@ def associate(
         lines = lines_of(out, settings, len(blocks))
         if told.scripts:
             _for_others(out, inputs, filesets, plan.limits)
-        remarks = [f"what other chromosomes predict is taken off, by {loco.path}"] if loco else []
+        remarks = [*tests.remarks, *(f"{name} has no numbers (NA): {why}" for name, why in tests.untested.items())]
+        remarks += [f"what other chromosomes predict is taken off, by {loco.path}"] if loco else []
         return report(_study(out, inputs, genotypes, lines, settings, remarks), told, plan.build)
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,10 @@ from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import PeopleTable, people_table
-from disentangle_pl.genetics.phenotypes import Summary, one_value
+from disentangle_pl.genetics.phenotypes import one_value
+from disentangle_pl.genetics.traits import Summary
 from disentangle_pl.metrics.prediction_folds import Rows
+from disentangle_pl.studies.gwas_inputs import Phenotyped
 from disentangle_pl.studies.gwas_kept import kept_codes
 from disentangle_pl.studies.harmonisation import (
     AFTER,
@@ -46,22 +47,6 @@ class Codes:
     summary: Summary = "baseline"
     with_training: bool = False
     harmonisation: Harmonisation = field(default_factory=Harmonisation)
-
-
-class Phenotyped(NamedTuple):
-    """Phenotypes and covariates of people.
-
-    Attributes:
-        phenotypes: Columns z0, z1, ... of the active latents.
-        covariates: Columns age, age2, sex, site, head size: those known for all people and not constant; None if none.
-        remarks: What was left out, and whom the model has seen.
-        sites: How well sites were told before and after ComBat; empty without.
-    """
-
-    phenotypes: PeopleTable
-    covariates: PeopleTable | None
-    remarks: list[str]
-    sites: tuple[Line, ...] = ()
 
 
 def phenotypes_of(codes: Codes, data: ImageData, out: Path) -> Phenotyped:

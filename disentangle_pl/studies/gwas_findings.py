@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from disentangle_pl.brain.tables import listing
+from disentangle_pl.errors import listing
 from disentangle_pl.genetics.multivariate import Nulls
 from disentangle_pl.genetics.significance import Thresholds
 from disentangle_pl.studies.gwas_summary import STRICT

@@ -8,14 +8,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.filesets import Fileset
 from disentangle_pl.genetics.genotypes import common_people
 from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable, covariates_of, numbers_of, rows_of
-from disentangle_pl.genetics.phenotypes import inverse_normal
-from disentangle_pl.metrics.score import Values
+from disentangle_pl.genetics.traits import traits_of
+
+
+class Phenotyped(NamedTuple):
+    """Phenotypes and covariates of people.
+
+    Attributes:
+        phenotypes: Columns z0, z1, ... of the active latents.
+        covariates: Columns age, age2, sex, site, head size: those known for all people and not constant; None if none.
+        remarks: What was left out, and whom the model has seen.
+        sites: How well sites were told before and after ComBat; empty without.
+    """
+
+    phenotypes: PeopleTable
+    covariates: PeopleTable | None
+    remarks: list[str]
+    sites: tuple[dict[str, object], ...] = ()
 
 
 class Inputs(NamedTuple):
@@ -27,6 +42,7 @@ class Inputs(NamedTuple):
         phenotypes: (N, K), NaN where missing.
         covariate_names: Of the covariates.
         covariates: (N, c).
+        cases: (K,) which phenotypes are case/control: 1 for a case, 0 for a control.
         dropped: Columns iid and reason: genotyped people who are not in the study.
         remarks: What else ought to be known.
     """
@@ -36,13 +52,29 @@ class Inputs(NamedTuple):
     phenotypes: Values
     covariate_names: list[str]
     covariates: Values
+    cases: NDArray[np.bool_]
     dropped: pd.DataFrame
     remarks: list[str]
+
+    def on_x(self) -> "Inputs":
+        """Return the same for chromosome X: people of known sex, with sex among the covariates.
+
+        Calls of men are 0 or 2. This is what plink2 --glm does by default (--xchr-model 2).
+        """
+        known = self.people["sex"].notna().to_numpy()
+        men = (self.people["sex"] == "M").to_numpy(np.float64)
+        return self._replace(
+            phenotypes=np.where(known[:, None], self.phenotypes, np.nan),
+            covariate_names=[*self.covariate_names, "sex by the .fam"],
+            covariates=np.column_stack((self.covariates, men)),
+        )
 
     def fingerprint(self) -> str:
         """Return a hash of who is in the study, and of all numbers."""
         told = hashlib.sha256(repr((self.names, self.covariate_names)).encode())
+        told.update(np.packbits(self.cases).tobytes())
         told.update("\n".join(self.people["fid"] + "\t" + self.people["iid"]).encode())
+        told.update("\n".join(self.people["sex"].fillna("")).encode())
         for values in (self.phenotypes, self.covariates):
             told.update(np.ascontiguousarray(values).tobytes())
         return told.hexdigest()
@@ -61,11 +93,11 @@ def gather(
         filesets: The genotypes.
         phenotypes: Numbers a person.
         covariates: Numbers or texts a person; None for an intercept alone.
-        ranks: Replace the phenotypes of the people of the study by normal quantiles of their ranks.
+        ranks: Replace quantities of the people of the study by normal quantiles of their ranks.
         loco: A phenotype counts as missing of people who have no prediction of it.
 
     Raises:
-        InputError: If nobody is left, or a table is wrong.
+        InputError: If nobody is left, no phenotype can be tested, or a table is wrong.
     """
     people = common_people(filesets)
     everybody = len(filesets[0].people)
@@ -94,17 +126,24 @@ def gather(
         counts = pd.Series(reason).value_counts()
         said = ", ".join(f"{count} {why}" for why, count in counts.items())
         raise InputError(f"none of the {len(people)} genotyped people is left: {said}")
-    kept = mine[there]
+    traits = traits_of(names, mine[there], ranks)
+    if loco is not None and traits.cases.any():
+        binary = [names[k] for k in np.flatnonzero(traits.cases)]
+        raise InputError(
+            f"--loco is of quantities, but {listing(binary, 3)} has two values: "
+            "run step 2 of regenie with --bt, and give what it writes as --results"
+        )
     dropped = pd.DataFrame({"iid": people["iid"][~there], "reason": reason[~there]})
     remarks = _remarks(everybody - len(people), int((rows >= 0).sum()), phenotypes, people["sex"][there])
     return Inputs(
         people[there].reset_index(drop=True),
         names,
-        inverse_normal(kept) if ranks else kept,
+        traits.values,
         covariate_names,
         covariate_values[there],
+        traits.cases,
         dropped.reset_index(drop=True),
-        remarks,
+        [*remarks, *traits.remarks],
     )
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.significance import BINS, STEP, Histogram, Thresholds
-from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.gwas_tables import ASSOCIATIONS, column_of, parts_of
 
 COLOURS = ("#1f4e79", "#7fa8d1")
@@ -45,7 +45,7 @@ def draw_qq(histogram: Histogram, names: Sequence[str]) -> Figure:
     tests = int(histogram.counts.sum(axis=1).max())
     ranks = np.unique(np.geomspace(1, max(tests, 1), 300).astype(np.int64))
     expected = -np.log10(ranks / (tests + 1))
-    low, high = (-np.log10(stats.beta.ppf(q, ranks, tests - ranks + 1)) for q in (0.975, 0.025))
+    low, high = (-np.log10(special.betaincinv(ranks, tests - ranks + 1, q)) for q in (0.975, 0.025))
     axis.fill_between(expected, low, high, color="#dddddd", label="95 % of independent tests", linewidth=0)
     axis.plot([0, expected[0]], [0, expected[0]], color="#777777", linewidth=0.8)
     lambdas = histogram.lambdas()
@@ -74,11 +74,11 @@ def read_peaks(out: Path, phenotypes: int) -> Peaks:
     chromosome, position, peak, names = [], [], [], []
     for part in parts_of(out / ASSOCIATIONS, columns):
         log10_p = column_of(part, "neg_log10_p").reshape(-1, phenotypes)
-        rows = part.slice(0).take(np.arange(0, part.num_rows, phenotypes)).to_pandas()
+        rows = part.take(np.arange(0, part.num_rows, phenotypes)).to_pandas()
         chromosome.append(rows["chromosome"].to_numpy(object))
         names.append(rows["id"].to_numpy(object))
         position.append(rows["position"].to_numpy(np.int64))
-        peak.append(np.where(np.isnan(log10_p), 0, log10_p).max(axis=1))
+        peak.append(np.fmax.reduce(log10_p, axis=1, initial=0))
     return Peaks(np.concatenate(chromosome), np.concatenate(position), np.concatenate(peak), np.concatenate(names))
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -14,9 +15,8 @@ from disentangle_pl.genetics.exports import export
 from disentangle_pl.genetics.filesets import build_of
 from disentangle_pl.genetics.power import power_table, read_planted
 from disentangle_pl.genetics.results import write_text
-from disentangle_pl.genetics.significance import GENOME_WIDE, Thresholds, thresholds
+from disentangle_pl.genetics.significance import GENOME_WIDE, thresholds
 from disentangle_pl.studies.gwas_findings import Found, findings
-from disentangle_pl.studies.gwas_plots import draw_manhattan, draw_miami, draw_qq
 from disentangle_pl.studies.gwas_summary import Study, phenotypes_table, planted_tables, summarise
 from disentangle_pl.studies.gwas_tables import (
     ASSOCIATIONS,
@@ -126,18 +126,19 @@ def _write(study: Study, told: Told, found: Found, counted: Counted) -> None:
     write_text(out / "summary.json", json.dumps(found.summary, indent=1) + "\n")
     write_text(out / "findings.md", findings(found, study.dropped, [*study.remarks, *told.remarks]))
     if told.plots:
-        draw_qq(counted.histogram, study.names).savefig(out / "qq.png", dpi=130)
-        draw_manhattan(out, found.thresholds, study.names).savefig(out / "manhattan.png", dpi=130)
+        plots = import_module("disentangle_pl.studies.gwas_plots")  # with matplotlib, half a second
+        plots.draw_qq(counted.histogram, study.names).savefig(out / "qq.png", dpi=130)
+        plots.draw_manhattan(out, found.thresholds, study.names).savefig(out / "manhattan.png", dpi=130)
         if told.against:
-            _mirror(study, told.against, found.thresholds)
+            plots.draw_miami(*_both(study, told.against), found.thresholds).savefig(study.out / "miami.png", dpi=130)
     for kind in told.exports:
         export(out / ASSOCIATIONS, out / "export", kind, study.names, found.summary["build"], told.trait)
 
 
-def _mirror(study: Study, other: Path, levels: Thresholds) -> None:
+def _both(study: Study, other: Path) -> tuple[tuple[str, Path, int], tuple[str, Path, int]]:
+    """Return name, folder and number of phenotypes of this study and of another finished one."""
     try:
         theirs = json.loads((other / "summary.json").read_text())["phenotypes"]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{other} holds no finished study ({error}): give --against the --out of one") from error
-    both = (study.out.name, study.out, len(study.names)), (other.name, other, len(theirs))
-    draw_miami(*both, levels).savefig(study.out / "miami.png", dpi=130)
+    return (study.out.name, study.out, len(study.names)), (other.name, other, len(theirs))

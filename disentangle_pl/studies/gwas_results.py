@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.filesets import Fileset, open_filesets
 from disentangle_pl.genetics.genotypes import Genotypes
 from disentangle_pl.genetics.outputs import Part, by_phenotype, read_outputs
 from disentangle_pl.genetics.results import Journal, TableFile, associations_table
-from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.gwas_findings import Found
 from disentangle_pl.studies.gwas_journal import RECIPE, alone, compare
 from disentangle_pl.studies.gwas_report import Told, report

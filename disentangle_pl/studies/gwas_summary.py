@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import optimize
 
 from disentangle_pl.genetics.control import LEVELS, Control, Inflation, expected_inflation, inflation
+from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.genotypes import Genotypes
-from disentangle_pl.genetics.power import expected_finds, planted_by_factor, power
+from disentangle_pl.genetics.power import expected_finds, explained_at, planted_by_factor
 from disentangle_pl.genetics.significance import GENOME_WIDE, Thresholds, genomic_inflation
-from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.gwas_blocks import ALL, JOINT
 from disentangle_pl.studies.gwas_tables import TOGETHER, Counted, column_of, parts_of
 
@@ -98,7 +97,7 @@ def summarise(
         "loci": {name: int((best >= -np.log10(getattr(levels, name))).sum()) for name in STEPS},
         "permuted": None if control is None else _permuted(*control, len(study.names)),
         "odd_lambda": [] if control is None else _odd(study, counted, *control, f_lambda),
-        "explained_at_power_80": _needed(study.free),
+        "explained_at_power_80": explained_at(study.free, 0.8, GENOME_WIDE),
         "settings": study.settings,
     }
 
@@ -136,11 +135,6 @@ def _f_lambda(together: Path) -> float:
     """Return the inflation of the test of all phenotypes together."""
     parts = [column_of(part, "f_neg_log10_p") for part in parts_of(together, ["f_neg_log10_p"])]
     return genomic_inflation(10 ** -np.concatenate(parts))
-
-
-def _needed(free: int) -> float:
-    """Return the share of variance that is found at 5e-8 with a chance of 80 %."""
-    return float(optimize.brentq(lambda q: power(free, np.array([q]), GENOME_WIDE)[0] - 0.8, 1e-9, 1 - 1e-9))
 
 
 def phenotypes_table(study: Study, counted: Counted, levels: Thresholds, control: Control | None) -> pd.DataFrame:

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping, clump
 from disentangle_pl.genetics.control import Control, control_of, control_table, total
-from disentangle_pl.genetics.genotypes import Genotypes
+from disentangle_pl.genetics.designs import Values
+from disentangle_pl.genetics.genotypes import Genotypes, either_way
 from disentangle_pl.genetics.multivariate import Nulls, fit_nulls, min_log10_p, most_log10_p
-from disentangle_pl.genetics.results import PLACE, TableFile, read_part, readable, write_whole
+from disentangle_pl.genetics.results import ARROW, PLACE, TableFile, read_part, readable, write_whole
 from disentangle_pl.genetics.significance import Histogram
-from disentangle_pl.metrics.score import Values
 
 ASSOCIATIONS, TOGETHER, CONTROL = "associations.parquet", "together.parquet", "control.parquet"
 SUGGESTIVE = 1e-5
@@ -42,7 +42,7 @@ def join_associations(out: Path, blocks: Sequence[int]) -> None:
     path = out / ASSOCIATIONS
     if path.exists() or not blocks:
         return
-    parts = [out / "blocks" / f"{number}.parquet" for number in blocks]
+    parts = [out / "blocks" / f"{number}{ARROW}" for number in blocks]
     lost = [part for part in parts if not part.exists()]
     if lost:
         raise InputError(f"{out} has lost {path.name} and {lost[0].name} of its blocks: delete it, and begin anew")
@@ -61,7 +61,7 @@ def join_together(out: Path, blocks: Sequence[int], permuted: bool) -> Nulls | N
         InputError: If too few variants were permuted.
     """
     path = out / TOGETHER
-    parts = [out / "blocks" / f"{number}.together.parquet" for number in blocks] if not path.exists() else [path]
+    parts = [out / "blocks" / f"{number}.together{ARROW}" for number in blocks] if not path.exists() else [path]
     if not parts or not parts[0].exists():
         return None
     nulls = None
@@ -81,7 +81,7 @@ def join_together(out: Path, blocks: Sequence[int], permuted: bool) -> Nulls | N
 def join_control(out: Path, blocks: Sequence[int]) -> tuple[list[str], Control] | None:
     """Write the counts of permuted tests, summed over the blocks; return what they are of, and them; None without."""
     path = out / CONTROL
-    parts = [out / "blocks" / f"{number}.control.parquet" for number in blocks] if not path.exists() else [path]
+    parts = [out / "blocks" / f"{number}.control{ARROW}" for number in blocks] if not path.exists() else [path]
     if not parts or not parts[0].exists():
         return None
     of = read_part(parts[0])["tests_of"].to_pylist()
@@ -128,28 +128,29 @@ def count(path: Path, phenotypes: int, wanted: Sequence[str], largest: float) ->
     """
     histogram, hits, planted = Histogram(phenotypes), [], []
     names = pa.array(list(wanted), pa.string())
-    for table in parts_of(path):
-        log10_p = column_of(table, "neg_log10_p")
-        histogram.add(log10_p.reshape(-1, phenotypes))
-        hits.append(table.filter(pa.array(log10_p >= -np.log10(largest))).to_pandas())
-        if len(names):
-            mine = np.isin(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), list(wanted))
-            planted.append(table.filter(pa.array(mine)).to_pandas())
+    with readable(path), pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            log10_p = column_of(file.read_row_group(group, columns=["neg_log10_p"]), "neg_log10_p")
+            histogram.add(log10_p.reshape(-1, phenotypes))
+            strong = log10_p >= -np.log10(largest)
+            if not group or strong.any() or len(names):
+                table = file.read_row_group(group)
+                hits.append(table.filter(pa.array(strong)))
+            if len(names):
+                mine = np.isin(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), list(wanted))
+                planted.append(table.filter(pa.array(mine)))
     return Counted(histogram, _stacked(hits), _stacked(planted))
 
 
-def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    plain = [table.astype({name: str for name in table.columns if table[name].dtype == "category"}) for table in tables]
-    whole = [table for table in plain if len(table)] or plain[:1]
-    return pd.concat(whole, ignore_index=True) if whole else pd.DataFrame()
+def _stacked(tables: list[pa.Table]) -> pd.DataFrame:
+    frames = [table.to_pandas() for table in [table for table in tables if table.num_rows] or tables[:1]]
+    plain = [table.astype({name: str for name in table.columns if table[name].dtype == "category"}) for table in frames]
+    return pd.concat(plain, ignore_index=True) if plain else pd.DataFrame()
 
 
 def best_of_together(path: Path, largest: float) -> pd.DataFrame:
     """Return the rows of the table of tests together with an F-test's p up to the largest."""
-    kept = [
-        each.filter(pa.array(column_of(each, "f_neg_log10_p") >= -np.log10(largest))).to_pandas()
-        for each in parts_of(path)
-    ]
+    kept = [each.filter(pa.array(column_of(each, "f_neg_log10_p") >= -np.log10(largest))) for each in parts_of(path)]
     return _stacked(kept)
 
 
@@ -197,17 +198,12 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
 
 def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndarray] | None]:
     """Find fileset and column of variants, whichever allele is counted; the first where one is there twice."""
-    wanted = _either_way(best)
+    wanted = either_way(best)
     places: list[tuple[int, np.ndarray] | None] = [None] * len(best)
     for i, each in reversed(list(enumerate(genotypes.filesets))):
-        mine = _either_way(each.variants[each.variants["id"].isin(best["id"])])
+        mine = either_way(each.variants[each.variants["id"].isin(best["id"])])
         mine = mine[~mine.duplicated()]
         rows = pd.MultiIndex.from_frame(mine).get_indexer(pd.MultiIndex.from_frame(wanted))
         for k in np.flatnonzero(rows >= 0):
             places[k] = i, np.array([mine.index[rows[k]]])
     return places
-
-
-def _either_way(variants: pd.DataFrame) -> pd.DataFrame:
-    alleles = np.sort(variants[["a1", "other"]].to_numpy(str), axis=1)
-    return variants[["chromosome", "position", "id"]].assign(one=alleles[:, 0], two=alleles[:, 1])

@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.genetics.association import Associations, Scan
+from disentangle_pl.genetics.association import Associations, Panel, Scan
 from tests.genetics.made import Made, make
 
 NAMES = ["z0", "z1", "z2"]
@@ -96,38 +96,81 @@ def test_an_exact_fit_is_a_number() -> None:
     assert np.isfinite(found.log10_p[0]).all()
 
 
-def changed(column: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    table = make().covariates.copy()
-    table[:, column] = values
-    return table
+def with_column(column: int, values: NDArray[np.float64]) -> Made:
+    made = make()
+    made.covariates[:, column] = values
+    return made
 
 
 @pytest.mark.parametrize(
-    ("covariates", "said"),
+    ("column", "values"),
     [
-        (changed(1, np.full(120, 3.0)), "covariate sex is constant over 120"),
-        (changed(1, np.zeros(120)), "covariate sex is constant"),
-        (changed(2, 3 * make().covariates[:, 0] - make().covariates[:, 1] + 7), "covariate site is a combination"),
+        (1, np.full(120, 3.0)),
+        (1, np.zeros(120)),
+        (2, 3 * make().covariates[:, 0] - make().covariates[:, 1] + 7),
+        (0, 2 * make().covariates[:, 1] - 1),
     ],
 )
-def test_useless_covariates_are_named(covariates: NDArray[np.float64], said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        scan(make()._replace(covariates=covariates))
+def test_useless_covariates_are_left_out_and_named(column: int, values: NDArray[np.float64]) -> None:
+    made = with_column(column, values)
+    useless = 1 if column == 0 else column  # of two that are combinations of each other, the latter
+    plain = Scan(made.phenotypes, np.delete(made.covariates, useless, axis=1), NAMES, COVARIATES[:2])
+    found = Scan(made.phenotypes, made.covariates, NAMES, COVARIATES)
+    for ours, theirs in zip(found(made.calls), plain(made.calls), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+    (said,) = found.remarks
+    assert said.startswith(f"covariate {COVARIATES[useless]} is constant, or a combination of others")
+    assert "each phenotype" in said
 
 
-def test_useless_phenotypes_are_named() -> None:
+def test_rank_is_judged_for_the_people_of_each_phenotype() -> None:
+    made = make(variants=20)
+    women = made.covariates[:, 1] == 0
+    made.phenotypes[~women, 1] = np.nan
+    found = Scan(made.phenotypes, made.covariates, NAMES, COVARIATES)
+    (said,) = found.remarks
+    assert "covariate sex is constant" in said
+    assert "with z1: it" in said
+    alone = Scan(made.phenotypes[women, 1:2], made.covariates[women][:, [0, 2]], ["z1"], ["age", "site"])
+    np.testing.assert_allclose(found(made.calls).t[:, 1:2], alone(made.calls[:, women]).t, rtol=1e-9)
+    check(made._replace(phenotypes=made.phenotypes[:, [0, 2]]), _columns(found(made.calls), [0, 2]))
+
+
+def _columns(found: Associations, columns: list[int]) -> Associations:
+    return Associations(*(each[:, columns] for each in found))
+
+
+def test_phenotypes_never_seen_together() -> None:
+    made = make(variants=20)
+    made.phenotypes[:60, 0], made.phenotypes[60:, 1], made.phenotypes[::2, 2] = np.nan, np.nan, np.nan
+    check(made, scan(made))
+
+
+def test_many_patterns_of_missing_phenotypes_and_calls() -> None:
+    made = make(variants=12, phenotypes=9, missing=0.2)
+    made.phenotypes[np.random.default_rng(1).random(made.phenotypes.shape) < 0.3] = np.nan
+    names = [f"z{k}" for k in range(9)]
+    check(made, Scan(made.phenotypes, made.covariates, names, COVARIATES)(made.calls))
+
+
+def test_a_useless_phenotype_is_set_aside() -> None:
     made = make()
-    for values in (np.full(120, 4.0), 2 * made.covariates[:, 0] + 1):
+    for values in (np.full(120, 4.0), 2 * made.covariates[:, 0] + 1, np.full(120, np.nan)):
         phenotypes = made.phenotypes.copy()
         phenotypes[:, 1] = values
-        with pytest.raises(InputError, match="phenotype z1 is constant"):
-            scan(made._replace(phenotypes=phenotypes))
+        found = Scan(phenotypes, made.covariates, NAMES, COVARIATES)
+        assert list(found.untested) == ["z1"]
+        fits = found(made.calls)
+        assert np.isnan(fits.p[:, 1]).all()
+        np.testing.assert_allclose(fits.t[:, [0, 2]], scan(made).t[:, [0, 2]], rtol=1e-9)
+    with pytest.raises(InputError, match="phenotype z1 is constant"):
+        Panel(np.column_stack((made.phenotypes[:, 0], np.ones(120))), made.covariates, ["z0", "z1"], COVARIATES)
 
 
 def test_too_few_people_are_refused() -> None:
     made = make(people=5)
-    with pytest.raises(InputError, match="5 people are too few for 3 covariates and phenotype z0"):
-        scan(made)
+    untested = Scan(made.phenotypes, made.covariates, NAMES, COVARIATES).untested
+    assert "5 people are too few for 3 covariates and phenotype z0" in untested["z0"]
 
 
 def test_p_is_even_where_nothing_is_associated() -> None:

@@ -78,7 +78,7 @@ def test_shards_may_have_other_people_in_another_order(tmp_path: Path) -> None:
         (lambda bed: bed.write_bytes(b""), "no PLINK 1 .bed"),
         (lambda bed: bed.unlink(), "cannot be read"),
         (lambda bed: bed.with_suffix(".fam").unlink(), "fam cannot be read"),
-        (lambda bed: bed.with_suffix(".bim").write_text("1 rs1 0 100 A\n"), "5 columns"),
+        (lambda bed: bed.with_suffix(".bim").write_text("1 rs1 0 A\n"), "4 columns"),
         (lambda bed: bed.with_suffix(".bim").write_text("1 rs1 0 here A G\n" * 40), "'here' as position in line 1"),
         (lambda bed: bed.with_suffix(".fam").write_text("a b 0 0 1 0\n" * 40), "b; b"),
         (lambda bed: bed.with_suffix(".bim").write_text("1 rs1 0 100 A G\n" * 39), "40 people and 39 variants"),
@@ -89,6 +89,16 @@ def test_damaged_files_are_refused(tmp_path: Path, damage: object, said: str) ->
     damage(bed)  # type: ignore[operator]
     with pytest.raises(InputError, match=said):
         open_filesets([str(bed)])
+
+
+def test_chromosomes_have_one_name_and_centimorgans_may_be_absent(tmp_path: Path) -> None:
+    bed = write(tmp_path / "cohort", make(people=40, variants=8).calls)
+    chromosomes = ["01", "chr1", "CHR01", "23", "chrX", "x", "26", "0"]
+    lines = [f"{name} rs{i} {100 * i} A G" for i, name in enumerate(chromosomes)]
+    bed.with_suffix(".bim").write_text("\n".join(lines) + "\n")
+    (found,) = open_filesets([str(bed)])
+    assert found.variants["chromosome"].tolist() == ["1", "1", "1", "X", "X", "X", "MT", "0"]
+    assert found.variants["position"].tolist() == [100 * i for i in range(8)]
 
 
 def test_a_file_given_twice_is_refused(tmp_path: Path) -> None:

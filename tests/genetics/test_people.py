@@ -125,3 +125,33 @@ def test_given_covariates_of_others_or_twice_are_refused() -> None:
 def test_components_of_ancestry_are_known_by_their_names(name: str) -> None:
     assert has_component(["age", name])
     assert not has_component(["age", "age2", "sex=M", "site=site 4", "head_size", "icv", "apc1", "batch12", "cdr1"])
+
+
+@pytest.mark.parametrize("cell", ["#N/A", "na", "NaN", "-9", "-9.0", "-9.00", "N/A"])
+def test_missing_cells_of_every_spelling(tmp_path: Path, cell: str) -> None:
+    read = read_people(table(tmp_path, f"IID\tage\tpc\n1\t60\t{cell}\n2\t{cell}\t2\n3\t62\t3\n", "a.tsv"))
+    for names, values in (numbers_of(read), covariates_of(read)):
+        assert names == ["age", "pc"]
+        np.testing.assert_array_equal(values, [[60, np.nan], [np.nan, 2], [62, 3]])
+
+
+def test_numbers_and_texts_in_one_column_are_no_categories(tmp_path: Path) -> None:
+    read = read_people(table(tmp_path, "IID age\n1 60\n2 unknown\n3 62\n"))
+    with pytest.raises(InputError, match="numbers and 'unknown' in column age: write NA"):
+        covariates_of(read)
+
+
+@pytest.mark.parametrize("end", ["\t", "\t\t", "\t \t"])
+def test_tabs_at_the_end_of_lines(tmp_path: Path, end: str) -> None:
+    for head in ("IID\tz0\tz1", f"IID\tz0\tz1{end}"):
+        names, values = numbers_of(read_people(table(tmp_path, f"{head}\n1\t5\t6{end}\n2\t7\t{end}\n", "a.tsv")))
+        assert names == ["z0", "z1"]
+        np.testing.assert_array_equal(values, [[5, 6], [7, np.nan]])
+    with pytest.raises(InputError, match="more cells than the header has names, in line 3"):
+        read_people(table(tmp_path, "IID\tz0\n1\t5\n2\t7\t8\n", "a.tsv"))
+
+
+def test_a_doubled_name_is_refused(tmp_path: Path) -> None:
+    for text, name in (("IID\tz\tz\n1\t2\t3\n", "a.tsv"), ("IID z z\n1 2 3\n", "a.txt"), ("IID,z,z\n1,2,3\n", "a.csv")):
+        with pytest.raises(InputError, match="has z more than once in its header"):
+            read_people(table(tmp_path, text, name))

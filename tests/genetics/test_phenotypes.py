@@ -6,7 +6,8 @@ from scipy import stats
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.growth import slopes_of_people
-from disentangle_pl.genetics.phenotypes import Summary, inverse_normal, one_value
+from disentangle_pl.genetics.phenotypes import one_value
+from disentangle_pl.genetics.traits import Summary, inverse_normal, traits_of
 
 
 def test_ranks_become_normal_quantiles() -> None:
@@ -49,3 +50,24 @@ def test_a_predicted_slope_is_that_of_all_scans_and_of_people_with_two_times() -
     np.testing.assert_allclose(made[1:], slopes[1:])
     with pytest.raises(InputError, match="not blup"):
         one_value(values[:3], people[:3], years[:3], "blup")
+
+
+def test_two_values_are_cases_and_controls() -> None:
+    nan = np.nan
+    values = np.array([[1, 0, 0, 3.5, 1], [2, 1, 1, 7, 2], [2, 0, 2, 3.5, 3], [nan, nan, nan, nan, 4], [1, 1, 2, 7, 5]])
+    found = traits_of(["a", "b", "c", "d", "e"], values, ranks=True)
+    assert found.cases.tolist() == [True, True, True, True, False]
+    expected = [[0, 0, nan, 0], [1, 1, 0, 1], [1, 0, 1, 0], [nan, nan, nan, nan], [0, 1, 1, 1]]
+    np.testing.assert_array_equal(found.values[:, :4], expected)
+    np.testing.assert_array_equal(found.values[:, 4:], inverse_normal(values[:, 4:]))
+    assert "a is a case/control phenotype" in found.remarks[0]
+    assert "2 cases (2) and 2 controls (1)" in found.remarks[0]
+    assert found.remarks[2].endswith("and 1 people with 0, who count as missing")
+    assert len(found.remarks) == 5, "and every value of so few people is a heavy tie"
+
+
+def test_heavy_ties_are_told() -> None:
+    values = np.concatenate((np.zeros(30), np.arange(70.0)))[:, None]
+    (said,) = traits_of(["drinks"], values, ranks=True).remarks
+    assert said.startswith("**31 % of the people have one value (0) of drinks**; ranks do not make that normal")
+    assert traits_of(["z"], np.arange(50.0)[:, None], ranks=False).remarks == []

@@ -8,7 +8,7 @@ import pytest
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.filesets import open_filesets
-from disentangle_pl.genetics.genotypes import REASONS, Genotypes, Limits, spans
+from disentangle_pl.genetics.genotypes import REASONS, Genotypes, Limits, poor_on_x, spans
 from disentangle_pl.genetics.hardy_weinberg import exact_mid_p
 from tests.genetics.made import write
 
@@ -62,8 +62,38 @@ def test_every_exclusion_has_its_reason(tmp_path: Path) -> None:
     with Genotypes(filesets, filesets[0].people) as genotypes:
         for span in spans(filesets, 4):
             told += genotypes.faults(span, genotypes.read(span), Limits()).tolist()
-    none_of, twice = REASONS.index("no call at all"), REASONS.index("given twice")
-    assert told == [-1, none_of, 3, 4, 5, 6, twice, twice, 0]
+    reasons = ["passes" if number < 0 else REASONS[number] for number in told]
+    names = ["passes", "no call at all", "monomorphic", "too few calls (geno)", "too rare (maf)"]
+    names += ["out of Hardy-Weinberg proportions (hwe)", "given twice", "given twice"]
+    assert reasons == [*names, "not on chromosomes 1 to 22 or X, or on X without sexes in the .fam"]
+
+
+def test_a_swapped_copy_and_a_negative_position_are_left_out(tmp_path: Path) -> None:
+    calls = np.random.default_rng(1).binomial(2, 0.4, (4, 100)).astype(np.int8)
+    bed = write(tmp_path / "a", calls)
+    bed.with_suffix(".bim").write_text("1 rs1 0 5 A G\n1 rs1 0 5 G A\n1 rs2 0 -7 A G\n1 rs1 0 5 A T\n")
+    filesets = open_filesets([str(bed)])
+    with Genotypes(filesets, filesets[0].people) as genotypes:
+        (span,) = spans(filesets, 10)
+        told = genotypes.faults(span, genotypes.read(span), Limits(hwe=0))
+    twice, negative = REASONS.index("given twice"), REASONS.index("at a negative position")
+    assert told.tolist() == [-1, twice, negative, -1]
+
+
+def test_filters_on_x_count_men_once(tmp_path: Path) -> None:
+    sex = np.repeat(np.array(["F", "M", None], object), [50, 50, 20])
+    men, women = sex == "M", sex == "F"
+    calls = np.zeros((4, 120), np.int8)
+    calls[0, women], calls[0, men] = np.tile([0, 1, 1, 2, 1], 10), np.tile([0, 2], 25)
+    calls[1, men] = np.tile([2, 0], 25)  # out of proportions only if men were taken for women
+    calls[1, women] = np.tile([0, 1, 1, 2, 1], 10)
+    calls[2, women] = np.tile([0, 2], 25)
+    calls[3, ~men & ~women] = 2
+    poor = np.stack(list(poor_on_x(calls, sex, Limits(maf=0.05, hwe=1e-6))))
+    assert poor.T.tolist() == [[False] * 5, [False] * 5, [False] * 4 + [True], [False, True, False, True, False]]
+    fewest = Limits(geno=0.3, maf=0, hwe=0)
+    calls[0, women] = -127
+    assert next(rows for k, rows in enumerate(poor_on_x(calls, sex, fewest)) if k == 2).tolist() == [True] + [False] * 3
 
 
 @pytest.mark.parametrize("limits", [Limits(maf=0.6), Limits(geno=-1), Limits(hwe=2)])

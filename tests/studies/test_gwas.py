@@ -19,8 +19,8 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.association import Scan
 from disentangle_pl.genetics.genotypes import Genotypes, Limits
 from disentangle_pl.genetics.people import read_people
-from disentangle_pl.genetics.phenotypes import inverse_normal
 from disentangle_pl.genetics.results import write_whole
+from disentangle_pl.genetics.traits import inverse_normal
 from disentangle_pl.studies import gwas_blocks
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_findings import Found
@@ -387,3 +387,64 @@ def test_a_table_that_is_lost_or_damaged_is_named(
         path.write_bytes(content[:500])
     with pytest.raises(InputError, match=said):
         run(files, out)
+
+
+def study_of(files: Path, out: Path, **columns: Any) -> tuple[str, pd.DataFrame]:
+    """Associate other phenotypes of the same people, and return the findings and the fits."""
+    people = pd.read_csv(files / "z.txt", sep=" ")[["FID", "IID"]]
+    order = people["IID"].str[1:].astype(int)
+    values = {name: np.asarray(column)[order] for name, column in columns.items() if name[0] != "c"}
+    others = {name: np.asarray(column)[order] for name, column in columns.items() if name[0] == "c"}
+    out.mkdir()
+    tables = []
+    for name, more in (("z", values), ("c", others)):
+        people.assign(**more).to_csv(out / f"{name}.txt", sep="\t", index=False, na_rep="NA")
+        tables.append(read_people(out / f"{name}.txt"))
+    plan = Plan((str(files / "chr1.bed"),), limits=OPEN, permutations=2)
+    associate(plan, *tables, out / "study", PLAIN)
+    return (out / "study" / "findings.md").read_text(), table(out / "study")
+
+
+def test_nobody_of_a_level_and_nobody_of_a_sex_refuse_no_study(files: Path, made: Made, tmp_path: Path) -> None:
+    women = made.covariates[:, 1] == 0
+    site = np.where(np.arange(PEOPLE) % 3, "a", "b").astype(object)
+    site[~women] = "c"
+    values = {"w": np.where(women, made.phenotypes[:, 1], np.nan), "all": made.phenotypes[:, 1]}
+    said, rows = study_of(files, tmp_path / "one", **values, cage=made.covariates[:, 0], csite=site, csex=~women)
+    assert "Covariate csite=c is constant, or a combination of others, among the people with w: it is left out" in said
+    assert "Covariate csex=True is constant, or a combination of others, among the people with each phenotype" in said
+    assert rows["p"].notna().all()
+    design = np.column_stack((made.covariates[women, 0], site[women] == "b")).astype(float)
+    alone = Scan(inverse_normal(made.phenotypes[women, 1:2]), design, ["w"], ["age", "b"])(made.calls[:40, women])
+    np.testing.assert_allclose(rows.loc[rows["phenotype"] == "w", "t"], alone.t[:, 0], rtol=1e-7)
+
+
+def test_phenotypes_never_seen_together_keep_their_own_tests(files: Path, made: Made, tmp_path: Path) -> None:
+    first = np.arange(PEOPLE) < PEOPLE // 2
+    values = {"a": np.where(first, made.phenotypes[:, 1], np.nan), "b": np.where(first, np.nan, made.phenotypes[:, 2])}
+    said, rows = study_of(files, tmp_path / "one", **values, cage=made.covariates[:, 0])
+    assert "there is no test of all phenotypes together" in said
+    assert rows["p"].notna().all()
+    assert not (tmp_path / "one" / "study" / "together.parquet").exists()
+    drawn = np.random.default_rng(1)
+    holes = {f"z{k}": np.where(drawn.random(PEOPLE) < 0.3, np.nan, drawn.standard_normal(PEOPLE)) for k in range(20)}
+    said, rows = study_of(files, tmp_path / "many", **holes, cage=made.covariates[:, 0])
+    assert "there is no test of all phenotypes together" in said
+    assert rows["p"].notna().all()
+
+
+def test_cases_are_fitted_as_cases(files: Path, made: Made, tmp_path: Path) -> None:
+    cases = (np.arange(PEOPLE) % 10 == 0).astype(float)
+    coded = np.where(np.arange(PEOPLE) == 7, -9, 1 + cases)
+    said, rows = study_of(files, tmp_path / "one", case=0 * coded, y=coded, z=made.phenotypes[:, 1], w=np.ones(PEOPLE))
+    assert (
+        "Y is a case/control phenotype, fitted by logistic regression, by Firth's where that fails: 15 cases (2)"
+        in said
+    )
+    assert "W has no numbers" in said
+    there = np.arange(PEOPLE) != 7
+    alone = Scan(cases[there, None], np.empty((149, 0)), ["y"], (), np.array([True]))(made.calls[:40, there])
+    np.testing.assert_allclose(rows.loc[rows["phenotype"] == "y", "beta"], alone.beta[:, 0], rtol=1e-6)
+    assert rows.loc[rows["phenotype"] == "w", "p"].isna().all()
+    with pytest.raises(InputError, match="no phenotype can be tested: phenotype w is constant"):
+        study_of(files, tmp_path / "two", w=np.ones(PEOPLE), cage=made.covariates[:, 0])
