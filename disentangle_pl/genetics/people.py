@@ -1,5 +1,6 @@
 """Tables of numbers a person, and whose they are among the genotyped people."""
 
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from disentangle_pl.brain.tables import listing
+from disentangle_pl.brain.tables import decoded, listing
 from disentangle_pl.brain.withdrawals import remaining
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.genotypes import PERSON
@@ -35,20 +36,20 @@ class PeopleTable(NamedTuple):
 def read_people(path: Path) -> PeopleTable:
     """Read a table with a header of FID and IID, or IID or participant_id alone, split at blanks, tabs or commas.
 
-    NA, nan and n/a are missing, and so is -9, as in PLINK.
+    NA, nan and n/a are missing, and so is -9, as in PLINK. Other encodings than UTF-8 are read as `decoded` says.
 
     Raises:
         InputError: If it cannot be read, has no column of people or no other one, or a person twice.
     """
     try:
-        first = path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        text = decoded(path)
+        first = text.partition("\n")[0]
         separator = "," if path.suffix.lower() == ".csv" else "\t" if "\t" in first else None
         others = _others(first.rstrip("\r").split(separator))
         table = pd.read_csv(
-            path,
+            StringIO(text),
             sep=separator or r"\s+",
             dtype=str,
-            encoding="utf-8-sig",
             keep_default_na=False,
             na_values={name: [*MISSING, PLINK_MISSING] for name in others},
             index_col=False,

@@ -41,7 +41,7 @@ def findings(
         groups: Table of `summarised`.
         baseline: The group the others are compared with.
         apart: The two factors that separate latents ought to hold.
-        remarks: What could not be computed.
+        remarks: What could not be computed, and what ComBat did.
     """
     lines = ["# What the latents mean", "", f"{people} held-out people, {scans} scans. {HEAD}", ""]
     if people < FEW:
@@ -52,7 +52,7 @@ def findings(
     if len(compared):
         lines += [f"## Compared with {baseline}", "", OVER_SEEDS, "", *_compared(compared), ""]
     if remarks:
-        lines += ["## Left out", "", *(f"- {remark}" for remark in remarks), ""]
+        lines += ["## Remarks", "", *(f"- {remark}" for remark in remarks), ""]
     return "\n".join(lines)
 
 
