@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.brain.withdrawals import read_withdrawn
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
@@ -47,6 +48,8 @@ def gwas(args: Sequence[str]) -> None:
     given = parser.parse_args([*data_of_run(spaced), *args])
     if sum(bool(each) for each in (given.phenotypes, given.checkpoint, given.results)) != 1:
         raise InputError("give gwas either --phenotypes FILE, or --checkpoint FILE, or --results FILES, not both")
+    if given.withdrawn:
+        read_withdrawn(given.withdrawn)
     harmonisation = Harmonisation(**given.combat.as_dict())
     if harmonisation.batch is not None and not given.checkpoint:
         raise InputError("--combat.batch takes sites out of the latents of --checkpoint: give one, or leave it out")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_info
 
+from disentangle_pl.brain.tables import decoded
 from disentangle_pl.errors import InputError
 
 
@@ -18,8 +19,8 @@ def read_withdrawn(path: Path) -> frozenset[str]:
         InputError: If the file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = decoded(path).splitlines()
+    except (OSError, ValueError) as error:
         raise InputError(f"the withdrawals {path} cannot be read ({error}): give a text of one id a line") from error
     people = [cell for line in lines if (cell := _first_cell(line))]
     if len(people) > 1 and not _is_number(people[0]) and all(map(_is_number, people[1:])):
