@@ -12,6 +12,9 @@ from rich.text import Text
 WIDE = 240
 """Columns of an output that is no terminal, unless COLUMNS says otherwise."""
 
+KEYS = 0.6
+"""Most of the width of a part for the columns that tell its rows apart."""
+
 
 def wide_console() -> Console:
     """Return a console on standard output that cuts no table at 80 columns where nobody watches."""
@@ -24,12 +27,12 @@ def print_table(table: Table, keys: int = 1) -> None:
 
     Args:
         table: Of str cells, which may hold markup.
-        keys: Columns that tell the rows apart, and stand in front of every part; one if so many leave no room.
+        keys: Columns that tell the rows apart, and stand in front of every part; one if they leave too little room.
     """
     console = wide_console()
     widths = [_width([each.header, *each.cells]) for each in table.columns]
-    if sum(widths[:keys]) + max(widths[keys:], default=0) >= console.width:
-        keys = 1
+    few = sum(widths[:keys]) > KEYS * console.width
+    keys = 1 if few else keys
     free = console.width - 1 - sum(widths[:keys])
     parts: list[list[int]] = [[]]
     taken = 0
@@ -47,6 +50,8 @@ def print_table(table: Table, keys: int = 1) -> None:
         for row in zip(*(each.cells for each in chosen), strict=True):
             part.add_row(*row)
         console.print(part)
+    if few and len(parts) > 1:
+        console.print("the rows of all parts are in the same order", soft_wrap=True, style="dim italic")
     if table.caption:
         console.print(table.caption, soft_wrap=True, style="dim italic")
 

@@ -37,6 +37,13 @@ def test_columns_that_do_not_fit_come_beneath_and_no_cell_is_broken(
     monkeypatch.setenv("COLUMNS", "140")
     print_table(table)
     assert capsys.readouterr().out.count("wasserstein") == 1
-    monkeypatch.setenv("COLUMNS", "90")
+    said = "the rows of all parts are in the same order"
+    monkeypatch.setenv("COLUMNS", "100")
     print_table(table, keys=2)
-    assert capsys.readouterr().out.count("0.45 [0.41, 0.86]") == 6, "both keys are in each of three parts"
+    shown = capsys.readouterr().out
+    assert shown.count("0.45 [0.41, 0.86]") == 5, "value and wasserstein stand in front of both parts"
+    assert said not in shown
+    print_table(table, keys=4)
+    shown = capsys.readouterr().out
+    assert shown.count("0.45 [0.41, 0.86]") == 4
+    assert said in shown
