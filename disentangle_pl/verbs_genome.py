@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from disentangle_pl.brain.withdrawals import read_withdrawn
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
 from disentangle_pl.genetics.genotypes import Limits
@@ -42,6 +43,8 @@ def gwas(args: Sequence[str]) -> None:
     given = parser.parse_args(args) if model is None else model.parse(parser, args)
     if sum(bool(each) for each in (given.phenotypes, given.checkpoint, given.results)) != 1:
         raise InputError("give gwas either --phenotypes FILE, or --checkpoint FILE, or --results FILES, not both")
+    if given.withdrawn:
+        read_withdrawn(given.withdrawn)
     if model is not None and given.combat.batch is not None and not given.checkpoint:
         raise InputError("--combat.batch takes sites out of the latents of --checkpoint: give one, or leave it out")
     if given.results:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, final
 
@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from disentangle_pl.brain.correction import Correction, Placed
+from disentangle_pl.brain.correction import UNSAID, Correction, Placed
 from disentangle_pl.brain.foreground import FAINT, Mask, foreground, main_piece, millilitres
 from disentangle_pl.brain.nifti import Matrix, Scan
 from disentangle_pl.brain.registration import (
@@ -41,6 +41,7 @@ WIDEST_CUT = 0.05
 SCALES = (0.5, 3.0)
 """Volumes of the template over those of the scan."""
 _HELP = "look at it, check its header, and align it by other means if it is a human brain"
+_OVERLAP_HELP = "look at it, check its header, and lower the threshold by --align_overlap if it is a human brain"
 AROUND = 12.0
 """Millimetres around the template's brain in which scans are compared with it."""
 THINNED = 3
@@ -150,9 +151,18 @@ class Alignment(Correction):
 
     Args:
         engine: What finds the linear map of which `part` is taken.
+        overlap: Dice coefficient with the template's brain below which a scan is refused, see `LEAST`; 0 refuses none.
+
+    Raises:
+        InputError: If the overlap is not between 0 and 1.
     """
 
     engine: Engine = GAUSS_NEWTON
+    overlap: float = field(default=LEAST.overlap, metadata={UNSAID: True})
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap <= 1:
+            raise InputError(f"the overlap {self.overlap:g} below which scans are refused must lie between 0 and 1")
 
     @abstractmethod
     def part(self, whole: Matrix) -> Matrix:
@@ -168,7 +178,7 @@ class Alignment(Correction):
         with one_torch_thread():
             brain = stripped(placed.scan)
             whole = self.engine(brain)
-            fit = checked(brain, whole)
+            fit = checked(brain, whole, self.overlap)
         to_template = np.linalg.inv(self.part(whole))
         moved = placed.scan._replace(affine=to_template @ placed.scan.affine)
         return Placed(moved, CENTRE, float(np.linalg.det(to_template[:3, :3])), *fit)
@@ -250,8 +260,13 @@ def fit_of(brain: Brain, whole: Matrix) -> Fit:
     return Fit(float(overlap), float(share.clamp(min=0).sqrt()))
 
 
-def checked(brain: Brain, whole: Matrix) -> Fit:
+def checked(brain: Brain, whole: Matrix, overlap: float = LEAST.overlap) -> Fit:
     """Return how well a brain lies on the template under a linear map from the template to its scan.
+
+    Args:
+        brain: Of `stripped`.
+        whole: (4, 4) linear map from the template to its scan.
+        overlap: The least Dice coefficient with the template's brain.
 
     Raises:
         InputError: If so badly that it cannot be a human brain in the position that its header tells.
@@ -263,9 +278,10 @@ def checked(brain: Brain, whole: Matrix) -> Fit:
             f"does not fit the MNI152 template (it would have to become {scale:.3g} times as large): {_HELP}"
         )
     fit = fit_of(brain, whole)
-    if not fit.overlap >= LEAST.overlap:
+    if not fit.overlap >= overlap:
+        below = np.floor(1000 * fit.overlap) / 1000  # 0.9348 is not to be read as the threshold
         raise InputError(
-            f"does not fit the MNI152 template (overlap {fit.overlap:.3f}, at least {LEAST.overlap:g}): {_HELP}"
+            f"does not fit the MNI152 template (overlap {below:.3f} is below {overlap:g}): {_OVERLAP_HELP}"
         )
     if not fit.similarity >= LEAST.similarity:
         raise InputError(

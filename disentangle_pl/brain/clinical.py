@@ -17,7 +17,7 @@ from disentangle_pl.brain.cells import (
     refuse,
     sentence,
 )
-from disentangle_pl.brain.clocks import label_years
+from disentangle_pl.brain.clocks import phase_years
 from disentangle_pl.brain.fields import sexes
 from disentangle_pl.brain.mapping import Age, Column, Mapping, Time
 from disentangle_pl.brain.tables import listing, read_table
@@ -88,7 +88,7 @@ def read_clinical(path: Path, mapping: Mapping, bounds: bool = False, strict: bo
     if mapping.wide:
         rows[SESSION] = source.table[SESSION]
     if mapping.time and source.has(mapping.time.label):
-        rows[PLANNED] = label_years(source.table[mapping.time.label])
+        rows[PLANNED] = phase_years(source.table[mapping.time.label], people)
     rows["age"] = _age(source, rows["time"])
     for name, column in mapping.traits.items():
         if source.has(column.column):
@@ -149,7 +149,17 @@ def _time(source: _Source, people: pd.Series) -> pd.Series:
         columns = " and ".join(filter(None, (time.column, time.label)))
         raise InputError(f"{source.path} tells no time: it has no {columns}; name the column of time in the mapping")
     measured = _measured_time(source, time, people) if source.has(time.column) else lacking
-    return measured.fillna(label_years(source.table[time.label])) if source.has(time.label) else measured
+    if not source.has(time.label):
+        return measured
+    labels = source.table[time.label]
+    years = measured.fillna(phase_years(labels, people))
+    lost = years.isna() & labels.str.strip().str.fullmatch(r"[Yy]\d{1,2}|init").fillna(False).astype(bool)
+    if lost.any():
+        source.remarks.append(
+            f"{source.mapping.table}: {lost.sum()} rows with {listing(sorted(labels[lost].unique()), 3)} count from a "
+            "later phase of the study, which tells no time since entry: give a table with dates, or with VISCODE2"
+        )
+    return years
 
 
 def _measured_time(source: _Source, time: Time, people: pd.Series) -> pd.Series:
@@ -157,7 +167,7 @@ def _measured_time(source: _Source, time: Time, people: pd.Series) -> pd.Series:
         return _numbers(source, "time", Column(time.column)) / _YEARS[time.unit]
     cells, _ = _meanings(source, Column(time.column))
     if time.unit == "label":
-        return label_years(cells)
+        return phase_years(cells, people)
     years, faults = read_times(cells, time.format)
     source.report("time", faults)
     return years - years.groupby(people).transform("min")

@@ -55,9 +55,10 @@ def date_visits(participant: pd.Series, clocks: Mapping[str, pd.Series]) -> Date
     return Dated(since_first(years, participant), source)
 
 
-def clock_remarks(participant: pd.Series, dated: Dated, clocks: Mapping[str, pd.Series]) -> list[str]:
+def clock_remarks(visits: pd.DataFrame, dated: Dated, clocks: Mapping[str, pd.Series]) -> list[str]:
     """Say which clocks dated the visits of how many people with several, and where two clocks contradict each other."""
-    several = participant.groupby(participant).transform("size") > 1
+    participant = visits["participant_id"]
+    several = without_run(visits["session_id"]).groupby(participant).transform("nunique") > 1
     people = participant[several].nunique()
     sources = dated.source.where(dated.years.notna(), None)
     counts = {name: participant[several & (sources == name)].nunique() for name in clocks}
@@ -92,7 +93,7 @@ def with_years(visits: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     by_file = numbers["scan_time"].notna().groupby(person).transform("any")
     shift = (numbers["years"] - dated.years).where(~by_file).groupby(person, sort=False).transform("median")
     years = dated.years + shift.fillna(0.0)
-    return visits.assign(years=years, entry_years=entry), clock_remarks(person, dated, clocks)
+    return visits.assign(years=years, entry_years=entry), clock_remarks(visits, dated, clocks)
 
 
 def _contradiction(participant: pd.Series, dated: Dated, name: str, clock: pd.Series) -> list[str]:
@@ -150,6 +151,27 @@ def label_years(labels: pd.Series) -> pd.Series:
         float64, NaN for any other label.
     """
     return labels.map(_years, na_action="ignore").astype("float64")
+
+
+def phase_years(labels: pd.Series, people: pd.Series) -> pd.Series:
+    """Read visit labels of people as `label_years`, and y1, y2, ... of ADNI3 where they count from study entry.
+
+    Those are years since a person's first visit of ADNI3. Who came from an earlier phase, and so has a visit of months
+    or one called init, entered before it: how long before, such a label does not tell.
+
+    Args:
+        labels: (N,) of all visits of a table.
+        people: (N,) whose visits they are.
+
+    Returns:
+        float64, NaN for any other label.
+    """
+    plain = labels.astype("str").str.strip().str.lower().where(labels.notna())
+    entered = plain.isin(("bl", "sc", "scmri")).groupby(people, dropna=False).transform("any")
+    earlier = plain.str.fullmatch(r"m\d{1,3}|init").astype("boolean").fillna(False).astype(bool)
+    new = entered & ~earlier.groupby(people, dropna=False).transform("any")
+    years = pd.to_numeric(plain.str.extract(r"^y(\d{1,2})$")[0], errors="coerce").astype("float64")
+    return label_years(labels).fillna(years.where(new))
 
 
 def entry_years(session: pd.Series) -> pd.Series:

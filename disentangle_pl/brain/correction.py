@@ -16,6 +16,8 @@ from disentangle_pl.errors import InputError
 
 FEWEST = 12
 """Voxels along an axis that N4 keeps to fit the field on."""
+UNSAID = "unsaid"
+"""Metadata of a field that came after scans had been prepared without it: at its default it is no setting of theirs."""
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 

@@ -18,13 +18,14 @@ from disentangle_pl.brain.intensity import Percentiles
 from disentangle_pl.brain.pairing import Pairing
 from disentangle_pl.brain.prepared import PreparedScans, Volumes, agreed_geometry, is_prepared, open_prepared
 from disentangle_pl.brain.sampling import SingleScans, rows_of, visit_pairs
+from disentangle_pl.brain.scan_choice import choice_of
 from disentangle_pl.brain.split import Split, split
 from disentangle_pl.brain.split_file import read_split, refuse_shared, split_by
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.brain.truth import DEFAULT, scan_factors
 from disentangle_pl.brain.visits import read_visits, reasons
 from disentangle_pl.brain.volumes import Preparation
-from disentangle_pl.brain.withdrawals import remaining, remaining_parts
+from disentangle_pl.brain.withdrawals import read_withdrawn, remaining, remaining_parts
 from disentangle_pl.data.draws import Draw, Draws, Shard
 from disentangle_pl.data.factors import Batch
 from disentangle_pl.data.module import ImageData, check_counts
@@ -86,6 +87,8 @@ class LongitudinalData(ImageData):
         factors: Columns of the table of truth, or of that of the scans, that are the factors; null takes age, years
             and all numbers of the table of truth.
         withdrawn: A file of people who have withdrawn, and are left out (see `read_withdrawn`); null for nobody.
+        filter: Which of several scans of a session of a folder, as --filter of `scans`: [acq=mprage, desc=none]; null
+            takes the kind of the most sessions.
 
     Attributes:
         parts: The visits of training, validation and test participants, from `setup` on.
@@ -119,10 +122,17 @@ class LongitudinalData(ImageData):
         truth: str | None = None,
         factors: list[str] | None = None,
         withdrawn: str | None = None,
+        filter: list[str] | None = None,  # noqa: A002 - a flag is called as that of `scans`
     ) -> None:
         super().__init__()
         check_counts(batch_size=batch_size, steps_per_epoch=steps_per_epoch)
         self.root = Path(root)
+        self.choice = choice_of(filter or [])
+        if filter and (is_prepared(self.root) or self.root.is_file()):
+            raise InputError(
+                f"--data.filter chooses among the scans of a folder, and {root} lists scans that are chosen: leave it "
+                "out, or give --filter to the scans or prepare that makes such a list"
+            )
         if is_prepared(self.root):
             size, spacing = agreed_geometry(self.root, size, spacing)
         if size is None or spacing is None:
@@ -143,6 +153,8 @@ class LongitudinalData(ImageData):
         self.truth = Path(truth) if truth else None
         self.chosen = factors
         self.withdrawn = Path(withdrawn) if withdrawn else None
+        if self.withdrawn:
+            read_withdrawn(self.withdrawn)
         self.volumes: ResidentVolumes | None = None
         self.draw: Draw | None = None
 
@@ -188,7 +200,7 @@ class LongitudinalData(ImageData):
         """The table of all scans but those of people who have withdrawn, with the row numbers of the whole."""
         if is_prepared(self.root):
             return remaining(read_visits(self.root), self.withdrawn)
-        return read_visits(self.root, self.withdrawn)
+        return read_visits(self.root, self.withdrawn, self.choice)
 
     @cached_property
     def known(self) -> pd.DataFrame:

@@ -93,7 +93,7 @@ class Midspace:
         try:
             brain = stripped(scan)
             whole = self.alignment.engine(brain)
-            checked(brain, whole)
+            checked(brain, whole, self.alignment.overlap)
         except InputError as error:
             return str(error)
         return brain, torch.from_numpy(rigid_part(whole))
@@ -110,7 +110,7 @@ class Midspace:
         placed: list[Placed | str] = []
         for each, brain, turn in zip(scans, brains, rigid.numpy(), strict=True):
             try:
-                fit = checked(brain, turn @ whole)
+                fit = checked(brain, turn @ whole, self.alignment.overlap)
             except InputError as error:
                 placed.append(str(error))
                 continue

@@ -67,6 +67,7 @@ def join_clinical(
         f"{mapping.table}: {unused} of {len(clinical.rows)} rows have no scan within {window:g} years",
         *_assumed(near["by_years"], mapping),
         *_ages_apart(visits["age"], ages, mapping),
+        *_times_apart(visits, pairs[pairs["same_label"]].drop_duplicates("scan"), mapping),
     ]
     always = ["participant_id", *filter(holds_for_life, clinical.rows.columns)]
     people = clinical.rows[always].groupby("participant_id", as_index=False).first()
@@ -141,6 +142,28 @@ def _assumed(by_years: "pd.Series[bool]", mapping: Mapping) -> list[str]:
     count = int(by_years.sum())
     said = f"{count} scans have neither an age nor a time since study entry: the first scan counts as entry"
     return [f"{mapping.table}: {said}"] if count else []
+
+
+def _times_apart(visits: pd.DataFrame, same: pd.DataFrame, mapping: Mapping) -> list[str]:
+    """Say where scans and rows of the same labels lie at other distances from the first of them: one has a wrong date.
+
+    Args:
+        visits: Table of N scans.
+        same: The row (`time`) of the label of a scan (`scan`), at most one a scan.
+        mapping: Of the rows.
+    """
+    scans = visits.loc[same["scan"]].assign(time=same["time"].to_numpy()).dropna(subset=["years", "time"])
+    since = scans[["years", "time"]] - scans.groupby("participant_id")[["years", "time"]].transform("first")
+    wrong = (since["years"] - since["time"]).abs() > _FAR
+    apart = scans.assign(**since)[wrong]
+    columns = (apart[name] for name in ("participant_id", "session_id", "years", "time"))
+    examples = [
+        f"{who} {session} {years:.1f} years after the first, {time:.1f} by {mapping.table}"
+        for who, session, years, time in zip(*columns, strict=True)
+    ]
+    who = apart["participant_id"].nunique()
+    said = f"dates contradict those of the scans of {who} people, whose labels are followed: {listing(examples, 3)}"
+    return [f"{mapping.table}: {said}"] if examples else []
 
 
 def _ages_apart(given: pd.Series, found: pd.Series, mapping: Mapping) -> list[str]:

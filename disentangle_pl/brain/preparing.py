@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -53,9 +53,14 @@ def open_store(folder: Path, preparation: Preparation) -> Store:
     """
     store = Store(folder, preparation)
     ours, theirs = {"recipe": RECIPE, **preparation.settings}, store.journal.settings
-    other = [name for name in ours if theirs and theirs.get(name) != ours[name]]
+    if theirs and theirs.get("recipe") != RECIPE:
+        raise InputError(
+            f"{folder} holds scans prepared by another version of this program (recipe {theirs.get('recipe')}, now "
+            f"{RECIPE}), which can be trained on, but not added to: give another folder"
+        )
+    other = [name for name in ours | theirs if theirs and theirs.get(name) != ours.get(name)]
     if other:
-        said = ", ".join(f"{name} {theirs.get(name)}, not {ours[name]}" for name in other)
+        said = "; ".join(f"{name} {_words(theirs.get(name))}, not {_words(ours.get(name))}" for name in other)
         raise InputError(f"{folder} holds scans prepared with {said}: give another folder, or the same settings")
     if not theirs:
         known = {LOCK, HASHES}
@@ -127,6 +132,16 @@ def finish(store: Store, visits: pd.DataFrame, preparation: Preparation) -> pd.D
     }
     write_bytes(folder / ABOUT, (json.dumps(about, indent=1) + "\n").encode())
     return quality
+
+
+def _words(setting: Any) -> str:
+    """Write a setting of `Preparation.settings` as text."""
+    if isinstance(setting, dict):
+        parts = [f"{name} {_words(part)}" for name, part in setting.items() if name != "class"]
+        return f"{setting['class']}{' (' + ', '.join(parts) + ')' if parts else ''}"
+    if isinstance(setting, list):
+        return " ".join(map(_words, setting)) or "none"
+    return f"{setting:g}" if isinstance(setting, float) else "none" if setting is None else str(setting)
 
 
 @contextmanager

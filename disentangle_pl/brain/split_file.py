@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -36,22 +37,25 @@ def write_split(path: Path, part: pd.Series, how: str) -> None:
     _write(path, part.rename_axis("participant_id").rename("part").reset_index(), how)
 
 
-def extend_split(path: Path, part: pd.Series, how: str) -> None:
-    """Add people to a split; the rows of those who have a part stay as they are.
+def extend_split(path: Path, part: pd.Series, how: str, gone: Sequence[str] = ()) -> None:
+    """Add people to a split, and drop those who have withdrawn; the rows of all others stay as they are.
 
     Args:
         path: Of `write_split`, or made by hand.
-        part: As in `write_split`, of new people only; without any the file stays as it is.
+        part: As in `write_split`, of new people only.
         how: One line for people: how the new ones were dealt out.
+        gone: Ids, as `read_split` has them, of people to drop. With nobody to add and to drop the file stays as it is.
 
     Raises:
         InputError: As `read_split`.
     """
-    if part.empty:
+    if part.empty and not len(gone):
         return
     table, before = _read(path)
+    table = table[~_bare(table.set_index("participant_id")["part"]).index.isin(gone)]
     rows = part.rename_axis("participant_id").rename("part").reset_index()
-    _write(path, pd.concat([table, rows], ignore_index=True)[table.columns], f"{before}; {how}".removeprefix("; "))
+    done = [before, f"{len(gone)} people who have withdrawn dropped" if len(gone) else "", how if len(part) else ""]
+    _write(path, pd.concat([table, rows], ignore_index=True)[table.columns], "; ".join(filter(None, done)))
 
 
 def fractions_of(path: Path) -> tuple[float, float, float] | None:

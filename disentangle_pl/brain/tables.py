@@ -3,13 +3,13 @@
 import codecs
 import re
 from collections.abc import Sequence
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch.utilities import rank_zero_info
 
 from disentangle_pl.brain.placeholders import placeholder
 from disentangle_pl.errors import InputError
@@ -73,6 +73,11 @@ def read_table(
     return table
 
 
+def inform(text: str) -> None:
+    """Log a sentence, once among all processes; this loads torch, which no reader without one need wait for."""
+    import_module("lightning.pytorch.utilities").rank_zero_info(text)
+
+
 def decoded(path: Path) -> str:
     """Read a text in UTF-8, in UTF-16 if it has its mark or a zero in every second byte, or in Windows-1252.
 
@@ -89,7 +94,7 @@ def decoded(path: Path) -> str:
     try:
         return content.decode(codec)
     except UnicodeDecodeError:
-        rank_zero_info(f"{path} is no UTF-8: it is read as Windows-1252")
+        inform(f"{path} is no UTF-8: it is read as Windows-1252")
         return content.decode("cp1252", errors="replace")
 
 

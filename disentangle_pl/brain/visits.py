@@ -25,7 +25,7 @@ from disentangle_pl.brain.scan_tables import Skipped, read_scan_table
 from disentangle_pl.brain.soundness import problem
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.brain.uk_biobank import FIELDS, is_uk_biobank, read_uk_biobank
-from disentangle_pl.brain.withdrawals import remaining
+from disentangle_pl.brain.withdrawals import read_withdrawn, remaining
 from disentangle_pl.errors import InputError
 
 
@@ -65,7 +65,7 @@ class Found(NamedTuple):
     layout: str
 
 
-def read_visits(source: Path, withdrawn: Path | None = None) -> pd.DataFrame:
+def read_visits(source: Path, withdrawn: Path | None = None, choice: Choice = USUAL) -> pd.DataFrame:
     """Read one row a scan from a folder or a table, every scan of it.
 
     Args:
@@ -73,6 +73,7 @@ def read_visits(source: Path, withdrawn: Path | None = None) -> pd.DataFrame:
             `disentangle-pl prepare` (which it is shows from the contents), or a .tsv or .csv table (see
             `read_scan_table`).
         withdrawn: People to leave out (see `read_withdrawn`).
+        choice: Which scans of a folder are wanted.
 
     Returns:
         Columns participant_id, session_id, path (absolute), age at the scan in years, years since the participant's
@@ -84,7 +85,7 @@ def read_visits(source: Path, withdrawn: Path | None = None) -> pd.DataFrame:
         InputError: If the source is missing, empty or unreadable, lacks a column, repeats a visit, or lists
             files that are not there.
     """
-    found = find_visits(source, withdrawn=withdrawn)
+    found = find_visits(source, withdrawn=withdrawn, choice=choice)
     if len(found.skipped):
         raise InputError(f"{len(found.skipped)} scans of {source} cannot be used: {listing(reasons(found.skipped))}")
     return found.visits
@@ -114,6 +115,8 @@ def find_visits(
         InputError: If the source is missing or unreadable, lacks a column, or has no usable scan; in strict mode, if
             one is not usable, or a cell of a table is not read.
     """
+    if withdrawn:
+        read_withdrawn(withdrawn)  # a wrong name is said before large tables are read
     if not source.exists():
         raise InputError(f"{source} does not exist: give a folder of scans, or a .tsv or .csv table of scans")
     if choice != USUAL and (is_prepared(source) or not source.is_dir()):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from disentangle_pl.brain.correction import Correction, Placed
+from disentangle_pl.brain.correction import UNSAID, Correction, Placed
 from disentangle_pl.brain.foreground import background, foreground
 from disentangle_pl.brain.intensity import Intensity, Percentiles
 from disentangle_pl.brain.midspace import Midspace
@@ -222,7 +222,12 @@ def _together(midspace: Midspace, corrected: list[tuple[Scan, Placed] | str]) ->
 
 
 def _described(part: Any) -> dict[str, Any]:
-    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    """Write a part as its class and its fields, less those that are unsaid at their default."""
+    values = {
+        field.name: value
+        for field in dataclasses.fields(part)
+        if (value := getattr(part, field.name)) != field.default or UNSAID not in field.metadata
+    }
     return {"class": type(part).__name__, **{name: _plain(value) for name, value in values.items()}}
 
 

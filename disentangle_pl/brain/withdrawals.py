@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
-from lightning.pytorch.utilities import rank_zero_info
 
+from disentangle_pl.brain.tables import decoded, inform
 from disentangle_pl.errors import InputError
 
 
@@ -18,8 +18,8 @@ def read_withdrawn(path: Path) -> frozenset[str]:
         InputError: If the file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = decoded(path).splitlines()
+    except (OSError, ValueError) as error:
         raise InputError(f"the withdrawals {path} cannot be read ({error}): give a text of one id a line") from error
     people = [cell for line in lines if (cell := _first_cell(line))]
     if len(people) > 1 and not _is_number(people[0]) and all(map(_is_number, people[1:])):
@@ -45,9 +45,7 @@ def remaining(table: pd.DataFrame, withdrawn: Path | None, column: str = "partic
         return table
     out = has_withdrawn(table[column], withdrawn)
     people = table[column][out].astype("str").str.strip().str.removeprefix("sub-").nunique()
-    rank_zero_info(
-        f"{people} people with {int(out.sum())} rows are left out, as {withdrawn} says that they have withdrawn"
-    )
+    inform(f"{people} people with {int(out.sum())} rows are left out, as {withdrawn} says that they have withdrawn")
     if len(table) and out.all():
         raise InputError(f"everybody has withdrawn, by {withdrawn}: nobody remains")
     return table[~out]

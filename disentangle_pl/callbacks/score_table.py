@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from disentangle_pl.console import wide_console
+from disentangle_pl.console import print_table, wide_console
 from disentangle_pl.folders import user_cache
 from disentangle_pl.metrics.intervals import Interval
 from disentangle_pl.metrics.references import DRAWS
@@ -93,7 +93,7 @@ def show(
     if any(line.high_chance for line in lines):
         remarks.append(f"{HIGH} chance is high: read the value against its floor")
     table = Table(title=title, caption="\n".join(remarks) or None)
-    table.add_column("score", no_wrap=True)
+    table.add_column("score")
     for header in ("value", "floor", "rotated", "ceiling"):
         table.add_column(header, justify="right")
     for line in lines:
@@ -103,7 +103,7 @@ def show(
         interval = (intervals or {}).get(line.name, Interval(line.value, line.value, line.value))
         table.add_row(name, _with_range(*interval), floor, rotated, _number(line.ceiling))
     console = wide_console()
-    console.print(table)
+    print_table(table)
     for name, reason in refused.items():
         console.print(f"{name} was left out: {reason}", soft_wrap=True, markup=False)
 

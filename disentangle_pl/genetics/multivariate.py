@@ -81,7 +81,7 @@ class Omnibus:
         freedom = products.people - width - self.rank
         tested = ~np.isnan(found.t).any(axis=1) & (freedom > 0)
         freedom = np.where(tested, freedom, 1)
-        rest = np.maximum(rest, np.finfo(np.float64).eps * left)
+        rest = np.where(tested, np.maximum(rest, np.finfo(np.float64).eps * left), 1.0)
         f = np.where(tested, np.maximum(left - rest, 0) / self.rank / (rest / freedom), np.nan)
         p = p_of_f(f, self.rank, freedom)
         z = self._normal(found.t, found.freedom)

@@ -3,7 +3,6 @@
 import csv
 import re
 from collections.abc import Sequence
-from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from disentangle_pl.brain.tables import decoded
+from disentangle_pl.brain.withdrawals import remaining
 from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.genotypes import PERSON
@@ -41,14 +42,15 @@ def read_people(path: Path) -> PeopleTable:
     """Read a table with a header of FID and IID, or IID or participant_id alone, split at blanks, tabs or commas.
 
     NA, nan, n/a and #N/A in any case are missing, and so is -9 however it is written, as in PLINK. Empty cells
-    beyond the header, as of a tab at the end of lines, are left out of account.
+    beyond the header, as of a tab at the end of lines, are left out of account. Other encodings than UTF-8 are read as
+    `decoded` says.
 
     Raises:
         InputError: If it cannot be read, has no column of people or no other one, a column or a person twice, or more
             cells in a line than the header.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig").lstrip("\r\n")
+        text = decoded(path).lstrip("\r\n")
         first, _, rows = text.partition("\n")
         separator = "," if path.suffix.lower() == ".csv" else "\t" if "\t" in first else None
         names = _header(first.rstrip("\r"), separator, path)
@@ -128,9 +130,6 @@ def without_withdrawn(table: PeopleTable, withdrawn: Path | None) -> PeopleTable
     Raises:
         InputError: If the file cannot be read, or nobody remains.
     """
-    if withdrawn is None:
-        return table
-    remaining = import_module("disentangle_pl.brain.withdrawals").remaining  # loads torch, for which few are to wait
     people = remaining(table.people, withdrawn, "iid")
     return PeopleTable(table.name, people.reset_index(drop=True), table.values.loc[people.index].reset_index(drop=True))
 

@@ -19,6 +19,7 @@ from disentangle_pl.studies.clinical_people import Sides
 from disentangle_pl.studies.clinical_pictures import Pictures
 from disentangle_pl.studies.clinical_questions import Known
 from disentangle_pl.studies.clinical_table import PCA, VOLUMES
+from disentangle_pl.studies.clinical_words import RIVALS
 from disentangle_pl.studies.harmonisation import (
     AFTER,
     BEFORE,
@@ -102,7 +103,8 @@ class Harmoniser:
         if not self.lines:
             return []
         write_lines(self.lines, out)
-        return [*sentences_of(self.lines), *dict.fromkeys(self.remarks)]
+        lines = [{**line, "of": RIVALS.get(str(line["of"]), line["of"])} for line in self.lines]
+        return [*sentences_of(lines), *dict.fromkeys(self.remarks)]
 
     def _done(self, values: Values, batches: Batches) -> Values:
         done, remarks = without_sites(values, batches, self._asked, ahead=True)

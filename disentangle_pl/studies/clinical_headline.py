@@ -13,7 +13,6 @@ from disentangle_pl.studies.clinical_words import (
     MAIN,
     MORE,
     Row,
-    capital,
     main_rows,
     means_only,
     measure,
@@ -70,8 +69,8 @@ def headlines(table: pd.DataFrame, baseline: str | None) -> list[str]:
             mine = _versus(rows, name, other)
             if len(mine):
                 against = f"{words} ({baseline})" if other == BASELINE else words
-                told.append(f"{capital(who(mine.iloc[0].to_dict()))} against {against}, each added to covariates: "
-                            f"{_counted(mine)}")  # fmt: skip
+                name = who(mine.iloc[0].to_dict())
+                told.append(f"Latents of {name} against {against}, each added to covariates: {_counted(mine)}")
     return told + _agreed(table) + _smallest(table)
 
 

@@ -176,5 +176,6 @@ def lines_of(title: str, sentences: list[str]) -> Iterator[str]:
 
 
 def capital(words: str) -> str:
-    """Begin a sentence."""
-    return words[:1].upper() + words[1:]
+    """Begin a sentence; a name with a digit or an underscore, such as mmse_24m, stays as it is written."""
+    first = words.partition(" ")[0]
+    return words if any(letter == "_" or letter.isdigit() for letter in first) else words[:1].upper() + words[1:]

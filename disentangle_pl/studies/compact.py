@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from disentangle_pl.backbones import Backbone
 from disentangle_pl.compaction import fold_masks, living, narrow
 from disentangle_pl.connectivity import layers
-from disentangle_pl.console import wide_console
+from disentangle_pl.console import print_table, wide_console
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.models.vae import PROVENANCE, VAE
@@ -181,7 +181,7 @@ def _show(report: dict[str, Any], measured: dict[str, Cost], out: Path) -> None:
     ratios = [before / after for before, after in zip(dense, small, strict=True)]
     table.add_row("dense / compact", *(f"{ratio:.2f}" for ratio in ratios))
     console = wide_console()
-    console.print(table)
+    print_table(table)
     said = f"{report['density']:.1%} of the pairs connect; largest difference {report['largest_difference']:.1e}"
     for line in (f"{said}; written: {out}", *_said_of_onnx(report["onnx"])):
         console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -15,7 +15,7 @@ from torch import Tensor
 from disentangle_pl.brain.export import write_volume
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.tables import listing
-from disentangle_pl.console import wide_console
+from disentangle_pl.console import print_table, wide_console
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.ageing import MixedSlopes
 from disentangle_pl.models.vae import VAE
@@ -208,7 +208,10 @@ def _say(table: pd.DataFrame, about: dict[str, Any], folder: Path) -> None:
     shown = Table(*moved.columns, title=f"{about['subject']} {about['session']}: {about['question']}")
     for row in moved.itertuples(index=False):
         shown.add_row(*(f"{value:.3g}" for value in row))
-    console.print(shown if len(moved) else "no latent moves: none changes with age beyond chance")
+    if len(moved):
+        print_table(shown)
+    else:
+        console.print("no latent moves: none changes with age beyond chance")
     where = f"{about['distance']:.2f} standard deviations from the training codes, {OFTEN_WORDS} {about['limit']:.2f}"
     console.print(("BEYOND what the model has seen: " if about["extrapolates"] else "") + where, soft_wrap=True)
     if about["ageing_of"]:

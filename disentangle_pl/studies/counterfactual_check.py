@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
-from disentangle_pl.console import wide_console
+from disentangle_pl.console import print_table, wide_console
 from disentangle_pl.errors import InputError
 from disentangle_pl.models.vae import VAE
 from disentangle_pl.studies.counterfactual import WARNING
@@ -65,13 +65,14 @@ def check(
     table.to_csv(out / "follow_ups_summary.tsv", sep="\t", index=False)
     console = wide_console()
     print_cautions(scans.exposure.cautions)
-    console.print(f"ageing of {whose}: {int((slopes.q < level).sum())} of {len(slopes.q)} latents move (FDR {level:g})")
+    moving = f"{int((slopes.q < level).sum())} of {len(slopes.q)} latents move (FDR {level:g})"
+    console.print(f"ageing of {whose}: {moving}", soft_wrap=True)
     if moves.any() and len(first) > 1:
         found_sound = soundness(model, images(first), moves.to(model.device))
         (out / "soundness.json").write_text(json.dumps(found_sound._asdict(), indent=1) + "\n")
         for name, value in found_sound._asdict().items():
             console.print(f"  {name:15} {value:.4g}")
-    console.print(_summary(table, len(unseen.years), len(np.unique(people))))
+    print_table(_summary(table, len(unseen.years), len(np.unique(people))), keys=2)
     console.print(WARNING, soft_wrap=True)
     return table
 

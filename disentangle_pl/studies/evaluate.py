@@ -14,7 +14,7 @@ from rich.table import Table
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.callbacks import score_table
-from disentangle_pl.console import wide_console
+from disentangle_pl.console import print_table, wide_console
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.intervals import Interval, mean_interval
@@ -213,7 +213,7 @@ def _summarise(sheets: dict[str, dict[str, float]], out: Path) -> None:
         rows.append([name, *interval, *values])
     with (out / "models.tsv").open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows([["score", "mean", "low", "high", *sheets], *rows])
-    wide_console().print(table)
+    print_table(table)
     Console().print(f"the scores of every model are in {out / 'models.tsv'}", soft_wrap=True)
 
 
@@ -229,7 +229,7 @@ def _compare(sheets: dict[str, dict[str, float]], out: Path) -> None:
     rows = [[name, *values] for name, values in scores.items()]
     with (out / "files.tsv").open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows([["score", *sheets], *rows])
-    wide_console().print(table)
+    print_table(table)
     Console().print(f"the scores of every file are in {out / 'files.tsv'}", soft_wrap=True)
 
 

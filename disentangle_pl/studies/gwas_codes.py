@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from disentangle_pl.brain.longitudinal import LongitudinalData
+from disentangle_pl.brain.rescans import visit_rows
 from disentangle_pl.data.module import ImageData
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import PeopleTable, people_table
@@ -95,6 +96,8 @@ def phenotypes_from(scans: ScanCodes, known: pd.DataFrame, summary: Summary, wit
     rows = _rows(scans, with_training)
     if not len(rows):
         raise InputError("all people are training people: give --with-training=true, or scans of others")
+    first = visit_rows(scans.visits.iloc[rows]).to_numpy()  # a rescan is no visit of its own, in a mean and in a slope
+    rows, rescans = rows[first], int((~first).sum())
     values = scans.mean.double().numpy()[rows]
     active = np.flatnonzero(scans.mean.double().numpy().var(axis=0) > ACTIVE)
     if not len(active):
@@ -104,7 +107,8 @@ def phenotypes_from(scans: ScanCodes, known: pd.DataFrame, summary: Summary, wit
     who, made = one_value(values[:, active], number.astype(np.int64), visits["years"].to_numpy(np.float64), summary)
     people = pd.Series(np.asarray(persons)[who], name="IID")
     table = pd.DataFrame({f"z{latent}": made[:, k] for k, latent in enumerate(active)})
-    seen = f"{visits['participant_id'].nunique()} people, {len(visits)} scans; {summary} of every person's scans"
+    seen = f"{visits['participant_id'].nunique()} people, {len(visits)} scans; {summary} of every person's visits"
+    seen += f" ({rescans} rescans of the same visits are left out)" if rescans else ""
     remarks = [
         f"phenotypes are {len(active)} active latents of {values.shape[1]}: {seen}",
         _overlap(scans, with_training),

@@ -143,7 +143,7 @@ def _draw(axis: Axes, peaks: Peaks, starts: pd.DataFrame, levels: Thresholds, up
         label = f"5e-8 / {levels.effective_number:.1f}"
         axis.axhline(-np.log10(levels.effective), color=STRONG, linewidth=0.8, linestyle=":", label=label)
     if up:
-        axis.legend(fontsize=7, frameon=False, loc="upper right", ncols=2)
+        axis.legend(fontsize=7, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=2)
     place: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "ha": "center"}
     for row in np.flatnonzero(strong)[_apart(x[strong], peaks.log10_p[strong], float(x.max()))]:
         point = (float(x[row]), float(peaks.log10_p[row]))

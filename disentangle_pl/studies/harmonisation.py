@@ -130,7 +130,10 @@ def batches_of(settings: Harmonisation, visits: pd.DataFrame, train: NDArray[np.
             "may mark the site more than what is taken out"
         )
     if len(few):
-        remarks.append(f"ComBat does not know {listing([*map(str, few)], 5)}: of one control nobody tells the site")
+        remarks.append(
+            f"ComBat leaves out of its fit each {names[0]} with one person of the {whose}, whom nobody tells from it: "
+            f"{listing([*map(str, few)], 5)}"
+        )
     years = visits["years"].to_numpy(np.float64)
     return Batches(sites, table, people, years, rows, settings.unknown, remarks)
 
@@ -283,9 +286,9 @@ def _not_covered(there: Mask, batches: Batches, asked: NDArray[np.integer]) -> l
         return []
     people = len(np.unique(batches.people[lost]))
     strange = sorted(set(batches.sites[lost]) - set(batches.sites[batches.fit]) - {UNKNOWN})
-    which = [f"sites without two training controls ({listing(strange, 5)})"] if strange else []
+    which = [f"sites without {FEWEST} people in the fit ({listing(strange, 5)})"] if strange else []
     which += ["scans without a site"] if (batches.sites[lost] == UNKNOWN).any() else []
-    which += ["scans without a covariate, or with a value no control has"] if _bare(batches, lost) else []
+    which += ["scans without a covariate, or with a value that nobody in the fit has"] if _bare(batches, lost) else []
     said = f"ComBat cannot take the site out of {len(lost)} scans of {people} people: {', '.join(which)}"
     if batches.unknown == "refuse":
         raise InputError(f"{said}; leave them out of the table, or keep them as they are by --combat.unknown=keep")

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-CLASS_PATH = re.compile(r"(?:[A-Za-z_]\w*\.)+([A-Za-z_]\w*)")
+_FILES = "tsv|csv|txt|json|jsonl|ya?ml|npz|npy|pt|ckpt|parquet|nii|gz|zip|h5|bed"
+CLASS_PATH = re.compile(rf"(?:[A-Za-z_]\w*\.)+(?!(?:{_FILES})\b)([A-Za-z_]\w*)(?!\.?\w)")
+"""A class or function with its modules, and no name of a file."""
 LONGEST = 24
 
 

@@ -56,13 +56,9 @@ def draw_latents(panels: Sequence[Panel]) -> Figure:
         axis.set_visible(False)
     for axis, panel in zip(axes.flat, panels, strict=False):
         shown = _draw(axis, panel)
-    figure.colorbar(
-        shown,
-        ax=axes.ravel().tolist(),
-        fraction=0.025,
-        pad=0.01,
-        label="|correlation| over held-out people (bold: beyond chance)",
-    )
+    bar = figure.colorbar(shown, ax=axes.ravel().tolist(), fraction=0.025, pad=0.01)
+    bar.set_label("|correlation|, held-out people\n(bold: beyond chance)", fontsize=7)
+    bar.ax.tick_params(labelsize=7)
     return figure
 
 

@@ -42,7 +42,7 @@ def findings(
         groups: Table of `summarised`.
         baseline: The group the others are compared with.
         apart: The two factors that separate latents ought to hold.
-        remarks: What could not be computed.
+        remarks: What could not be computed, and what ComBat did.
         cautions: What is said first: whether people who ought to be new have been seen.
     """
     lines = ["# What the latents mean", ""]
@@ -57,7 +57,7 @@ def findings(
     if len(compared):
         lines += [f"## Compared with {baseline}", "", OVER_SEEDS, "", *_compared(compared), ""]
     if remarks:
-        lines += ["## Left out", "", *(f"- {remark}" for remark in remarks), ""]
+        lines += ["## Remarks", "", *(f"- {remark}" for remark in remarks), ""]
     return "\n".join(lines)
 
 

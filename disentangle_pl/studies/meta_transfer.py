@@ -18,7 +18,7 @@ from rich.table import Table
 from scipy.stats import binomtest
 from torch import Tensor
 
-from disentangle_pl.console import wide_console
+from disentangle_pl.console import print_table
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.intervals import mean_interval
 from disentangle_pl.studies.causal_direction import (
@@ -184,5 +184,5 @@ def _print(lines: pd.DataFrame, out: Path) -> None:
     table = Table("study", "setting", "measure", "mean", "95 %", title=f"{lines.seeds[0]} seeds")
     for study, setting, measure, _, mean, low, high in lines.itertuples(index=False):
         table.add_row(str(study), str(setting), str(measure), f"{mean:.3g}", f"{low:.3g} to {high:.3g}")
-    wide_console().print(table)
+    print_table(table, keys=3)
     Console().print(f"figure and tables: {out.absolute()}", soft_wrap=True)

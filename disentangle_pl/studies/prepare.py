@@ -15,6 +15,7 @@ from disentangle_pl.brain.scan_choice import Choice
 from disentangle_pl.brain.visits import find_visits, reasons
 from disentangle_pl.brain.volumes import SHEAR, Preparation
 from disentangle_pl.errors import InputError
+from disentangle_pl.studies.prepare_histogram import with_histogram
 from disentangle_pl.studies.scan_summary import most
 
 LEFT_OUT = "left_out.tsv"
@@ -33,6 +34,8 @@ def report_prepared(
     bounds: bool = False,
     choice: Choice = USUAL,
     withdrawn: Path | None = None,
+    histogram: bool = False,
+    split_file: Path | None = None,
 ) -> pd.DataFrame:
     """Prepare scans into a folder, and say what became of them.
 
@@ -48,6 +51,8 @@ def report_prepared(
         bounds: Take cells such as `89+` at their bound, as in `find_visits`.
         choice: Which scans of a folder are wanted.
         withdrawn: People to leave out, also of what an earlier call has prepared (see `read_withdrawn`).
+        histogram: Map intensities to a standard histogram that is learnt from training people (see `with_histogram`).
+        split_file: Who these are; None splits by a hash.
 
     Returns:
         The table of `quality_table`, with participant_id and session_id.
@@ -61,6 +66,8 @@ def report_prepared(
     found = find_visits(source, check=True, strict=strict, bounds=bounds, choice=choice, withdrawn=withdrawn)
     print(f"{source} is read as {found.layout}")
     with alone(out):
+        if histogram:
+            preparation = with_histogram(found.visits, out, preparation, split_file, jobs, withdrawn)
         store = open_store(out, preparation)
         hashes = content_hashes([Path(path) for path in found.visits["path"]], out / HASHES)
         made = make(store, found.visits.assign(sha256=hashes), preparation, jobs, strict)

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from disentangle_pl.console import wide_console
+from disentangle_pl.console import print_table, wide_console
 from disentangle_pl.studies.labels import short_names, short_score, short_value, wrapped
 from disentangle_pl.studies.run_files import BEST, UDR
 from disentangle_pl.studies.run_groups import ENDS, configured, copies, group_numbers, group_scores, meaningful, telling
@@ -99,7 +99,7 @@ def _show_runs(console: Console, table: pd.DataFrame, keys: Sequence[str], metri
     for row in _first(table.to_dict("records"), SHOWN_RUNS, everything):
         cells = [str(row["run"]), str(row["state"]), *(short_value(row[key]) for key in shown)]
         sheet.add_row(*cells, *(_number(row[name]) for name in numbers))
-    console.print(sheet)
+    print_table(sheet)
     _say_more(console, len(table) - SHOWN_RUNS, "runs", everything)
     _say_more(console, len(keys) - SHOWN_KEYS, "settings that vary", everything)
     rest = table.drop(index=ranked.index)
@@ -127,7 +127,7 @@ def _show_groups(
     for row in _first(ordered.to_dict("records"), SHOWN_RUNS, everything):
         cells = [*(short_value(row[key]) for key in shown), str(row["n"])]
         sheet.add_row(*cells, *(_number(row[name]) for name in ("mean", "low", "high", *ENDS)))
-    console.print(sheet)
+    print_table(sheet, keys=len(shown))
 
 
 def _show_selection(

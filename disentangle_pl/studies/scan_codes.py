@@ -96,4 +96,9 @@ def group_slopes(scans: ScanCodes, group: str, seed: int = 0) -> tuple[MixedSlop
         mine, whose = visits, f"all training participants (none has diagnosis {group}: there are {there})"
     rows = mine.index.to_numpy(np.int64, copy=True)
     codes, age = scans.mean[rows].double().numpy(), mine["age"].to_numpy(np.float64)
-    return mixed_slopes(codes, age, scans.people(rows), seed=seed), whose
+    try:
+        return mixed_slopes(codes, age, scans.people(rows), seed=seed), whose
+    except InputError as error:
+        raise InputError(
+            f"the ageing of {whose} is not known, as {error}: name another diagnosis by --group"
+        ) from error

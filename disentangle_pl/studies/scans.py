@@ -20,7 +20,7 @@ from disentangle_pl.brain.stratify import stratified
 from disentangle_pl.brain.tables import listing
 from disentangle_pl.brain.truth import DEFAULT, scan_factors
 from disentangle_pl.brain.visits import find_visits, reasons
-from disentangle_pl.brain.withdrawals import has_withdrawn, remaining_parts
+from disentangle_pl.brain.withdrawals import has_withdrawn
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.scan_summary import most, summary
 
@@ -170,11 +170,17 @@ def _dealt(visits: pd.DataFrame, same: pd.Series, plan: SplitPlan, withdrawn: Pa
     how = f"seed {plan.seed}, fractions {' '.join(map(str, fractions))}, {'; '.join(remarks)}"
     if there:
         new = part.drop(before.index)
-        remarks = [_grown(before, new), *_absent(split, names, plan.path, withdrawn), *(remarks if len(new) else [])]
-        extend_split(plan.path, new, f"{len(new)} people later: {how}")
+        gone = split.index[has_withdrawn(split.index.to_series(), withdrawn)].tolist()
+        remarks = [
+            _grown(before, new),
+            *([f"{len(gone)} people of {plan.path.name} have withdrawn, and are dropped from it"] if gone else []),
+            *_absent(split.drop(gone), names, plan.path),
+            *(remarks if len(new) else []),
+        ]
+        extend_split(plan.path, new, f"{len(new)} people later: {how}", gone)
     else:
         write_split(plan.path, part, how)
-    parts = split_by(visits, remaining_parts(read_split(plan.path), withdrawn), same)
+    parts = split_by(visits, read_split(plan.path), same)
     sizes = [
         f"{name} {rows['participant_id'].nunique()} people, {len(rows)} scans"
         for name, rows in zip(Split._fields, parts, strict=True)
@@ -187,14 +193,10 @@ def _grown(before: pd.Series, new: pd.Series) -> str:
     return f"{len(before)} people keep their parts; {len(new)} new{': ' + dealt if len(new) else ''}"
 
 
-def _absent(split: pd.Series, names: pd.Series, path: Path, withdrawn: Path | None) -> list[str]:
-    gone = split.index[~split.index.isin(names)].to_series()
-    out = has_withdrawn(gone, withdrawn)
-    remarks = [f"{out.sum()} people of {path.name} have withdrawn, and are in no part"] if out.any() else []
-    absent = gone[~out].tolist()
-    if absent:
-        remarks += [f"{len(absent)} people of {path.name} have no scan here, and keep their parts: {listing(absent)}"]
-    return remarks
+def _absent(split: pd.Series, names: pd.Series, path: Path) -> list[str]:
+    absent = split.index[~split.index.isin(names)].tolist()
+    said = f"{len(absent)} people of {path.name} have no scan here, and keep their parts: {listing(absent)}"
+    return [said] if absent else []
 
 
 def _write(visits: pd.DataFrame, out: Path) -> None:

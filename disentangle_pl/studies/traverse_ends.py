@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from disentangle_pl.brain.export import Cut
-from disentangle_pl.callbacks.pictures import strip
+from disentangle_pl.callbacks.pictures import GAP
 from disentangle_pl.studies.traverse_plot import Sweep, cut_planes, cut_words, letter_planes
 
 DPI = 200
@@ -56,7 +56,9 @@ def draw_ends(sweeps: Sequence[Sweep], cuts: Sequence[Cut], span: float) -> Figu
             bottom = (BELOW + (rows - row - 1) * tall) * up
             size = (tall - 0.06) * up
             scans = figure.add_axes((start * across, bottom, 2 * tile * across, size))
-            _show(scans, strip(shown[row], gap=1.0)[..., 0], cmap="gray", vmin=0, vmax=1)
+            for end, picture in enumerate(shown[row][..., 0]):
+                _show(scans, picture, end * (width + GAP), cmap="gray", vmin=0, vmax=1)
+            scans.set_xlim(-0.5, 2 * (width + GAP) - 0.5)
             letter_planes(scans, cuts, volumes[number].shape[3:], POINTS)
             last = figure.add_axes(((start + 2 * tile) * across, bottom, tile * across, size))
             drawn = _show(last, differences[row, 0, ..., 0], cmap="RdBu_r", vmin=-limit, vmax=limit)
@@ -85,6 +87,9 @@ def foreground_box(mean: NDArray[np.floating[Any]]) -> tuple[slice, slice, slice
     )
 
 
-def _show(axes: Axes, picture: NDArray[np.float32], **colours: Any) -> Any:
+def _show(axes: Axes, picture: NDArray[np.float32], start: int = 0, **colours: Any) -> Any:
+    """Draw a picture (H, W) from a column on, smooth within itself and not into its neighbour."""
     axes.set_axis_off()
-    return axes.imshow(picture, aspect="auto", interpolation="bicubic", **colours)
+    height, width = picture.shape
+    extent = (start - 0.5, start + width - 0.5, height - 0.5, -0.5)
+    return axes.imshow(picture, aspect="auto", interpolation="bicubic", extent=extent, **colours)

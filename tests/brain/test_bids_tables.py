@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from disentangle_pl.brain.clinical import read_clinical
-from disentangle_pl.brain.clocks import date_visits, in_time
+from disentangle_pl.brain.clocks import date_visits, in_time, phase_years, with_years
 from disentangle_pl.brain.identities import as_scans_write
 from disentangle_pl.brain.mapping import load_mapping
 from disentangle_pl.brain.nearest import join_clinical
@@ -308,3 +308,19 @@ def test_a_scans_tsv_that_is_not_downloaded_is_refused(tmp_path: Path) -> None:
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n")
     with pytest.raises(InputError, match=r"_scans.tsv is a Git LFS pointer .*`git lfs pull`"):
         read_visits(tmp_path)
+
+
+def test_years_of_adni3_count_from_entry_only_of_people_who_entered_by_it() -> None:
+    visits = {"new": ["bl", "y1", "Y2 "], "old": ["bl", "m12", "y1"], "back": ["init", "y1"], "late": ["y1", "y4"]}
+    people = pd.Series([who for who, labels in visits.items() for _ in labels])
+    labels = pd.Series([label for each in visits.values() for label in each])
+    nan = float("nan")
+    expected = [0.0, 1.0, 2.0, 0.0, 1.0, *[nan] * 5]
+    np.testing.assert_array_equal(phase_years(labels, people), expected)
+
+
+def test_a_rescan_makes_no_time_between_visits() -> None:
+    visits = pd.DataFrame(
+        {"participant_id": ["a", "a", "b", "b"], "session_id": ["ses-1", "ses-1_run-2", "ses-1", "ses-2"]}
+    ).assign(years=[0.0, 0.0, 0.0, 1.0], age=float("nan"))
+    assert with_years(visits)[1] == ["time between visits of 1 people: by years for 1"]

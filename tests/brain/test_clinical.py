@@ -142,3 +142,11 @@ def test_a_pattern_that_fits_nobody_shows_what_there_is(tmp_path: Path) -> None:
         read_clinical(written(tmp_path, "id\n1\n"), twisted)
     with pytest.raises(InputError, match=r"has no sub-\*/sub-\*_sessions.tsv"):
         read_clinical(tmp_path, load_mapping("clinica"))
+
+
+def test_visits_that_count_from_a_later_phase_have_no_time_and_are_said(tmp_path: Path) -> None:
+    visits = ("1111,bl", "1111,y1", "2222,m12", "2222,init", "2222,y2")
+    text = "".join(f"001_S_{visit},{score}\n" for score, visit in enumerate(visits, start=20))
+    found = read_clinical(written(tmp_path, f"PTID,VISCODE,MMSE\n{text}"), load_mapping("adnimerge"))
+    assert found.rows["time"].tolist() == [0, 1, 1]
+    assert any("2 rows with init; y2 count from a later phase" in said for said in found.remarks)

@@ -7,9 +7,10 @@ import pytest
 from nilearn.datasets import load_mni152_template
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
-from disentangle_pl.brain.alignment import Affine, Alignment, Rigid
+from disentangle_pl.brain.alignment import LEAST, Affine, Alignment, Rigid
 from disentangle_pl.brain.correction import N4, Correction, Placed
 from disentangle_pl.brain.foreground import foreground
+from disentangle_pl.brain.midspace import Midspace
 from disentangle_pl.brain.nifti import Matrix, Scan
 from disentangle_pl.brain.resampling import blur, resampled
 from disentangle_pl.brain.volumes import Preparation
@@ -145,8 +146,8 @@ def sheet() -> Scan:
 @pytest.mark.parametrize(
     ("scan", "why"),
     [
-        (turned(1, -1, -1), r"does not fit the MNI152 template \(overlap 0\.\d+, at least 0\.935\)"),
-        (turned(-1, 1, -1), r"does not fit the MNI152 template \(overlap 0\.\d+, at least 0\.935\)"),
+        (turned(1, -1, -1), r"does not fit the MNI152 template \(overlap 0\.\d+ is below 0\.935\)"),
+        (turned(-1, 1, -1), r"does not fit the MNI152 template \(overlap 0\.\d+ is below 0\.935\)"),
         (
             turned(-1, -1, 1),
             r"by 180 degrees about its up-down axis \(similarity 0\.9\d, now 0\.\d\d\): its header is wrong",
@@ -155,10 +156,13 @@ def sheet() -> Scan:
             as_large_as_a_monkey(),
             r"does not fit the MNI152 template \(it would have to become 1[34](\.\d)? times as large",
         ),
-        (shaped_like_a_monkey(), r"does not fit the MNI152 template \(overlap 0\.9\d+, at least 0\.935\)"),
+        (
+            shaped_like_a_monkey(),
+            r"does not fit the MNI152 template \(overlap 0\.9\d+ is below 0\.935\): .* by --align_overlap",
+        ),
         (mask(), r"seems to be a mask or an atlas \(100% of its neighbouring voxels are equal\)"),
         (atlas(), r"seems to be a mask or an atlas \(\d\d% of its neighbouring voxels are equal\)"),
-        (grainy_ball(), r"does not fit the MNI152 template \(overlap 0\.9\d+, at least 0\.935\)"),
+        (grainy_ball(), r"does not fit the MNI152 template \(overlap 0\.9\d+ is below 0\.935\): .* by --align_overlap"),
         (nothing(), "has no brain that could be aligned"),
         (sheet(), "has no brain that could be aligned"),
     ],
@@ -167,6 +171,26 @@ def sheet() -> Scan:
 def test_what_is_no_brain_in_its_place_is_refused_with_a_number(align: Alignment, scan: Scan, why: str) -> None:
     with pytest.raises(InputError, match=why):
         align(Placed(scan))
+
+
+def test_the_least_overlap_is_a_setting_and_zero_refuses_nobody() -> None:
+    placed = Placed(shaped_like_a_monkey())
+    found = Affine(overlap=0)(placed).overlap
+    assert 0.9 < found < LEAST.overlap
+    assert Affine(overlap=found)(placed).overlap == found
+    with pytest.raises(InputError, match=r"is below 0\.95\): look at it"):
+        Affine(overlap=0.95)(placed)
+    with pytest.raises(InputError, match="must lie between 0 and 1"):
+        Affine(overlap=95)
+
+
+def test_folders_prepared_before_the_overlap_was_a_setting_stay_what_they_are() -> None:
+    usual, other = (
+        Preparation((8, 8, 8), 3.0, corrections=(each,), midspace=Midspace(each)).settings
+        for each in (Affine(), Affine(overlap=0.9))
+    )
+    assert "overlap" not in str(usual)
+    assert other["corrections"][0]["overlap"] == other["midspace"]["alignment"]["overlap"] == 0.9
 
 
 def test_a_success_is_measured(tmp_path: Path) -> None:

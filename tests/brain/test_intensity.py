@@ -176,11 +176,17 @@ def test_histograms_are_learnt_once_from_training_people(tmp_path: Path, capsys:
     assert landmarks[-1] == 1
     write(source / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_T1w.nii.gz", 3 * tissues(5, 12)[0])
     run("prepare", str(source), *flags, *learn)
-    assert "is that of an earlier call" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "is that of an earlier call" in said
+    assert "learnt from" not in said
     assert read_landmarks(about) == landmarks
     run("prepare", str(source), *flags[:-1], str(tmp_path / "other"), "--landmarks", str(about))
     one, other = (open_prepared(tmp_path / name).volumes for name in ("out", "other"))
     np.testing.assert_array_equal(one, other)
+    run("prepare", str(source), *flags, *learn, "--withdrawn", str(tmp_path / "w12345.csv"))
+    said = capsys.readouterr().out
+    assert "w12345.csv were among those it was learnt from, their share is still in it: prepare into another" in said
+    assert read_landmarks(about) == landmarks
     assert "--whitestripe and --landmarks exclude" in refused(
         capsys, "prepare", str(source), *flags, "--whitestripe=true", "--landmarks", str(about)
     )

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -257,3 +258,21 @@ def test_pairs_are_those_of_the_pairing_and_their_interval_is_in_the_batch(root:
     for rows in module.train_dataloader():
         years = whole(module, rows).factors[:, :, module.factor_names.index("years")]
         assert (years[:, 1] - years[:, 0]).tolist() == [2, 2, 2, 2]
+
+
+def test_a_filter_chooses_among_the_scans_of_a_folder_and_is_refused_of_a_list(tmp_path: Path) -> None:
+    source = bids(tmp_path / "bids", {"1": 1, "2": 1})
+    for person in ("1", "2"):
+        folder = source / f"sub-{person}" / "ses-1" / "anat"
+        shutil.copy(folder / f"sub-{person}_ses-1_T1w.nii.gz", folder / f"sub-{person}_ses-1_acq-mprage_T1w.nii.gz")
+    usual, chosen = (data(source, filter=filters, pairs=False).visits["path"] for filters in (None, ["acq=mprage"]))
+    assert not usual.str.contains("acq-mprage").any()
+    assert chosen.str.contains("acq-mprage").all()
+    with pytest.raises(InputError, match="the filter mprage cannot be used"):
+        data(source, filter=["mprage"])
+    table = data(source, pairs=False).visits
+    table.to_csv(tmp_path / "scans.tsv", sep="\t", index=False, na_rep="n/a")
+    report_prepared(source, tmp_path / "prepared", Preparation((4, 4, 4), 3.0))
+    for listed in ("scans.tsv", "prepared"):
+        with pytest.raises(InputError, match=f"--data.filter chooses among .* a folder, and .*{listed} lists scans"):
+            LongitudinalData(str(tmp_path / listed), (4, 4, 4), 3.0, filter=["acq=mprage"])

@@ -78,6 +78,8 @@ def test_a_further_visit_prepares_its_person_anew_and_nobody_else(
     assert quality["overlap"].min() > 0.95
 
 
-def test_a_midspace_needs_a_way_to_the_template(tmp_path: Path) -> None:
+def test_a_midspace_and_an_overlap_need_a_way_to_the_template(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give --align 6 or --align 12"):
         prepare([str(tmp_path), "--out", str(tmp_path / "out"), "--midspace=true"])
+    with pytest.raises(InputError, match="--align_overlap is of aligned brains"):
+        prepare([str(tmp_path), "--out", str(tmp_path / "out"), "--align_overlap=0.9"])

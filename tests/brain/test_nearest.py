@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from disentangle_pl.brain.clinical import Clinical
+from disentangle_pl.brain.clinical import PLANNED, Clinical
 from disentangle_pl.brain.fields import COLUMNS
 from disentangle_pl.brain.mapping import Age, Column, Mapping, Participant, Time
 from disentangle_pl.brain.nearest import join_clinical
@@ -124,3 +124,13 @@ def test_a_table_of_people_holds_at_every_scan() -> None:
     assert remarks == ["said", "people: 2 of 3 scans are of people in it", "people: 1 of 2 people have no scan"]
     with pytest.raises(InputError, match="people has several rows of a: name the column of time"):
         join_clinical(visits, Clinical(people.iloc[[0, 0]], []), PEOPLE)
+
+
+def test_dates_that_contradict_the_labels_of_visits_are_said() -> None:
+    visits = scans(participant_id=["a", "a", "b", "b"], entry_years=[0, 1, 0, 1], years=[0, 3.1, 0, 1.2])
+    visits["session_id"] = ["ses-M000", "ses-M012"] * 2
+    clinical = rows(*((who, time, NAN, "CN", 30) for who in "ab" for time in (0, 1.05)))
+    planned = clinical.rows.assign(**{PLANNED: [0, 1, 0, 1]})
+    _, remarks = join_clinical(visits, clinical._replace(rows=planned), MINE)
+    (said,) = (remark for remark in remarks if "contradict" in remark)
+    assert said.endswith("of 1 people, whose labels are followed: a ses-M012 3.1 years after the first, 1.1 by mine")

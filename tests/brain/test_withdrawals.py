@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from disentangle_pl.brain.longitudinal import LongitudinalData
 from disentangle_pl.brain.visits import find_visits, read_visits
 from disentangle_pl.brain.withdrawals import read_withdrawn, remaining
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import people_table, without_withdrawn
 from tests.brain.scans import bids
+from tests.command_line import refused
 
 
 def gone(folder: Path, text: str) -> Path:
@@ -63,3 +65,15 @@ def test_a_folder_a_table_and_phenotypes_lose_them(tmp_path: Path) -> None:
     assert table.values["z0"].tolist() == ["5", "7"]
     assert table.values.index.tolist() == table.people.index.tolist() == [0, 1]
     np.testing.assert_array_equal(without_withdrawn(people, None).people["iid"], ["1", "3", "4"])
+
+
+def test_a_missing_file_is_said_before_any_table_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scans, missing = tmp_path / "scans.tsv", tmp_path / "no.csv"
+    scans.write_text("no table of scans\n")
+    out, said = f"--out={tmp_path / 'out'}", "no.csv cannot be read"
+    for verb in (["scans", str(scans), out], ["prepare", str(scans), out]):
+        assert said in refused(capsys, *verb, f"--withdrawn={missing}")
+    tables = [f"--bed={tmp_path / 'no.bed'}", f"--phenotypes={scans}", out]
+    assert said in refused(capsys, "gwas", *tables, f"--withdrawn={missing}")
+    with pytest.raises(InputError, match=said):
+        LongitudinalData(str(scans), (4, 4, 4), 1.0, withdrawn=str(missing))

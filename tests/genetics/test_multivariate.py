@@ -67,9 +67,10 @@ def test_mostest_weighs_by_the_correlation() -> None:
     assert np.corrcoef(exact[1:], found.chi2_log10_p[1:])[0, 1] > 0.999
 
 
-def test_an_untested_variant_stays_unknown() -> None:
+@pytest.mark.parametrize("call", [0, 1])
+def test_an_untested_variant_stays_unknown(call: int) -> None:
     made = make(missing=0)
-    made.calls[3] = 1
+    made.calls[3] = call
     found = together(made)
     assert np.isnan([found.f[3], found.f_p[3], found.mostest[3], found.min_log10_p[3]]).all()
     assert not np.isnan(np.delete(found.f, 3)).any()

@@ -50,6 +50,16 @@ def test_iid_alone_where_it_is_of_one_person(tmp_path: Path) -> None:
         rows_of(PEOPLE, alone)
 
 
+@pytest.mark.parametrize(("codec", "words"), [("utf-16", ""), ("latin-1", "is no UTF-8: it is read as Windows-1252")])
+def test_other_encodings_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture, codec: str, words: str) -> None:
+    path = tmp_path / "table.txt"
+    path.write_bytes("FID IID site\n1 2 Malm\xf6\n".encode(codec))
+    with caplog.at_level("INFO"):
+        assert read_people(path).values["site"].tolist() == ["Malm\xf6"]
+    assert words in caplog.text
+    assert bool(caplog.text) == bool(words)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -254,6 +254,7 @@ def test_sites_are_taken_out_of_latents_volumes_and_images(
     said = capsys.readouterr().out
     assert "of 7 people at 3 sites; what stays in: age, sex, and the person" in said
     assert "Site AUC of latents of good0, before" in said
+    assert "Site AUC of components, before" in said
 
 
 def test_voxels_are_changed_before_they_are_multiplied(clinic: Clinic, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from disentangle_pl.studies.clinical_table import (
     rows_of,
     table_of,
 )
+from disentangle_pl.studies.clinical_words import capital
 from tests.studies.clinic import PEOPLE, small_question, visits_of
 
 NAN = np.nan
@@ -159,17 +160,24 @@ def test_the_headline_is_what_latents_add() -> None:
     assert told == [
         "Latents of ada (2 seeds) add to covariates for 1 of 1 targets: x R² +0.40 [+0.40, +0.40]",
         "Latents of beta, seed 0 add to covariates for 1 of 1 targets: x R² +0.20 [+0.20, +0.20]",
-        "Ada (2 seeds) against volumes, each added to covariates: less for x (-0.20 [-0.20, -0.20])",
-        "Ada (2 seeds) against the baseline (beta), each added to covariates: more for x (+0.20 [+0.20, +0.20])",
+        "Latents of ada (2 seeds) against volumes, each added to covariates: less for x (-0.20 [-0.20, -0.20])",
+        "Latents of ada (2 seeds) against the baseline (beta), each added to covariates: more for x "
+        "(+0.20 [+0.20, +0.20])",
         "Of a rescan the latents of ada say the same with a median ICC of 0.90 (0.90 to 0.90, 1 latents of 1 models)",
         "To show a slowing by 25 % a trial needs 40 people per arm by the best of 1 latents (z<0> of ada, seed 0), 30 "
         "by cortex; the best was chosen on these very people",
     ]
     few = headlines(table_of([row | {"people": 19} for row in planted_rows()]), None)
     assert few[0] == "Latents of ada (2 seeds) add nothing certain to covariates for any of 1 targets"
-    assert few[2] == "Ada (2 seeds) against volumes, each added to covariates: too few people for 1"
+    assert few[2] == "Latents of ada (2 seeds) against volumes, each added to covariates: too few people for 1"
     worse = headlines(table_of(planted_rows(covariates=0.9)), None)[0]
     assert worse.endswith("; they take away from x")
+
+
+def test_a_sentence_begins_with_a_capital_and_a_name_as_it_is_written() -> None:
+    assert [capital(words) for words in ("site AUC", "b48 against", "mmse_24m: 1", "")] == [
+        *("Site AUC", "b48 against", "mmse_24m: 1", "")
+    ]
 
 
 def test_settings_are_called_by_what_tells_them_apart() -> None:

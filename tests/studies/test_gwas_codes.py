@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from disentangle_pl.brain.split_file import write_split
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.people import covariates_of, numbers_of
 from disentangle_pl.genetics.plink import write_plink
+from disentangle_pl.genetics.traits import Summary
 from disentangle_pl.models.checkpoint import load_model
 from disentangle_pl.studies import gwas_kept
 from disentangle_pl.studies.exposure import Exposure
@@ -34,6 +35,7 @@ def scans() -> tuple[ScanCodes, pd.DataFrame]:
     person = np.repeat(np.arange(4), 3)
     codes = np.stack((person + years * (person + 1), np.full(12, 0.3), -years), axis=1)
     visits = pd.DataFrame({"participant_id": np.array(PEOPLE)[person], "years": years, "age": 70 + person + years})
+    visits["session_id"] = np.tile(["ses-M24", "ses-M00", "ses-M12"], 4)
     visits["sex"], visits["site"] = np.where(person % 2, "M", "F"), None
     known = pd.DataFrame({"age": visits["age"], "ml_icv": 1400.0 + 10 * person + years})
     seen = Exposure(person == 0, True, ())
@@ -79,6 +81,27 @@ def test_means_and_slopes() -> None:
     assert any("**the model was trained on 1" in said for said in found.remarks)
     slopes = phenotypes_from(codes, known, "slope", True)
     np.testing.assert_allclose(numbers_of(slopes.phenotypes)[1], [[1, -1], [2, -1], [3, -1], [4, -1]])
+
+
+def test_a_rescan_is_no_visit_of_its_own() -> None:
+    codes, known = scans()
+    again = np.array([4, 4, 8])  # rescans of first and last visits, far from the scans of the day
+    visits = codes.visits.loc[again].assign(session_id=["ses-M00_run-2", "ses-M00_run-3", "ses-M12_run-2"])
+    more = ScanCodes(
+        torch.cat([codes.mean, codes.mean[again] + torch.tensor([100.0, 0.0, 100.0])]),
+        pd.concat([codes.visits, visits], ignore_index=True),
+        codes.train,
+        np.arange(3, 15),
+        codes.exposure._replace(seen=np.append(codes.exposure.seen, [False] * 3)),
+    )
+    numbers = pd.concat([known, known.loc[again] + 100], ignore_index=True)
+    for summary in get_args(Summary):
+        want, found = (phenotypes_from(*each, summary, False) for each in ((codes, known), (more, numbers)))
+        np.testing.assert_allclose(numbers_of(found.phenotypes)[1], numbers_of(want.phenotypes)[1])
+        assert want.covariates is not None
+        assert found.covariates is not None
+        np.testing.assert_allclose(covariates_of(found.covariates)[1], covariates_of(want.covariates)[1])
+    assert "(3 rescans of the same visits are left out)" in found.remarks[0]
 
 
 def test_nothing_to_associate() -> None:

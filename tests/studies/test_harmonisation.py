@@ -85,11 +85,13 @@ def test_scans_that_are_not_covered_are_refused_or_kept_with_a_word() -> None:
     visits.loc[100:103, "site"] = "new"
     visits.loc[104, "site"] = None
     visits.loc[106, "age"] = np.nan
-    with pytest.raises(InputError, match=r"out of 6 scans of 4 people: sites without two training controls \(new\)"):
+    with pytest.raises(InputError, match=r"out of 6 scans of 4 people: sites without 2 people in the fit \(new\)"):
         without_sites(codes, batches_of(SITE, visits, np.arange(60)), np.arange(60, 120))
     kept = batches_of(Harmonisation("site", unknown="keep"), visits, np.arange(60))
     done, remarks = without_sites(codes, kept, np.arange(60, 120))
-    assert remarks[0].endswith("scans without a covariate, or with a value no control has; they stay as they are")
+    assert remarks[0].endswith(
+        "scans without a covariate, or with a value that nobody in the fit has; they stay as they are"
+    )
     still = [*range(100, 105), 106]
     np.testing.assert_array_equal(done[still], codes[still])
     assert (done[[99, 105, 107]] != codes[[99, 105, 107]]).all()
@@ -101,7 +103,10 @@ def test_a_site_of_one_person_is_not_fitted() -> None:
     visits.loc[:1, "site"] = "lonely"
     batches = batches_of(SITE, visits, np.arange(60))
     assert batches.fit.min() == 2
-    assert "does not know lonely" in batches.remarks[-1]
+    words = "leaves out of its fit each site with one person of the training scans with diagnosis CN"
+    assert words in batches.remarks[-1]
+    everybody = batches_of(Harmonisation("site", controls=None), visits, np.arange(60)).remarks[-1]
+    assert everybody.endswith("with one person of the training scans, whom nobody tells from it: lonely")
 
 
 @pytest.mark.parametrize(

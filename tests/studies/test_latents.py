@@ -11,7 +11,7 @@ from disentangle_pl.posterior import DiagonalGaussian
 from disentangle_pl.studies.held_out import Encoded, Scans, sharing_of_visits
 from disentangle_pl.studies.latent_groups import Group, baseline_of, groups_of, summarised
 from disentangle_pl.studies.latent_numbers import Number, best_with, model_numbers, rotated, separation
-from disentangle_pl.studies.latent_plot import in_order
+from disentangle_pl.studies.latent_plot import Panel, draw_latents, in_order
 from disentangle_pl.studies.latent_table import kinds, meanings, strongest
 from tests.command_line import refused, run
 from tests.studies.brain_runs import FACTORS, HELD_OUT, Runs
@@ -238,3 +238,14 @@ def test_wrong_input_is_one_sentence(brain_runs: Runs, tmp_path: Path, capsys: p
     assert "no row of any scan" in said(f"--data.truth={constant}")
     assert "brain scans are asked for" in said("--data=SyntheticData", "--data.dataset=Sprites", "--data.batch_size=2")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_label_of_the_scale_is_whole_beside_few_latents() -> None:
+    latents = pd.DataFrame(
+        {"latent": [0, 1], "kind": ["dynamic", "static"], "kl": [2.0, 1.0], "stays": [0.1, 0.9], "shared": [0.1, 0.9]}
+    )
+    pairs = pd.DataFrame({"latent": [0, 1], "factor": ["gain", "gain"], "pearson": [0.5, -0.1], "chance": [0.2, 0.2]})
+    figure = draw_latents([Panel("b48", latents, pairs)])
+    figure.draw_without_rendering()
+    label = figure.axes[-1].yaxis.label.get_window_extent()
+    assert figure.bbox.y0 <= label.y0 < label.y1 <= figure.bbox.y1

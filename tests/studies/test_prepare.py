@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from disentangle_pl.brain.intensity import Window
 from disentangle_pl.brain.prepared import open_prepared
 from disentangle_pl.brain.rows import Rows
 from disentangle_pl.brain.visits import read_visits
-from disentangle_pl.brain.volumes import Preparation, Prepared
+from disentangle_pl.brain.volumes import RECIPE, Preparation, Prepared
 from disentangle_pl.errors import InputError
 from disentangle_pl.studies.prepare import report_prepared
 from tests.brain.scans import anatomy, bids, write
@@ -221,8 +222,16 @@ def test_a_torn_line_of_the_journal_is_one_scan(source: Path, out: Path, made: l
 
 def test_other_settings_and_other_files_are_refused(source: Path, out: Path, tmp_path: Path) -> None:
     report_prepared(source, out, PLAIN)
-    with pytest.raises(InputError, match=r"out holds scans prepared with spacing 1.0, not 2.0: give another folder"):
+    with pytest.raises(InputError, match=r"out holds scans prepared with spacing 1, not 2: give another folder"):
         report_prepared(source, out, Preparation((12, 12, 12), 2.0))
+    said = "prepared with corrections none, not N4 .*: give another folder"
+    with pytest.raises(InputError, match=said) as raised:
+        report_prepared(source, out, replace(PLAIN, corrections=(N4(),)))
+    assert not set("{}[]'") & set(str(raised.value)), "words, and no Python"
+    journal = out / "journal.jsonl"
+    journal.write_text(journal.read_text().replace(f'"recipe": {RECIPE}', '"recipe": 3'))
+    with pytest.raises(InputError, match=rf"another version of this program \(recipe 3, now {RECIPE}\), which can be"):
+        report_prepared(source, out, PLAIN)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "notes.txt").touch()
     with pytest.raises(InputError, match="notes holds other files"):

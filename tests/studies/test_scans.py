@@ -166,7 +166,7 @@ def test_people_who_are_gone_keep_their_parts_and_spellings_differ(
     assert split.read_bytes() == before
 
 
-def test_who_of_a_split_has_withdrawn_is_not_called_absent(
+def test_who_of_a_split_has_withdrawn_is_dropped_and_not_called_absent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     root, split = bids(tmp_path / "bids", {f"{i:02d}": 1 for i in range(6)}), tmp_path / "old.tsv"
@@ -183,9 +183,17 @@ def test_who_of_a_split_has_withdrawn_is_not_called_absent(
     said = capsys.readouterr().out
     assert "split: 3 people keep their parts; 1 new" in said
     assert "split: 1 people of old.tsv have no scan here, and keep their parts: 03" in said
-    assert "split: 2 people of old.tsv have withdrawn, and are in no part" in said
-    assert split.read_text().splitlines()[1 : len(before.splitlines())] == before.splitlines()[1:]
-    assert set(read_visits(tmp_path / "again.tsv")["participant_id"]) == {"sub-02", "sub-04", "sub-05", "sub-06"}
+    assert "split: 2 people of old.tsv have withdrawn, and are dropped from it" in said
+    stay = [line for line in before.splitlines()[1:] if line.split("\t")[0] not in ("sub-00", "sub-01")]
+    lines = split.read_text().splitlines()
+    assert lines[1 : len(stay) + 1] == stay
+    assert len(lines) == len(stay) + 2, "one is new"
+    assert "; 2 people who have withdrawn dropped; 1 people later" in lines[0]
+    (tmp_path / "w12345.csv").write_text("00\n01\n02\n")
+    run("scans", str(root), "--out", str(tmp_path / "again.tsv"), *options)
+    assert "split: 1 people of old.tsv have withdrawn, and are dropped from it" in capsys.readouterr().out
+    assert split.read_text().splitlines()[1:] == [line for line in lines[1:] if not line.startswith("sub-02")]
+    assert set(read_visits(tmp_path / "again.tsv")["participant_id"]) == {"sub-04", "sub-05", "sub-06"}
 
 
 def test_wrong_calls_end_in_one_sentence(caps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

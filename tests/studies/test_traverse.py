@@ -157,6 +157,8 @@ def test_a_picture_for_a_page_has_three_columns_and_letters_that_are_read() -> N
     pairs = figure.axes[:-1]
     assert len(pairs) == 2 * (2 + 4)
     assert {axis.images[0].get_cmap().name for axis in pairs[0::2]} == {"gray"}
+    ends = [image.get_extent()[:2] for image in pairs[0].images]
+    assert ends[0][1] < ends[1][0], "an image an end: what is drawn smoothly does not run into the gap between them"
     limits = {axis.images[0].get_clim() for axis in pairs[1::2]}
     ((low, high),) = limits
     assert low == -high
