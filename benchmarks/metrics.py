@@ -30,7 +30,7 @@ from disentangle_pl.backbones import ConvBackbone
 from disentangle_pl.machine import keep_freed_memory
 from disentangle_pl.metrics.chance import perfect_codes, random_rotation
 from disentangle_pl.metrics.references import references
-from disentangle_pl.metrics.score import ground_truth, train_test
+from disentangle_pl.metrics.score import train_test
 from disentangle_pl.metrics.sheet import ALL, score_codes
 
 SIZES = (3, 6, 40, 32, 32)
@@ -97,11 +97,9 @@ def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
 def time_entries(rounds: int) -> list[Timing]:
     """Time every entry of the sheet, ours and the reference's taking turns."""
     codes, factors = make_codes(ROWS)
-    (train, _), (test, _) = train_test(codes, factors, None)
-    cut = len(train)
-    split = (train, factors[:cut]), (test, factors[cut:])
-    theirs = rivals(*split)
-    checked = [(rows, ground_truth(columns)) for rows, columns in split]
+    checked = train_test(codes, factors, None)
+    (train, truth), (test, test_truth) = checked
+    theirs = rivals((train, truth.values.astype(np.int64)), (test, test_truth.values.astype(np.int64)))
     warm = make_codes(300)
     score_codes(*warm, ALL.items())
     timings = []

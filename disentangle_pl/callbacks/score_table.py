@@ -18,7 +18,7 @@ from disentangle_pl.console import wide_console
 from disentangle_pl.folders import user_cache
 from disentangle_pl.metrics.intervals import Interval
 from disentangle_pl.metrics.references import DRAWS
-from disentangle_pl.metrics.sheet import Entry, Line
+from disentangle_pl.metrics.sheet import ABOUT, APPROXIMATE, Entry, Line
 
 HIGH = "*"
 VERSIONS = ("disentangle_pl", "numpy", "scikit-learn", "torch")
@@ -88,6 +88,8 @@ def show(
         remarks.append(
             f"floor: noise codes; rotated, ceiling: perfect codes, with and without rotation; range of {DRAWS} draws"
         )
+        if any(line.name in APPROXIMATE for line in lines):
+            remarks.append(ABOUT)
     if intervals:
         remarks.append("value: 95 % interval over rows, or over groups, by the jackknife of ten blocks")
     if any(line.high_chance for line in lines):

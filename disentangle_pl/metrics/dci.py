@@ -172,8 +172,9 @@ def dci_scores(
         test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the trees. 0 gives the numbers of the reference implementation.
         jobs: The number of threads, -1 for all cores; the result does not depend on it.
-        levels: Cut every latent into so many levels first, 2 to 200, which takes less than half the time and is near
-            enough for codes of noise, see `coarse_boost`. None for every cut there is, as the reference implementation.
+        levels: Cut every latent into so many levels first, 2 to 200, which takes a quarter of the time and is near
+            enough for noise and rotated codes, see `coarse_boost`. None for every cut there is, as the reference
+            implementation.
 
     Returns:
         The scores.
