@@ -125,5 +125,6 @@ def _scored_factors(trainer: Trainer, factors: GroundTruth) -> GroundTruth:
     data = module if isinstance(module, ImageData) else None
     names = np.array(data.factor_names if data else range(factors.shape[1]))
     return factors.columns(
-        factors[sampled_rows(len(factors), DCI_ROWS)].varying & ~np.isin(names, data.nuisance if data else ())
+        factors[sampled_rows(len(factors), DCI_ROWS, groups=factors.groups)].varying
+        & ~np.isin(names, data.nuisance if data else ())
     )

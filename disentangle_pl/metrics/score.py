@@ -307,9 +307,19 @@ def joint_labels(first: GroundTruth, second: GroundTruth, bins: int) -> tuple[La
     return labels[: len(first)], labels[len(first) :]
 
 
-def sampled_rows(rows: int, most: int, seed: int = 0) -> NDArray[np.intp]:
-    """Draw at most so many of the rows 0, 1, ... at random: in ascending order, all of them if there are no more."""
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+def sampled_rows(
+    rows: int, most: int, seed: int = 0, groups: NDArray[np.integer[Any]] | None = None
+) -> NDArray[np.intp]:
+    """Draw at most so many of the rows 0, 1, ... at random: in ascending order, all of them if there are no more.
+
+    Where rows come in groups (N,), whole groups are drawn, of which only the last may be cut.
+    """
+    random = np.random.default_rng(seed)
+    order = random.permutation(rows)
+    if groups is not None:
+        number, group = np.unique(groups, return_inverse=True)
+        order = np.argsort(random.permutation(len(number))[group], kind="stable")
+    return np.sort(order[:most])
 
 
 def varying(truth: GroundTruth, *, least: int = 1) -> NDArray[np.bool_]:
