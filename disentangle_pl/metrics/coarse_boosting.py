@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.boosting import ROUNDS, BoostedTrees, Task, log_shares, shares_of, thread_count
+from disentangle_pl.metrics.boosting import ROUNDS, BoostedTrees, Task, shares_of, start_of, thread_count
 from disentangle_pl.metrics.coarse_growth import WIDTH, Levels, Output, grow_coarse, levels_of
 from disentangle_pl.metrics.trees import LEAVES, SPLITS, Floats, Singles
 
@@ -64,15 +64,13 @@ def coarse_boost(tasks: Sequence[Task], *, levels: int = 128, jobs: int = -1) ->
 
 def _begin(task: Task, levels: int) -> _Fit:
     rows, latents = task.codes.shape
-    classes, prior, scale = np.empty(0), task.target.mean(keepdims=True), 1.0
-    if task.discrete:
-        classes, labels = np.unique(task.target, return_inverse=True)
-        target, prior = labels.astype(np.float64), log_shares(np.bincount(labels) / rows)
-        raw = np.repeat(prior.astype(np.float32)[:, None], rows, axis=1)
-    else:  # what single precision must hold is free of the unit and the mean
-        scale = float(np.abs(task.target - prior).max()) or 1.0
-        target, raw = (task.target - prior) / scale, np.zeros((1, rows), np.float32)
-    outputs = len(prior)
+    classes, target, prior = start_of(task)
+    start, scale, outputs = prior, 1.0, len(prior)
+    if not task.discrete:  # what single precision must hold is free of the unit and the mean
+        target, start = target - prior, np.zeros(1)
+        scale = float(np.abs(target).max()) or 1.0
+        target /= scale
+    raw = np.repeat(start.astype(np.float32)[:, None], rows, axis=1)
     trees = Output(
         latent=np.zeros((ROUNDS, outputs, SPLITS), np.int64),
         threshold=np.full((ROUNDS, outputs, SPLITS), np.inf),

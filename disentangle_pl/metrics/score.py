@@ -264,6 +264,20 @@ def train_test(codes: CodesLike, factors: Factors, test: Split | None, *, seed: 
     return (array, truth), (other, other_truth)
 
 
+def train_test_of_two(
+    codes: CodesLike, factors: Factors, test: Split | None, *, latents: int = 1
+) -> tuple[Checked, Checked]:
+    """Pair the rows as `train_test`, for a score that compares factors.
+
+    Raises:
+        InputError: As `train_test`, or if there are fewer latents, or fewer than 2 factors vary in the rows fitted on.
+    """
+    check(codes, factors, latents=latents, values=2)
+    train, held_out = train_test(codes, factors, test)
+    varying(train[1], least=2)
+    return train, held_out
+
+
 def held_out_rows(rows: int, groups: NDArray[np.integer[Any]] | None = None, seed: int = 0) -> NDArray[np.bool_]:
     """Choose a random third of the rows, or whole groups that come to about a third of them.
 

@@ -16,11 +16,9 @@ from disentangle_pl.genetics.phenotypes import Summary, one_value
 from disentangle_pl.metrics.prediction_folds import Rows
 from disentangle_pl.studies.gwas_kept import kept_codes
 from disentangle_pl.studies.harmonisation import (
-    AFTER,
-    BEFORE,
     Harmonisation,
     Line,
-    auc_line,
+    auc_lines,
     batches_of_data,
     sentences_of,
     without_sites,
@@ -90,8 +88,7 @@ def _harmonised(scans: ScanCodes, data: LongitudinalData, codes: Codes) -> tuple
     values = scans.mean.double().numpy()
     rows: Rows = np.arange(len(values)) if codes.with_training else scans.held_out
     done, remarks = without_sites(values, batches, rows)
-    both = ((BEFORE, values), (AFTER, done))
-    lines = [auc_line("", "latents", stage, each[scans.held_out], batches, scans.held_out) for stage, each in both]
+    lines = auc_lines("", "latents", values[scans.held_out], done[scans.held_out], batches, scans.held_out)
     clean = scans._replace(mean=torch.from_numpy(np.asarray(done, dtype=np.float64)))
     return clean, lines, [*batches.remarks, *remarks]
 
