@@ -47,7 +47,7 @@ def write(folder: Path, lines: Sequence[Line], **more: Any) -> None:
     with (folder / "scores.tsv").open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows([Line._fields, *lines])
     keys = Line._fields[1:]
-    scores = {name: dict(zip(keys, map(_known, numbers), strict=True)) for name, *numbers in lines}
+    scores = {name: dict(zip(keys, map(_finite, numbers), strict=True)) for name, *numbers in lines}
     more = {"high_chance": [line.name for line in lines if line.high_chance]} | more
     software = {name: version(name) for name in VERSIONS} | {"python": platform.python_version()}
     text = json.dumps({"scores": scores, **more, "versions": software}, indent=1)
@@ -120,5 +120,5 @@ def _with_range(mean: float, low: float, high: float) -> str:
     return _number(mean) if ends[0] == ends[1] else f"{_number(mean)} [{ends[0]}, {ends[1]}]"
 
 
-def _known(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None

@@ -183,7 +183,8 @@ def _best_split(
             best, chosen, below, lower_row, end = gain, latent, count, p, end_of
         lower = max(lower, best)
     if rival >= best - tolerance:
-        return _exact_split(node, undrawn, best - tolerance, table, target, work)
+        exact: tuple[int, int, int, int] = _exact_split(node, undrawn, best - tolerance, table, target, work)
+        return exact
     values, order = table.values[chosen], table.order[chosen]
     p = end
     while work.node[_row(order[p])] != node or values[_row(order[p])] <= values[lower_row]:
@@ -195,7 +196,7 @@ def _best_split(
 def _exact_split(
     node: int, undrawn: int, near: float, table: Table, target: Floats, work: Work
 ) -> tuple[int, int, int, int]:
-    """Return the best cut as `_best_split`, of the latents that gain at least `near`, by sums in scikit-learn's order."""
+    """As `_best_split`, of the latents that gain at least `near`, by sums in the order of scikit-learn."""
     n = work.last[node] - work.first[node]
     chosen, best_worth, below, lower_row, upper_row = -1, -np.inf, 0, 0, 0
     for place in range(work.latents.size - 1, undrawn - 1, -1):
