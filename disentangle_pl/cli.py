@@ -99,16 +99,16 @@ def _explain(error: BaseException) -> None:
         leave(str(wrong))
     client = sys.modules.get("wandb.errors")  # loading it takes a second, which only runs that log to W&B spend
     if client and isinstance(error, client.CommError):
-        said = one_line(str(error))
-        leave(f"W&B cannot be reached ({said}): check the network, or record offline by WANDB_MODE=offline")
+        reason = one_line(str(error))
+        leave(f"W&B cannot be reached ({reason}): check the network, or record offline by WANDB_MODE=offline")
     if isinstance(error, MisconfigurationException):
         leave(f"the trainer cannot work so ({one_line(str(error))}): change the setting")
     if isinstance(error, UnpicklingError):
         leave("the checkpoint holds more than numbers and settings: --weights_only=false loads it if you trust it")
     lack = find_lack_of_memory(error)
     if lack:
-        said = next(iter(str(lack).splitlines()), "") or type(lack).__name__
-        leave(f"there is not enough memory ({said}): check the sizes in files and settings, or give smaller ones")
+        reason = next(iter(str(lack).splitlines()), "") or type(lack).__name__
+        leave(f"there is not enough memory ({reason}): check the sizes in files and settings, or give smaller ones")
     full = find_full_disk(error)
     if full:
         place = f" at {full.filename}" if full.filename else ""
