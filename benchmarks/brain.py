@@ -92,7 +92,7 @@ def time_loaders(cohort: Path, prepared: Path, rounds: int) -> list[Loaded]:
             if turn:
                 rates[name].append(number * BATCH / (time.perf_counter() - began))
         print(f"loaders: round {turn} of {rounds}", flush=True)
-    return [Loaded(name, found) for name, found in rates.items()]
+    return [Loaded(name, rate) for name, rate in rates.items()]
 
 
 def displacement(rng: np.random.Generator) -> Matrix:
@@ -151,15 +151,17 @@ def time_simulation(size: int, rounds: int, out: Path) -> Measured:
 def time_preparation(cohort: Path, rounds: int, out: Path) -> list[Measured]:
     """Return seconds a scan with one process and with one a core."""
     number, cores = len(read_visits(cohort)), os.cpu_count() or 1
-    found: dict[int, list[float]] = {1: [], cores: []}
+    seconds_of_jobs: dict[int, list[float]] = {1: [], cores: []}
     for turn in range(rounds):
-        for jobs, seconds in found.items():
+        for jobs, seconds in seconds_of_jobs.items():
             folder = out / f"{turn}-{jobs}"
             began = time.perf_counter()
             report_prepared(cohort, folder, PREPARATION, jobs)
             seconds.append((time.perf_counter() - began) / number)
             shutil.rmtree(folder)
-    return [Measured(f"prepare, {jobs} process{'es' * (jobs > 1)}", seconds) for jobs, seconds in found.items()]
+    return [
+        Measured(f"prepare, {jobs} process{'es' * (jobs > 1)}", seconds) for jobs, seconds in seconds_of_jobs.items()
+    ]
 
 
 def peak_of_simulation(people: int) -> None:

@@ -75,9 +75,9 @@ def _loaders(loaded: Sequence[Loaded]) -> list[str]:
         "|---|---|---|---|",
     ]
     for name, rates in loaded:
-        ratios = [ours / theirs for ours, theirs in zip(rates, rival, strict=True)]
-        wanted = "-" if rates is rival else f"at least {WANTED_RATIO}"
-        lines.append(f"| {name} | {spread(rates, '.0f')} | {spread(ratios, '.1f')} | {wanted} |")
+        ratios = [rate / rival_rate for rate, rival_rate in zip(rates, rival, strict=True)]
+        target = "-" if rates is rival else f"at least {WANTED_RATIO}"
+        lines.append(f"| {name} | {spread(rates, '.0f')} | {spread(ratios, '.1f')} | {target} |")
     return [*lines, ""]
 
 
@@ -93,10 +93,12 @@ def alignments(aligned: Sequence[Aligned]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for each in aligned:
-        ratios = [theirs / ours for ours, theirs in zip(each.seconds, rival.seconds, strict=True)]
-        wanted = "-" if each is rival else f"at least {WANTED_SPEED}, at no less overlap"
+        ratios = [
+            rival_seconds / own_seconds for own_seconds, rival_seconds in zip(each.seconds, rival.seconds, strict=True)
+        ]
+        target = "-" if each is rival else f"at least {WANTED_SPEED}, at no less overlap"
         lines.append(
-            f"| {each.name} | {spread(each.seconds, '.3f')} | {spread(ratios, '.1f')} x | {wanted} | "
+            f"| {each.name} | {spread(each.seconds, '.3f')} | {spread(ratios, '.1f')} x | {target} | "
             f"{spread(each.overlaps, '.3f')} | {spread(each.similarities, '.3f')} |"
         )
     return [*lines, ""]
@@ -105,8 +107,8 @@ def alignments(aligned: Sequence[Aligned]) -> list[str]:
 def _costs(costs: Sequence[Measured]) -> list[str]:
     lines = ["## Seconds a volume", "", "| what | seconds | wanted |", "|---|---|---|"]
     for name, seconds in costs:
-        wanted = f"at most {WANTED_SECONDS}" if name.startswith("simulate, 64") else "-"
-        lines.append(f"| {name} | {spread(seconds, '.3f')} | {wanted} |")
+        target = f"at most {WANTED_SECONDS}" if name.startswith("simulate, 64") else "-"
+        lines.append(f"| {name} | {spread(seconds, '.3f')} | {target} |")
     one, several = (statistics.median(measured.seconds) for measured in costs[-2:])
     return [*lines, "", f"Preparation is {one / several:.2f} times as fast with all processes as with one.", ""]
 

@@ -26,17 +26,17 @@ def activations(network: nn.Sequential, x: Tensor) -> dict[str, Tensor]:
     Raises:
         InputError: If a layer is not one of the network's steps, as in a residual block.
     """
-    found: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
     name, layer = "", None
     for step, module in steps(network):
         if isinstance(module, MASKABLE):
             if layer is not None:
-                found[name] = _pooled(layer, x)
+                outputs[name] = _pooled(layer, x)
             name, layer = step, module
         x = module(x)
     if layer is not None:
-        found[name] = _pooled(layer, x)
-    return found
+        outputs[name] = _pooled(layer, x)
+    return outputs
 
 
 def steps(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -222,8 +222,10 @@ class KnownMask(Aggregation):
         """
         latents = q.mean.shape[2]
         if changed is None or changed.shape[1] > latents:
-            found = "the data do not tell which" if changed is None else f"{changed.shape[1]} factors need more latents"
-            raise InputError(f"KnownMask shares all but latent i where factor i changed, but {found}: use AdaGVAE")
+            reason = (
+                "the data do not tell which" if changed is None else f"{changed.shape[1]} factors need more latents"
+            )
+            raise InputError(f"KnownMask shares all but latent i where factor i changed, but {reason}: use AdaGVAE")
         spare = changed.new_zeros((len(changed), latents - changed.shape[1]))
         return _share(q, self.average(q), ~torch.cat((changed, spare), 1).unsqueeze(1))
 

@@ -126,8 +126,8 @@ class ConvBackbone(Backbone):
         """Return `channels`, `hidden` and the decoder's."""
         *channels, hidden = encoder
         units, *mirrored = decoder
-        both = {"channels": channels, "hidden": hidden}
-        return both | {"decoder_channels": mirrored[::-1], "decoder_hidden": units}
+        sizes = {"channels": channels, "hidden": hidden}
+        return sizes | {"decoder_channels": mirrored[::-1], "decoder_hidden": units}
 
     def moments(self, image: Tensor) -> Tensor:
         """Encode (B, C, *S)."""

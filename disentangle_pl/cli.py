@@ -93,8 +93,8 @@ def _explain(error: BaseException) -> None:
         return
     client = sys.modules.get("wandb.errors")  # loading it takes a second, which only runs that log to W&B spend
     if client and isinstance(error, client.CommError):
-        said = one_line(str(error))
-        leave(f"W&B cannot be reached ({said}): check the network, or record offline by WANDB_MODE=offline")
+        reason = one_line(str(error))
+        leave(f"W&B cannot be reached ({reason}): check the network, or record offline by WANDB_MODE=offline")
     if isinstance(error, MisconfigurationException):
         leave(f"the trainer cannot work so ({one_line(str(error))}): change the setting")
     if isinstance(error, UnpicklingError):

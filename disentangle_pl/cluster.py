@@ -30,14 +30,14 @@ def requeue() -> None:
     task = [env[key] for key in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID") if key in env]
     job = "_".join(task) if len(task) == 2 else env["SLURM_JOB_ID"]
     try:
-        asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False, timeout=60)
+        answer = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         print(
             f"job {job} could not be requeued ({error}): submit it again, the run goes on", file=sys.stderr, flush=True
         )
         return
-    if asked.returncode:
-        reason = " ".join(asked.stderr.split())
+    if answer.returncode:
+        reason = " ".join(answer.stderr.split())
         print(f"job {job} could not be requeued ({reason}): submit it with --requeue", file=sys.stderr, flush=True)
     else:
         print(f"job {job} is requeued, the run goes on when it starts again", flush=True)
@@ -70,27 +70,27 @@ def refuse_other_tasks(devices: int, nodes: int) -> None:
     Raises:
         InputError: If the numbers differ; it says which flag to change.
     """
-    env, wanted = os.environ, devices * nodes
+    env, processes = os.environ, devices * nodes
     if env.get("TORCHELASTIC_RUN_ID"):
-        _refuse_other_number("torchrun has", int(env.get("WORLD_SIZE", wanted)), wanted, "--nproc-per-node")
+        _refuse_other_number("torchrun has", int(env.get("WORLD_SIZE", processes)), processes, "--nproc-per-node")
     elif "SLURM_NTASKS" in env and env.get("SLURM_JOB_NAME") not in INTERACTIVE:
         # A batch script has the tasks of its job but runs once: processes come from srun.
         started = int(env["SLURM_NTASKS"]) if "SLURM_STEP_ID" in env else 1
-        if started == 1 < wanted:
+        if started == 1 < processes:
             raise InputError(
-                f"this job step has 1 task but --trainer.devices={devices} x --trainer.num_nodes={nodes} are {wanted}: "
-                f"start the command with srun and give the job --ntasks-per-node={devices}"
+                f"this job step has 1 task but --trainer.devices={devices} x --trainer.num_nodes={nodes} are "
+                f"{processes}: start the command with srun and give the job --ntasks-per-node={devices}"
             )
-        _refuse_other_number("Slurm has", started, wanted, "--ntasks-per-node")
-        if wanted > 1 and "SLURM_NTASKS_PER_NODE" not in env:
+        _refuse_other_number("Slurm has", started, processes, "--ntasks-per-node")
+        if processes > 1 and "SLURM_NTASKS_PER_NODE" not in env:
             raise InputError(
-                f"Slurm was asked for {wanted} tasks by --ntasks alone: give the job --ntasks-per-node={devices}"
+                f"Slurm was asked for {processes} tasks by --ntasks alone: give the job --ntasks-per-node={devices}"
             )
 
 
-def _refuse_other_number(who: str, started: int, wanted: int, flag: str) -> None:
-    if started != wanted:
+def _refuse_other_number(who: str, started: int, processes: int, flag: str) -> None:
+    if started != processes:
         raise InputError(
-            f"{who} started {started} processes but --trainer.devices x --trainer.num_nodes are {wanted}: change "
+            f"{who} started {started} processes but --trainer.devices x --trainer.num_nodes are {processes}: change "
             f"--trainer.devices to the processes a node, or {flag} of the launcher"
         )

@@ -48,43 +48,43 @@ def living(part: nn.Sequential) -> list[Tensor]:
     for graph in reversed(graphs[1:]):
         heard = graph.pairs[heard].any(0)
         listened.append(heard)
-    kept = [speaks & heard for speaks, heard in zip(acting[:-1], reversed(listened), strict=True)]
+    masks = [speaks & heard for speaks, heard in zip(acting[:-1], reversed(listened), strict=True)]
     grouped = [_is_grouped(layer) for layer, *_ in chains]
-    for alive, here, next_one in zip(kept, grouped, grouped[1:], strict=False):
+    for alive, here, next_one in zip(masks, grouped, grouped[1:], strict=False):
         alive[0] |= not alive.any()
         alive |= here or next_one
-    return kept
+    return masks
 
 
-def narrow(part: nn.Sequential, kept: Sequence[Tensor]) -> nn.Sequential:
+def narrow(part: nn.Sequential, masks: Sequence[Tensor]) -> nn.Sequential:
     """Return a copy of a network that has the living channels only.
 
     Args:
         part: The network.
-        kept: As `living` tells.
+        masks: As `living` tells.
     """
     graphs = layers(part)
-    ends = [torch.ones(graphs[0].pairs.shape[1]).bool(), *kept, torch.ones(len(graphs[-1].pairs)).bool()]
+    ends = [torch.ones(graphs[0].pairs.shape[1]).bool(), *masks, torch.ones(len(graphs[-1].pairs)).bool()]
     between = iter(list(pairwise(ends)))
     outputs = ends[0]
 
     def rebuilt(steps: nn.Sequential) -> nn.Sequential:
         nonlocal outputs
-        made: list[nn.Module] = []
+        modules: list[nn.Module] = []
         for module in steps:
             if isinstance(module, nn.Sequential):
-                made.append(rebuilt(module))
+                modules.append(rebuilt(module))
             elif isinstance(module, MASKABLE):
                 inputs, outputs = next(between)
-                made.append(_narrowed(module, inputs, outputs))
+                modules.append(_narrowed(module, inputs, outputs))
             elif isinstance(module, BY_CHANNEL):
-                made.append(_narrowed_by_channel(module, outputs))
+                modules.append(_narrowed_by_channel(module, outputs))
             elif isinstance(module, nn.Unflatten) and module.unflattened_size[0] == len(outputs):
                 size = (int(outputs.sum()), *module.unflattened_size[1:])
-                made.append(nn.Unflatten(1, size))
+                modules.append(nn.Unflatten(1, size))
             else:
-                made.append(deepcopy(module))
-        return nn.Sequential(*made)
+                modules.append(deepcopy(module))
+        return nn.Sequential(*modules)
 
     return rebuilt(part)
 
@@ -107,7 +107,8 @@ def _narrowed(layer: nn.Module, inputs: Tensor, outputs: Tensor) -> nn.Module:
     turned = isinstance(layer, TRANSPOSED)
     rows, columns = (inputs, outputs) if turned else (outputs, inputs)
     rows, columns = (
-        kept.repeat_interleave(size // len(kept)) for kept, size in zip((rows, columns), weight.shape[:2], strict=True)
+        alive.repeat_interleave(size // len(alive))
+        for alive, size in zip((rows, columns), weight.shape[:2], strict=True)
     )
     small = deepcopy(layer)
     small.weight = nn.Parameter(weight[rows][:, columns].clone())

@@ -73,8 +73,8 @@ def separate_steps(network: nn.Module) -> list[tuple[str, nn.Module]]:
     Raises:
         InputError: If the network is no chain of steps, or one of them may mix channels.
     """
-    found = list(steps(network))
-    for name, module in found:
+    pairs = list(steps(network))
+    for name, module in pairs:
         if not isinstance(module, (*MASKABLE, *POINTWISE, *BY_CHANNEL, *SHAPES)):
             raise InputError(
                 f"which channels of this network reach which cannot be told: step {name} is a "
@@ -82,7 +82,7 @@ def separate_steps(network: nn.Module) -> list[tuple[str, nn.Module]]:
                 "transposed-convolution layers, BatchNorm, PReLU and other activations of torch.nn, pooling, Upsample, "
                 "Dropout, Flatten and Unflatten"
             )
-    return found
+    return pairs
 
 
 def reached(graphs: Sequence[Layer]) -> Iterator[Tensor]:
@@ -96,9 +96,9 @@ def reached(graphs: Sequence[Layer]) -> Iterator[Tensor]:
 def dead_channels(graphs: Sequence[Layer]) -> list[int]:
     """Count the outputs of every layer but the last that lie on no path from the input to the output of the network."""
     backwards = [Layer(graph.name, graph.pairs.T, 0, 0) for graph in reversed(graphs)]
-    forwards = [there.any(1) for there in reached(graphs)][:-1]
+    forwards = [ahead.any(1) for ahead in reached(graphs)][:-1]
     returns = [back.any(1) for back in reached(backwards)][:-1][::-1]
-    return [int((~(there & back)).sum()) for there, back in zip(forwards, returns, strict=True)]
+    return [int((~(ahead & back)).sum()) for ahead, back in zip(forwards, returns, strict=True)]
 
 
 def fan_out(graphs: Sequence[Layer]) -> Tensor:
@@ -112,11 +112,11 @@ def overlap(graphs: Sequence[Layer]) -> float:
     Pairs of latents that both reach nothing are left out; 0 if all do, or if there is only one latent.
     """
     hidden = _hidden(graphs).float()
-    both = hidden.T @ hidden
-    sizes = both.diagonal()
-    either = sizes[:, None] + sizes[None, :] - both
-    above = torch.triu(torch.ones_like(both, dtype=torch.bool), 1) & (either > 0)
-    return float((both[above] / either[above]).mean()) if above.any() else 0.0
+    common = hidden.T @ hidden
+    sizes = common.diagonal()
+    either = sizes[:, None] + sizes[None, :] - common
+    above = torch.triu(torch.ones_like(common, dtype=torch.bool), 1) & (either > 0)
+    return float((common[above] / either[above]).mean()) if above.any() else 0.0
 
 
 def _hidden(graphs: Sequence[Layer]) -> Tensor:

@@ -31,10 +31,10 @@ def find_input_error(error: BaseException) -> InputError | None:
     Args:
         error: What reached the command line; argument parsers wrap the exceptions of the constructors they call.
     """
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, InputError):
-        seen = seen.__cause__
-    return seen
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, InputError):
+        cause = cause.__cause__
+    return cause
 
 
 def find_full_disk(error: BaseException) -> OSError | None:
@@ -43,10 +43,10 @@ def find_full_disk(error: BaseException) -> OSError | None:
     Args:
         error: What reached the command line.
     """
-    seen: BaseException | None = error
-    while seen is not None and not (isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT)):
-        seen = seen.__cause__ or seen.__context__
-    return seen
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def find_lack_of_memory(error: BaseException) -> BaseException | None:
@@ -55,18 +55,18 @@ def find_lack_of_memory(error: BaseException) -> BaseException | None:
     Args:
         error: What reached the command line.
     """
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, MemoryError) and not NO_MEMORY.search(str(seen)):
-        seen = seen.__cause__ or seen.__context__
-    return seen
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, MemoryError) and not NO_MEMORY.search(str(cause)):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def one_line(message: str) -> str:
     """Boil the many lines of a jsonargparse error down to the key and what is wrong with it."""
     keys = KEY.findall(message)
     lines = [KEY.sub("", line).strip(" -") for line in message.splitlines() if not NOISE.search(line)]
-    said = list(dict.fromkeys(line for line in lines if line))
-    return f"{'.'.join(keys)}: {'; '.join(said)}" if keys else "; ".join(said)
+    reasons = list(dict.fromkeys(line for line in lines if line))
+    return f"{'.'.join(keys)}: {'; '.join(reasons)}" if keys else "; ".join(reasons)
 
 
 def leave(message: str, code: int = 2) -> NoReturn:

@@ -188,12 +188,12 @@ class CLI(LightningCLI):
             words = joined(words)
             # the record has an `optimizer` too: the short name of the class of model.optimizer
             roots = {action.dest.split(".")[0] for action in self._parser(words[0])._actions} - MOVED.keys()
-            kept = classes_first([word for word in words if is_known(word, roots)])
-            dropped = [word.split("=")[0] for word in words if word not in kept]
+            valid = classes_first([word for word in words if is_known(word, roots)])
+            dropped = [word.split("=")[0] for word in words if word not in valid]
             if args is None:
-                sys.argv[1:] = kept  # the processes that Lightning starts read it there
+                sys.argv[1:] = valid  # the processes that Lightning starts read it there
             print(f"resumed by the sweep; left out of its record: {' '.join(dropped) or 'nothing'}", flush=True)
-            args, words = None if args is None else kept, kept
+            args, words = None if args is None else valid, valid
         for word in words:
             root = word.split("=")[0].split(".")[0].removeprefix("--")
             if root in MOVED and word.startswith("--") and not word.endswith("=None"):
@@ -232,18 +232,18 @@ class CLI(LightningCLI):
             trainer.precision = fast_precision(trainer.accelerator) if config.fast else "32-true"
         refuse_precision(str(trainer.precision), trainer.accelerator)
         if self.subcommand == "fit" and trainer.logger is not False:
-            theirs = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
-            given_loggers = [logger for logger in theirs if logger not in (None, True)]
+            present = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+            given_loggers = [logger for logger in present if logger not in (None, True)]
             trainer.logger = [*_loggers(folder, name, config, given_loggers), *given_loggers]
         elif trainer.logger in (None, True):
             trainer.logger = False
-        ours = [_class(ExactResume), _class(KeepLast)]
+        additions = [_class(ExactResume), _class(KeepLast)]
         if self.subcommand == "predict":
-            ours.append(_class(WriteCodes))
+            additions.append(_class(WriteCodes))
         if trainer.enable_progress_bar is not False:
-            ours.append(_class(ProgressBar))
-        theirs = trainer.callbacks or []
-        trainer.callbacks = [*(theirs if isinstance(theirs, list) else [theirs]), *ours]
+            additions.append(_class(ProgressBar))
+        present = trainer.callbacks or []
+        trainer.callbacks = [*(present if isinstance(present, list) else [present]), *additions]
         self._choose_checkpoint(config, folder if self.subcommand == "fit" else lasting)
 
     def _dump_config(self) -> None:
@@ -327,8 +327,8 @@ class CLI(LightningCLI):
             print(f"W&B did not take the tables and checkpoints ({fault}): they are in {folder}", flush=True)
 
     def _checkpoints(self) -> dict[str, Path]:
-        kept = self.trainer.checkpoint_callback
-        best = Path(kept.best_model_path) if isinstance(kept, ModelCheckpoint) and kept.monitor else Path()
+        callback = self.trainer.checkpoint_callback
+        best = Path(callback.best_model_path) if isinstance(callback, ModelCheckpoint) and callback.monitor else Path()
         last = {"last": Path(self.trainer.default_root_dir) / LAST}
         return {"best": best} | last if best.is_file() else last
 
@@ -441,15 +441,15 @@ def _loggers(folder: Path, name: str, config: Namespace, given: list[Namespace])
     loggers = [_class(MetricsCSV, save_dir=str(folder))]
     if os.environ.get("WANDB_MODE") == "disabled" or any(map(_is_wandb, given)):
         return loggers
-    ours = config.wandb
-    settings = {"entity": ours.entity, "group": ours.group, "tags": ours.tags or None, "job_type": ours.job_type}
+    wandb = config.wandb
+    settings = {"entity": wandb.entity, "group": wandb.group, "tags": wandb.tags or None, "job_type": wandb.job_type}
     return [
         *loggers,
         _class(
             WandbRun,
             save_dir=str(folder),
             id=name,
-            name=ours.name or display_name(name),
+            name=wandb.name or display_name(name),
             project=os.environ.get("WANDB_PROJECT", config.project),
             offline=wandb_offline(),
             resume="allow",
@@ -481,14 +481,16 @@ def check_arguments(args: list[str]) -> None:
     """
     if args[:1] not in (["fit"], ["validate"], ["test"], ["predict"]):
         return
-    said, own = io.StringIO(), sys.argv[1:]
+    messages, own = io.StringIO(), sys.argv[1:]
     sys.argv[1:] = [*args, "--print_config"]
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(messages):
             run_lightning()
     except SystemExit as end:
         if end.code:
-            lines = [line for line in said.getvalue().splitlines() if line.startswith(ERROR)] or [said.getvalue()]
+            lines = [line for line in messages.getvalue().splitlines() if line.startswith(ERROR)] or [
+                messages.getvalue()
+            ]
             raise InputError(lines[-1].removeprefix(ERROR)) from end
     finally:
         sys.argv[1:] = own

@@ -31,5 +31,5 @@ def short_name(key: str) -> str:
     name = flat_name(key)
     if name in SHORT:
         return SHORT[name]
-    root, _, rest = name.partition(".")
-    return (rest if rest and root in ROOTS else name).replace(".", "_")
+    root, _, tail = name.partition(".")
+    return (tail if tail and root in ROOTS else name).replace(".", "_")

@@ -188,10 +188,10 @@ class MetricsCSV(Logger):
         rows = self._read()
         if rows:
             self._columns = list(rows[0])
-            kept = [row for row in rows if int(row["step"]) <= step]
-            self._write(kept)
-            if kept and int(kept[-1]["step"]) == step:
-                self._row, self._in_file = {**kept[-1], "step": step}, True
+            earlier = [row for row in rows if int(row["step"]) <= step]
+            self._write(earlier)
+            if earlier and int(earlier[-1]["step"]) == step:
+                self._row, self._in_file = {**earlier[-1], "step": step}, True
 
     def _read(self) -> list[dict[str, Any]]:
         if not self.path.exists():

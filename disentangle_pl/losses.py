@@ -45,10 +45,10 @@ def stratified_log_weights(batch: int, size: int, device: torch.device | None = 
     """
     if batch == 1:
         return torch.zeros(1, 1, device=device)
-    others, size = batch - 1, max(size, batch)
-    weights = torch.full((batch, batch), 1 / others, device=device)
+    remainder, size = batch - 1, max(size, batch)
+    weights = torch.full((batch, batch), 1 / remainder, device=device)
     weights.fill_diagonal_(1 / size)
-    one = (size - others) / (size * others)
+    one = (size - remainder) / (size * remainder)
     weights.diagonal(1).fill_(one)
     weights[-1, 0].fill_(one)
     return weights.log()

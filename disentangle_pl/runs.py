@@ -60,13 +60,13 @@ def joined(args: Sequence[str]) -> list[str]:
     Args:
         args: The command line.
     """
-    made: list[str] = []
+    words: list[str] = []
     for arg in args:
-        if made and made[-1].startswith("--") and "=" not in made[-1] and not arg.startswith("--"):
-            made[-1] += f"={arg}"
+        if words and words[-1].startswith("--") and "=" not in words[-1] and not arg.startswith("--"):
+            words[-1] += f"={arg}"
         else:
-            made.append(arg)
-    return made
+            words.append(arg)
+    return words
 
 
 def flags_of(args: Sequence[str]) -> dict[str, str]:
@@ -129,8 +129,8 @@ def _is_file(path: Path) -> bool:
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """Return the checkpoint a run folder goes on from, or None if it has none."""
-    found = [*folder.glob("checkpoints/last*.ckpt"), *folder.glob("hpc_ckpt_*.ckpt")]
-    return max(found, key=lambda path: path.lstat().st_mtime, default=None)
+    checkpoints = [*folder.glob("checkpoints/last*.ckpt"), *folder.glob("hpc_ckpt_*.ckpt")]
+    return max(checkpoints, key=lambda path: path.lstat().st_mtime, default=None)
 
 
 def best_checkpoint(folder: Path) -> Path:
@@ -143,8 +143,8 @@ def best_checkpoint(folder: Path) -> Path:
     states = torch.load(last, map_location="cpu", weights_only=True).get("callbacks", {}) if last else {}
     named = [str(state["best_model_path"]) for state in states.values() if state.get("monitor")]
     # the folder may have been moved since
-    found = [folder / "checkpoints" / Path(path).name for path in named if path]
-    best = next((path for path in found if path.is_file()), None)
+    checkpoints = [folder / "checkpoints" / Path(path).name for path in named if path]
+    best = next((path for path in checkpoints if path.is_file()), None)
     if best is None:
         raise InputError(
             f"{folder} has no best checkpoint: train with --checkpoint.monitor=val/nll --checkpoint.save_top_k=1, or "
@@ -236,14 +236,14 @@ def short_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
         flat: Values by flat dotted names. Lists are left out, and so is what the trainer does not have; classes lose
             their modules; what model and data do not have reads `none`, so that runs without a mask can be found.
     """
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for root in ("seed_everything", *ROOTS):
         for key, value in flat.items():
             inner = key.startswith(f"{root}.") and not (root == "trainer" and value is None)
             if (inner or key == root == "seed_everything") and not isinstance(value, list):
                 plain = short_value(value, LONGEST) if isinstance(value, str) else "none" if value is None else value
-                found.setdefault(short_name(key), plain)
-    return found
+                settings.setdefault(short_name(key), plain)
+    return settings
 
 
 def display_name(run: str) -> str:

@@ -138,8 +138,8 @@ class RankPairs(Supervision):
     def forward(self, q: DiagonalGaussian, factors: Tensor) -> Tensor:
         """Return the cross-entropy () in nats, summed over factors, averaged over pairs (B, 2)."""
         (first, second), (one, two) = _two(*self.supervised(q, factors))
-        told = F.binary_cross_entropy_with_logits(first.mean - second.mean, (one > two).float(), reduction="none")
-        return torch.where((one > two) | (one < two), told, 0.0).sum(1).mean()
+        errors = F.binary_cross_entropy_with_logits(first.mean - second.mean, (one > two).float(), reduction="none")
+        return torch.where((one > two) | (one < two), errors, 0.0).sum(1).mean()
 
 
 def _two(q: DiagonalGaussian, factors: Tensor) -> tuple[list[DiagonalGaussian], tuple[Tensor, ...]]:

@@ -25,9 +25,8 @@ class VerbParser(ArgumentParser):
         self, args: Sequence[str] | None = None, *more: Any, **options: Any
     ) -> Namespace:
         """Parse; a flag of several values takes them one after another, or as `--scores=[mig,dci]`."""
-        words = sys.argv[1:] if args is None else args
-        lists = {flag for action in self._actions if action.nargs == "+" for flag in action.option_strings}
-        return super().parse_args([word for arg in words for word in _spread(arg, lists)], *more, **options)
+        lists = {flag for action in self._actions if _several(action.nargs) for flag in action.option_strings}
+        return super().parse_args(_spread(sys.argv[1:] if args is None else args, lists), *more, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print what is wrong and leave with exit code 2; a parser inside another one raises instead."""
@@ -36,13 +35,24 @@ class VerbParser(ArgumentParser):
         leave(f"{one_line(message)} (see {self.prog} --help)")
 
 
-def _spread(arg: str, lists: Container[str]) -> list[str]:
-    """Write `--flag=[a,b]` as `--flag a b` for these flags."""
-    flag, _, text = arg.partition("=")
-    if flag not in lists or not text.startswith("[") or not text.endswith("]"):
-        return [arg]
-    names = [name.strip().strip("'\"") for name in text[1:-1].split(",")]
-    return [flag, *filter(None, names)]
+def _several(nargs: int | str | None) -> bool:
+    return nargs in ("+", "*") or (isinstance(nargs, int) and nargs > 0)
+
+
+def _spread(args: Sequence[str], lists: Container[str]) -> list[str]:
+    """Write `--flag=[a,b]` and `--flag [a,b]` as `--flag a b` for these flags."""
+    words: list[str] = []
+    for arg in args:
+        flag, equals, text = arg.partition("=")
+        opening = [flag] if equals and flag in lists else []
+        value = text if opening else arg
+        follows = bool(opening) or (bool(words) and words[-1] in lists)
+        if follows and value.startswith("[") and value.endswith("]"):
+            names = (name.strip().strip("'\"") for name in value[1:-1].split(","))
+            words += [*opening, *filter(None, names)]
+        else:
+            words.append(arg)
+    return words
 
 
 def verb_parser(verb: str, description: str, doc: str | None = None) -> VerbParser:

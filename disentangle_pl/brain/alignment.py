@@ -25,8 +25,8 @@ from disentangle_pl.brain.registration import (
     channel,
     coarse,
     correlation_ratio,
-    drawn,
     grid,
+    images_at,
     orthonormal,
     pyramid,
     registered,
@@ -138,8 +138,8 @@ class GaussNewton(Engine):
         """Find the map with 12 degrees of freedom."""
         starts = torch.from_numpy(np.stack([_start(brain, _pitched(pitch)) for pitch in self.pitches]))[None]
         image = channel(brain.pyramid, IMAGE)
-        found = registered(image, target().around, starts, affine_directions(), self.steps)
-        return found[0].numpy()
+        maps = registered(image, target().around, starts, affine_directions(), self.steps)
+        return maps[0].numpy()
 
 
 GAUSS_NEWTON = GaussNewton()
@@ -229,11 +229,11 @@ def stripped(scan: Scan) -> Brain:
         raise InputError(f"has no brain that could be aligned ({len(at)} connected voxels are not background)")
     bright = float(np.percentile(small.voxels[brain], 99))
     _refuse_labels(scan, FAINT * bright)
-    both = np.stack([small.voxels.clip(0) / bright, ndimage.binary_fill_holes(brain)]).astype(np.float32)
+    channels = np.stack([small.voxels.clip(0) / bright, ndimage.binary_fill_holes(brain)]).astype(np.float32)
     middle = at.mean(0)
     drawn_at = torch.from_numpy(middle).float()
     return Brain(
-        scan, pyramid(torch.from_numpy(both), torch.from_numpy(small.affine).float(), drawn_at), middle, spread
+        scan, pyramid(torch.from_numpy(channels), torch.from_numpy(small.affine).float(), drawn_at), middle, spread
     )
 
 
@@ -254,8 +254,8 @@ def target() -> Target:
 def fit_of(brain: Brain, whole: Matrix) -> Fit:
     """Measure how well a brain lies on the template under a linear map from the template to its scan."""
     template, maps = target(), torch.from_numpy(whole)[None]
-    there = drawn(channel(brain.pyramid, MASK), template.points, maps)[0, 0] > 0.5
-    overlap = 2 * (there & template.mask).sum() / (there.sum() + template.mask.sum())
+    mask = images_at(channel(brain.pyramid, MASK), template.points, maps)[0, 0] > 0.5
+    overlap = 2 * (mask & template.mask).sum() / (mask.sum() + template.mask.sum())
     share = correlation_ratio(channel(brain.pyramid, IMAGE), template.around[-1], maps)
     return Fit(float(overlap), float(share.clamp(min=0).sqrt()))
 

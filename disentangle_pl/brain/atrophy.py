@@ -83,11 +83,11 @@ def amounts(calibration: Calibration, log_volumes: Matrix) -> Matrix:
     last knot.
     """
     rising = np.maximum.accumulate(calibration.responses, axis=1) + 1e-6 * np.arange(len(KNOTS))
-    found = [
-        float(PchipInterpolator(response, KNOTS)(np.clip(wanted, response[0], response[-1])))
-        for wanted, response in zip(log_volumes, rising, strict=True)
+    amounts_of_knots = [
+        float(PchipInterpolator(response, KNOTS)(np.clip(log_volume, response[0], response[-1])))
+        for log_volume, response in zip(log_volumes, rising, strict=True)
     ]
-    scaled: Matrix = np.array(found) * REACH
+    scaled: Matrix = np.array(amounts_of_knots) * REACH
     return scaled
 
 
@@ -148,8 +148,8 @@ def _rates(volume: dict[str, float]) -> list[dict[str, float]]:
     """Say for each of `CHANGING` which parts gain how many voxels; every rate sums to 0: the skull is rigid."""
 
     def shared(total: float, *names: str) -> dict[str, float]:
-        there = {name: volume[name] for name in names if name in volume}
-        return {name: total * size / sum(there.values()) for name, size in there.items()}
+        sizes = {name: volume[name] for name in names if name in volume}
+        return {name: total * size / sum(sizes.values()) for name, size in sizes.items()}
 
     def around(lost: float) -> dict[str, float]:
         rim, sulci = RIM_WEIGHT * volume.get("rim", 0.0), volume.get("csf", 0.0)

@@ -57,12 +57,12 @@ class Augmentation:
             A draw of the rows, standard normals (n, [G,] 21) and seeds (n,) int64 of the noise.
         """
 
-        def both(n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        def parameters(n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
             (rows,) = draw(n, generator)
             normals = torch.randn(*rows.shape, NORMALS, generator=generator)
             return rows, normals, torch.randint(2**62, (n,), generator=generator)
 
-        return both
+        return parameters
 
     def __call__(self, image: Tensor, normals: Tensor, seeds: Tensor) -> Tensor:
         """Change images.

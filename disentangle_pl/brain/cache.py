@@ -45,11 +45,11 @@ def prepare(visits: pd.DataFrame, preparation: Preparation, cache: Path, jobs: i
         _refuse([fault for path in visits["path"] if (fault := _fault(Path(path)))], len(visits))
         with alone(folder):
             if not (folder / ABOUT).is_file():
-                others = [path.parent for path in sorted(cache.glob(f"*/{JOURNAL}")) if path.parent != folder]
+                stores = [path.parent for path in sorted(cache.glob(f"*/{JOURNAL}")) if path.parent != folder]
                 store = open_store(folder, preparation)
-                made = make(store, hashed, preparation, jobs, others=others)
-                _refuse(reasons(made.skipped), len(visits))
-                finish(store, made.ready, preparation)
+                result = make(store, hashed, preparation, jobs, stores=stores)
+                _refuse(reasons(result.skipped), len(visits))
+                finish(store, result.ready, preparation)
     return open_prepared(folder)
 
 
@@ -63,14 +63,14 @@ def content_hashes(paths: list[Path], known_at: Path) -> list[str]:
     Raises:
         InputError: If a file cannot be read.
     """
-    known = json.loads(known_at.read_text()) if known_at.exists() else {}
+    hashes = json.loads(known_at.read_text()) if known_at.exists() else {}
     stamps = {str(path): [*size_and_time(path)] for path in paths}
-    new = [path for path, stamp in stamps.items() if known.get(path, [None])[:2] != stamp]
+    new = [path for path, stamp in stamps.items() if hashes.get(path, [None])[:2] != stamp]
     for path in track(new, "Looking for changed scans", disable=not new, transient=True):
-        known[path] = [*stamps[path], _sha256(path)]
+        hashes[path] = [*stamps[path], _sha256(path)]
     if new:
-        write_bytes(known_at, json.dumps(known).encode())
-    return [known[str(path)][2] for path in paths]
+        write_bytes(known_at, json.dumps(hashes).encode())
+    return [hashes[str(path)][2] for path in paths]
 
 
 def _sha256(path: str) -> str:

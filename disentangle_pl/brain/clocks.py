@@ -186,12 +186,12 @@ def entry_years(session: pd.Series) -> pd.Series:
 
 
 def _years(label: str) -> float:
-    found = _LABEL.fullmatch(label.strip())
-    if not found:
+    match = _LABEL.fullmatch(label.strip())
+    if not match:
         return float("nan")
-    if found["baseline"]:
+    if match["baseline"]:
         return 0.0
-    return int(found["months"]) / 12 if found["months"] else int(found["days"]) / DAYS_A_YEAR
+    return int(match["months"]) / 12 if match["months"] else int(match["days"]) / DAYS_A_YEAR
 
 
 def _word(label: str) -> int:

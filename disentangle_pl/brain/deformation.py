@@ -33,14 +33,14 @@ def warp(maps: Tensor, displacement: Tensor, padding: str = "zeros") -> Tensor:
     n = maps.shape[-1]
     where = (voxels(n) + displacement) * (2 / (n - 1)) - 1
     grid = where.flip(0).permute(1, 2, 3, 0)[None]  # grid_sample names the last axis first
-    drawn: Tensor = F.grid_sample(maps[None], grid, mode="bilinear", padding_mode=padding, align_corners=True)
-    return drawn[0]
+    warped: Tensor = F.grid_sample(maps[None], grid, mode="bilinear", padding_mode=padding, align_corners=True)
+    return warped[0]
 
 
 def compose(first: Tensor, then: Tensor) -> Tensor:
     """Return the displacement of drawing through `then` what was drawn through `first`."""
-    both: Tensor = then + warp(first, then, "border")
-    return both
+    composition: Tensor = then + warp(first, then, "border")
+    return composition
 
 
 def exponential(velocity: Tensor) -> Tensor:

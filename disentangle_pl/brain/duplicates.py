@@ -35,8 +35,8 @@ def twins(paths: pd.Series) -> pd.Series:
         contents = contents + files[contents.index].map(look)
         contents = contents[contents.duplicated(keep=False)]
     images = pd.Series(contents.to_numpy(), index=files[contents.index].to_numpy(), dtype=object)
-    found = paths.map(images).astype(object).fillna(paths.where(paths.duplicated(keep=False)))
-    return found.where(found.notna(), None).map(lambda text: _sha256(text.encode()), na_action="ignore")
+    names = paths.map(images).astype(object).fillna(paths.where(paths.duplicated(keep=False)))
+    return names.where(names.notna(), None).map(lambda text: _sha256(text.encode()), na_action="ignore")
 
 
 def copies(people: pd.Series, images: pd.Series) -> "pd.Series[bool]":
@@ -62,13 +62,13 @@ def same_volumes(crcs: pd.Series, content: Callable[[int], bytes]) -> pd.Series:
     Returns:
         (N,) missing where no other volume is the same.
     """
-    found = pd.Series(None, index=crcs.index, dtype=object)
+    digests_of_rows = pd.Series(None, index=crcs.index, dtype=object)
     positions = pd.Series(range(len(crcs)))
     for crc, rows in positions.groupby(crcs.to_numpy()):
         if len(rows) > 1:
             digests = [_sha256(content(row))[:16] for row in rows]
-            found.iloc[rows.to_numpy()] = [f"{crc:08x}-{digest}" for digest in digests]
-    return found.where(found.duplicated(keep=False) & found.notna(), None)
+            digests_of_rows.iloc[rows.to_numpy()] = [f"{crc:08x}-{digest}" for digest in digests]
+    return digests_of_rows.where(digests_of_rows.duplicated(keep=False) & digests_of_rows.notna(), None)
 
 
 def _place(path: str) -> str:

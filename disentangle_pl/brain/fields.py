@@ -133,11 +133,11 @@ def of_group(diagnoses: pd.Series, group: str) -> list[str]:
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:
     """Put the columns of `fields` first, then the scores (float64), then texts; columns without any cell go."""
-    others = [name for name in map(str, table.columns) if name not in _NO_SCORES and table[name].notna().any()]
-    scores = [name for name in others if not _is_identifier(name) and _all_numbers(table[name])]
-    texts = [name for name in others if name not in scores]
-    known = table[[name for name in table.columns if name in _NO_SCORES]]
-    return pd.concat([known, table[scores].apply(numeric), table[texts].astype(object)], axis=1)
+    candidates = [name for name in map(str, table.columns) if name not in _NO_SCORES and table[name].notna().any()]
+    scores = [name for name in candidates if not _is_identifier(name) and _all_numbers(table[name])]
+    texts = [name for name in candidates if name not in scores]
+    fixed = table[[name for name in table.columns if name in _NO_SCORES]]
+    return pd.concat([fixed, table[scores].apply(numeric), table[texts].astype(object)], axis=1)
 
 
 def is_score(name: str, cells: pd.Series) -> bool:
@@ -147,8 +147,8 @@ def is_score(name: str, cells: pd.Series) -> bool:
 
 def scores_of(visits: pd.DataFrame) -> list[str]:
     """Name the score columns of a table of `read_visits`: the numbers beyond the fixed ones and distances in time."""
-    others = visits.drop(columns=COLUMNS).select_dtypes("number").columns
-    return [name for name in map(str, others) if not name.endswith(GAP)]
+    columns = visits.drop(columns=COLUMNS).select_dtypes("number").columns
+    return [name for name in map(str, columns) if not name.endswith(GAP)]
 
 
 def fill(scans: pd.DataFrame, other: pd.DataFrame, on: list[str]) -> pd.DataFrame:
@@ -159,15 +159,15 @@ def fill(scans: pd.DataFrame, other: pd.DataFrame, on: list[str]) -> pd.DataFram
         other: At most one row a key.
         on: The key columns.
     """
-    found = scans[on].merge(other, how="left", on=on, validate="many_to_one").set_index(scans.index)
-    new = [name for name in found.columns if name not in scans.columns]
-    shared = [name for name in found.columns if name in scans.columns and name not in on]
-    filled = {name: _filled(scans[name], found[name]) for name in shared}
-    return scans.assign(**filled).join(found[new])
+    matches = scans[on].merge(other, how="left", on=on, validate="many_to_one").set_index(scans.index)
+    new = [name for name in matches.columns if name not in scans.columns]
+    shared = [name for name in matches.columns if name in scans.columns and name not in on]
+    filled = {name: _filled(scans[name], matches[name]) for name in shared}
+    return scans.assign(**filled).join(matches[new])
 
 
-def _filled(cells: pd.Series, others: pd.Series) -> pd.Series:
-    return others if cells.isna().all() else cells.where(cells.notna(), others)
+def _filled(cells: pd.Series, more: pd.Series) -> pd.Series:
+    return more if cells.isna().all() else cells.where(cells.notna(), more)
 
 
 def _is_identifier(name: str) -> bool:

@@ -76,12 +76,12 @@ def plan_variants(seed: int, count: int) -> tuple[Variant, ...]:
     causal = causal_variants(count)
     acts = [factor for factor in STATIC for _ in range(causal)]
     rng = draws(seed, Stream.VARIANTS)
-    others = [_variant(rng, stream) for stream in range(1, count - len(apoe) + 1)]
+    variants = [_variant(rng, stream) for stream in range(1, count - len(apoe) + 1)]
     planted = [
         variant._replace(factor=factor, effect=effect)
-        for variant, factor, effect in zip(others, acts, _effects(rng, others, causal), strict=False)
+        for variant, factor, effect in zip(variants, acts, _effects(rng, variants, causal), strict=False)
     ]
-    return tuple(sorted((*apoe, *planted, *others[len(planted) :]), key=lambda v: (v.chromosome, v.position)))
+    return tuple(sorted((*apoe, *planted, *variants[len(planted) :]), key=lambda v: (v.chromosome, v.position)))
 
 
 def causal_variants(count: int) -> int:
@@ -93,14 +93,14 @@ def alleles(seed: int, variant: Variant, start: int, count: int) -> tuple[Calls,
     """Count allele 1 (count,) of the people from `start` on, and say whose call is missing (count,)."""
     bits = np.random.PCG64(sequence(seed, Stream.GENOTYPES, variant.stream)).advance(_NUMBERS * start)
     uniform = np.random.Generator(bits).random((count, _NUMBERS))
-    drawn = ((uniform[:, :2] >= variant.low) & (uniform[:, :2] < variant.high)).sum(1, dtype=np.int8)
-    return drawn, uniform[:, 2] < variant.missing
+    counts = ((uniform[:, :2] >= variant.low) & (uniform[:, :2] < variant.high)).sum(1, dtype=np.int8)
+    return counts, uniform[:, 2] < variant.missing
 
 
 def calls(seed: int, variant: Variant, count: int) -> Calls:
     """Return the calls (count,) of the first people: 0, 1 or 2 times allele 1, or -127."""
-    drawn, missing = alleles(seed, variant, 0, count)
-    return np.where(missing, np.int8(ABSENT), drawn)
+    counts, missing = alleles(seed, variant, 0, count)
+    return np.where(missing, np.int8(ABSENT), counts)
 
 
 def genetic_values(seed: int, count: int, person: int) -> dict[str, float]:

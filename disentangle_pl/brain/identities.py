@@ -23,7 +23,7 @@ def person_key(name: str) -> str:
 def visit_key(label: str) -> str:
     """Write a session without ses-, blanks and upper case, and its months, days or number without leading zeros."""
     bare = re.sub(r"^ses-", "", label.strip(), flags=re.IGNORECASE).casefold()
-    run = found[0] if (found := _RUN.search(bare)) else ""
+    run = match[0] if (match := _RUN.search(bare)) else ""
     bare = bare.removesuffix(run)
     if months := _MONTHS.fullmatch(bare):
         return f"m{months[1]}{run}"
@@ -61,14 +61,14 @@ def as_scans_write(rows: pd.DataFrame, scans: pd.DataFrame) -> pd.DataFrame:
 
 def unlike(rows: pd.DataFrame, keys: pd.DataFrame) -> list[str]:
     """Say which participants and sessions a table writes otherwise than the scans, apart from sub- and ses-."""
-    told = {}
+    meanings = {}
     for name, prefix in zip(keys.columns, ("sub-", "ses-"), strict=False):
         for cell, meant in zip(rows[name].fillna(""), keys[name], strict=True):
             if cell.removeprefix(prefix) != meant.removeprefix(prefix):
-                told[cell] = f"{cell!r} is {meant}"
+                meanings[cell] = f"{cell!r} is {meant}"
     return (
-        [f"{len(told)} names are written otherwise than those of the scans: {listing(list(told.values()), 3)}"]
-        if told
+        [f"{len(meanings)} names are written otherwise than those of the scans: {listing(list(meanings.values()), 3)}"]
+        if meanings
         else []
     )
 

@@ -211,10 +211,10 @@ def landmarks_of(values: Voxels) -> Landmarks:
         InputError: If two are equal; the sentence begins with a verb.
     """
     inside = values[foreground(values)].astype(np.float64)
-    found = np.percentile(inside, PERCENTILES) if len(inside) else np.zeros(len(PERCENTILES))
-    if not (np.diff(found) > 0).all():
+    percentiles = np.percentile(inside, PERCENTILES) if len(inside) else np.zeros(len(PERCENTILES))
+    if not (np.diff(percentiles) > 0).all():
         raise InputError("has too few different values in its foreground for a histogram: check size and spacing")
-    return np.asarray(found, dtype=np.float64)
+    return np.asarray(percentiles, dtype=np.float64)
 
 
 def learnt_landmarks(scans: Sequence[Landmarks]) -> tuple[float, ...]:
@@ -237,8 +237,8 @@ def read_landmarks(path: Path) -> tuple[float, ...]:
         InputError: If it cannot be read, or has none.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(float(value) for value in (told.get("settings", {}).get("intensity", {}) | told)["landmarks"])
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(float(value) for value in (facts.get("settings", {}).get("intensity", {}) | facts)["landmarks"])
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(
             f"{path} has no landmarks ({type(error).__name__}): give the prepared.json of scans prepared with "

@@ -54,10 +54,10 @@ class ResidentVolumes:
         if isinstance(self.volumes, Tensor):
             if self.volumes.device != index.device:
                 self.volumes = self.volumes.to(index.device)
-            found = self.volumes.index_select(0, flat)
+            volumes = self.volumes.index_select(0, flat)
         else:
-            found = torch.from_numpy(np.asarray(self.volumes[self.places[flat.cpu().numpy()]])).to(index.device)
-        return found.float().reshape(*index.shape, 1, *found.shape[1:])
+            volumes = torch.from_numpy(np.asarray(self.volumes[self.places[flat.cpu().numpy()]])).to(index.device)
+        return volumes.float().reshape(*index.shape, 1, *volumes.shape[1:])
 
 
 class LongitudinalData(ImageData):
@@ -280,8 +280,8 @@ class LongitudinalData(ImageData):
         """Split the scans, without the copies of one person; people on two sides may share none of the images (N,)."""
         again = copies(self.visits["participant_id"], images)
         if again.any():
-            said = listing(reasons(copied(self.visits, images)))
-            rank_zero_info(f"{again.sum()} scans are left out of training, validation and test: {said}")
+            reasons_of_copies = listing(reasons(copied(self.visits, images)))
+            rank_zero_info(f"{again.sum()} scans are left out of training, validation and test: {reasons_of_copies}")
         visits, images = self.visits[~again], images[~again]
         if self.split_file:
             return split_by(visits, remaining_parts(read_split(self.split_file), self.withdrawn), images)

@@ -123,8 +123,8 @@ class Mapping:
                 f"{strange[0]!r} cannot be used: traits are {', '.join(TRAITS)}; the table and its scores have names "
                 f"of small letters, digits and _, other than {', '.join(COLUMNS)}"
             )
-        told = [pattern for column in (*self.traits.values(), *self.scores.values()) for pattern in column.values]
-        for pattern in (self.participant.pattern, *told):
+        patterns = [pattern for column in (*self.traits.values(), *self.scores.values()) for pattern in column.values]
+        for pattern in (self.participant.pattern, *patterns):
             _compile(str(pattern))
         if self.wide is not None and not {"column", "session"} <= _compile(self.wide).groupindex.keys():
             raise InputError(f"wide {self.wide!r} needs the groups (?P<column>...) and (?P<session>...)")
@@ -135,9 +135,9 @@ class Mapping:
     @property
     def columns(self) -> list[str]:
         """The columns that the mapping knows."""
-        told = (self.participant, self.time, self.age, *self.traits.values(), *self.scores.values())
+        columns = (self.participant, self.time, self.age, *self.traits.values(), *self.scores.values())
         label = [self.time.label] if self.time and self.time.label else []
-        return list(dict.fromkeys([*(each.column for each in told if each), *label]))
+        return list(dict.fromkeys([*(each.column for each in columns if each), *label]))
 
     @property
     def required(self) -> list[str]:
@@ -161,11 +161,11 @@ def load_mapping(name: str) -> Mapping:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Mapping)
     try:
-        made = parser.instantiate(parser.parse_object(_spelt_out(load_yaml(source.read_text("utf-8")))))
+        parsed = parser.instantiate(parser.parse_object(_spelt_out(load_yaml(source.read_text("utf-8")))))
     except (ArgumentError, yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
         raise InputError(f"the mapping {source} is wrong: {one_line(str(error))}") from error
     try:
-        return Mapping(**made.as_dict())
+        return Mapping(**parsed.as_dict())
     except InputError as error:
         raise InputError(f"the mapping {source} is wrong: {error}") from error
 
@@ -182,8 +182,11 @@ def _spelt_out(given: object) -> dict[str, object]:
     if not isinstance(given, dict):
         raise TypeError("it must have the keys table and participant")
     sections = {name: given[name] for name in ("traits", "scores") if isinstance(given.get(name), dict)}
-    return {**given, **{name: {key: _column(of) for key, of in dict(told).items()} for name, told in sections.items()}}
+    return {
+        **given,
+        **{name: {key: _column(of) for key, of in dict(section).items()} for name, section in sections.items()},
+    }
 
 
-def _column(told: object) -> object:
-    return {"column": told} if isinstance(told, str) else told
+def _column(column: object) -> object:
+    return {"column": column} if isinstance(column, str) else column

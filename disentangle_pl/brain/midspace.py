@@ -38,8 +38,8 @@ from disentangle_pl.brain.registration import (
     Fixed,
     Pyramid,
     channel,
-    drawn,
     grid,
+    images_at,
     orthonormal,
     registered,
     rigid_directions,
@@ -137,15 +137,15 @@ def meeting(moving: Pyramid, starts: Tensor, rounds: int, steps: int) -> Tensor:
     points = grid(torch.tensor(CENTRE, device=maps.device), FINEST)
     images = channel(moving, IMAGE)
     for _ in range(rounds):
-        masks = drawn(channel(moving, MASK), points, maps)[:, 0].mean(0) > 0.5
+        masks = images_at(channel(moving, MASK), points, maps)[:, 0].mean(0) > 0.5
         near = ndimage.binary_dilation(masks.reshape((SIDE,) * 3).cpu().numpy(), iterations=RIM)
         inside = points[torch.from_numpy(near.ravel()).to(points.device)]
-        values = drawn(images, inside, maps)[:, 0]
+        values = images_at(images, inside, maps)[:, 0]
         values = values / values.norm(dim=-1, keepdim=True).clamp(min=1e-6)
         means = orthonormal((values.sum(0) - values)[..., None])
         fixed = [Fixed(inside, means)] * len(SPACINGS)
-        there = registered(images, fixed, maps[:, None], rigid_directions(), (0, 0, steps))
-        maps = maps @ _shares(torch.linalg.inv(maps) @ there, (many - 1) / many)
+        aligned = registered(images, fixed, maps[:, None], rigid_directions(), (0, 0, steps))
+        maps = maps @ _shares(torch.linalg.inv(maps) @ aligned, (many - 1) / many)
     return maps
 
 
@@ -164,7 +164,7 @@ def _mean(moving: Pyramid, maps: Tensor) -> Brain:
     """Return the mean of a person's scans in the middle between them."""
     centre = torch.tensor(CENTRE)
     points = grid(centre, FINEST)
-    image, mask = drawn(moving, points, maps).mean(0)
+    image, mask = images_at(moving, points, maps).mean(0)
     mask = (mask > 0.5).to(image)
     level = torch.stack([image, mask]).reshape(1, 2, SIDE, SIDE, SIDE)
     levels = [F.avg_pool3d(level, round(spacing / FINEST)) for spacing in SPACINGS]

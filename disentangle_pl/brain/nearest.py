@@ -54,7 +54,7 @@ def join_clinical(
     pairs = _pairs(visits, clinical.rows)
     within = pairs[(pairs["shift"].abs() <= window + _ROUNDING) | pairs["same_label"]]
     near = within.drop_duplicates("scan")
-    found = near.drop(
+    matches = near.drop(
         columns=["participant_id", "time", "age", "row", "by_years", "same_label", PLANNED, SESSION], errors="ignore"
     ).rename(columns={"shift": gap})
     aged = pairs.dropna(subset="age").drop_duplicates("scan").set_index("scan")
@@ -71,7 +71,7 @@ def join_clinical(
     ]
     always = ["participant_id", *filter(holds_for_life, clinical.rows.columns)]
     people = clinical.rows[always].groupby("participant_id", as_index=False).first()
-    filled = fill(visits.assign(scan=visits.index, age=visits["age"].fillna(ages)), found, ["scan"])
+    filled = fill(visits.assign(scan=visits.index, age=visits["age"].fillna(ages)), matches, ["scan"])
     return fill(filled.drop(columns="scan"), people, ["participant_id"]), remarks
 
 
@@ -102,16 +102,16 @@ def _pairs(visits: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     scans = visits[["participant_id", "entry_years", "years"]].assign(
         scan_age=visits["age"], scan=visits.index, label=label_years(without_run(visits["session_id"].astype("str")))
     )
-    both = scans.merge(rows.assign(row=rows.index), on="participant_id")
-    shift = (both["entry_years"] - both["time"]).fillna(both["scan_age"] - both["age"])
+    pairs = scans.merge(rows.assign(row=rows.index), on="participant_id")
+    shift = (pairs["entry_years"] - pairs["time"]).fillna(pairs["scan_age"] - pairs["age"])
     if "session_id" in rows.columns:
-        own = without_run(visits["session_id"]).loc[both["scan"]].set_axis(both.index)
-        shift = shift.mask(own == both["session_id"], 0.0)
-    both["by_years"] = shift.isna()
-    both["shift"] = shift.fillna(both["years"] - both["time"])
-    planned = both[PLANNED] if PLANNED in both.columns else pd.Series(float("nan"), index=both.index)
-    both["same_label"] = (both["label"] - planned).abs() < _ROUNDING
-    timed = both.dropna(subset="shift").assign(distance=both["shift"].abs().where(~both["same_label"], -1.0))
+        own = without_run(visits["session_id"]).loc[pairs["scan"]].set_axis(pairs.index)
+        shift = shift.mask(own == pairs["session_id"], 0.0)
+    pairs["by_years"] = shift.isna()
+    pairs["shift"] = shift.fillna(pairs["years"] - pairs["time"])
+    planned = pairs[PLANNED] if PLANNED in pairs.columns else pd.Series(float("nan"), index=pairs.index)
+    pairs["same_label"] = (pairs["label"] - planned).abs() < _ROUNDING
+    timed = pairs.dropna(subset="shift").assign(distance=pairs["shift"].abs().where(~pairs["same_label"], -1.0))
     timed = timed.sort_values(["scan", "distance", "time"])
     return timed.drop(columns=["entry_years", "years", "scan_age", "distance", "label"])
 
@@ -140,8 +140,8 @@ def _join_people(visits: pd.DataFrame, clinical: Clinical, mapping: Mapping) -> 
 
 def _assumed(by_years: "pd.Series[bool]", mapping: Mapping) -> list[str]:
     count = int(by_years.sum())
-    said = f"{count} scans have neither an age nor a time since study entry: the first scan counts as entry"
-    return [f"{mapping.table}: {said}"] if count else []
+    remark = f"{count} scans have neither an age nor a time since study entry: the first scan counts as entry"
+    return [f"{mapping.table}: {remark}"] if count else []
 
 
 def _times_apart(visits: pd.DataFrame, same: pd.DataFrame, mapping: Mapping) -> list[str]:
@@ -162,11 +162,11 @@ def _times_apart(visits: pd.DataFrame, same: pd.DataFrame, mapping: Mapping) -> 
         for who, session, years, time in zip(*columns, strict=True)
     ]
     who = apart["participant_id"].nunique()
-    said = f"dates contradict those of the scans of {who} people, whose labels are followed: {listing(examples, 3)}"
-    return [f"{mapping.table}: {said}"] if examples else []
+    remark = f"dates contradict those of the scans of {who} people, whose labels are followed: {listing(examples, 3)}"
+    return [f"{mapping.table}: {remark}"] if examples else []
 
 
-def _ages_apart(given: pd.Series, found: pd.Series, mapping: Mapping) -> list[str]:
-    apart = int(((given - found).abs() > _FAR).sum())
-    said = f"{apart} scans have an age more than {_FAR:g} year off that of their own tables, which is kept"
-    return [f"{mapping.table}: {said}"] if apart else []
+def _ages_apart(given: pd.Series, ages: pd.Series, mapping: Mapping) -> list[str]:
+    apart = int(((given - ages).abs() > _FAR).sum())
+    remark = f"{apart} scans have an age more than {_FAR:g} year off that of their own tables, which is kept"
+    return [f"{mapping.table}: {remark}"] if apart else []

@@ -157,8 +157,8 @@ class _Twins:
 
     def __call__(self, n: int, generator: torch.Generator) -> tuple[Tensor]:
         (rows,) = self.pairs(n, generator)
-        kept = torch.randint(2, (n, 1), generator=generator)
-        return (rows.gather(1, kept).expand(n, 2).contiguous(),)
+        side = torch.randint(2, (n, 1), generator=generator)
+        return (rows.gather(1, side).expand(n, 2).contiguous(),)
 
 
 def _listed_pairs(visits: pd.DataFrame, fits: Fits, words: str, remedy: str) -> Draw:

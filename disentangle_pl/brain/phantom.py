@@ -133,8 +133,8 @@ def bounded(change: Matrix) -> Matrix:
     """Keep log volumes (4,) within 1.6 times `REACH`, untouched up to once; more stays more."""
     beyond = np.maximum(np.abs(change) - REACH, 0)
     limit = STRETCH * REACH
-    kept: Matrix = np.sign(change) * (np.minimum(np.abs(change), REACH) + limit * np.tanh(beyond / limit))
-    return kept
+    soft: Matrix = np.sign(change) * (np.minimum(np.abs(change), REACH) + limit * np.tanh(beyond / limit))
+    return soft
 
 
 def calibrate_base(settings: Settings, base: int) -> Calibration:

@@ -22,7 +22,7 @@ from disentangle_pl.errors import InputError
 VOLUMES, INDEX, ABOUT, JOURNAL = "volumes.npy", "index.parquet", "prepared.json", "journal.jsonl"
 CHECKED = "volumes.checked.json"
 """Remembers size, time of change and CRC-32 of the volumes that were found to be those that were prepared."""
-_OURS = ["sha256", "row", *CENTRE]
+_INDEX_COLUMNS = ["sha256", "row", *CENTRE]
 
 Volumes = np.memmap[tuple[int, ...], np.dtype[np.float16]]
 
@@ -75,8 +75,8 @@ def read_index(folder: Path) -> pd.DataFrame:
         index = pd.read_parquet(folder / INDEX)
     except (OSError, ValueError) as error:
         raise _damaged(folder, error) from error
-    others = index.columns.difference([*KEYS, "path", *_OURS])
-    texts = index[others].select_dtypes(exclude="number").columns
+    columns = index.columns.difference([*KEYS, "path", *_INDEX_COLUMNS])
+    texts = index[columns].select_dtypes(exclude="number").columns
     return index.assign(**{name: index[name].astype(object).where(index[name].notna(), None) for name in texts})
 
 
@@ -86,7 +86,7 @@ def read_prepared_visits(folder: Path) -> pd.DataFrame:
     Raises:
         InputError: As `read_about`.
     """
-    return read_index(folder).drop(columns=_OURS)
+    return read_index(folder).drop(columns=_INDEX_COLUMNS)
 
 
 def open_prepared(folder: Path) -> PreparedScans:
@@ -107,7 +107,7 @@ def open_prepared(folder: Path) -> PreparedScans:
     if volumes.shape != shape or len(index) != shape[0] or volumes.dtype != np.float16:
         raise _damaged(folder, f"an array {volumes.shape}, a table of {len(index)} rows, and {shape} in {ABOUT}")
     centres = index[list(CENTRE)].to_numpy(np.float64, copy=True)
-    return PreparedScans(volumes, index.drop(columns=_OURS), _checked(folder, volumes, index), centres)
+    return PreparedScans(volumes, index.drop(columns=_INDEX_COLUMNS), _checked(folder, volumes, index), centres)
 
 
 def _checked(folder: Path, volumes: Volumes, index: pd.DataFrame) -> pd.Series:
@@ -149,13 +149,13 @@ def agreed_geometry(
         InputError: If they are others than expected; also as `read_about`.
     """
     settings = read_about(folder)["settings"]
-    theirs = tuple(settings["size"]), settings["spacing"]
-    if (tuple(size) if size else theirs[0], spacing or theirs[1]) != theirs:
+    stored = tuple(settings["size"]), settings["spacing"]
+    if (tuple(size) if size else stored[0], spacing or stored[1]) != stored:
         raise InputError(
-            f"{folder} holds scans of {list(theirs[0])} voxels of {theirs[1]} mm, not {list(size or theirs[0])} of "
-            f"{spacing or theirs[1]} mm: give null for size and spacing to take them as they are, or prepare anew"
+            f"{folder} holds scans of {list(stored[0])} voxels of {stored[1]} mm, not {list(size or stored[0])} of "
+            f"{spacing or stored[1]} mm: give null for size and spacing to take them as they are, or prepare anew"
         )
-    return theirs
+    return stored
 
 
 def _damaged(folder: Path, why: object) -> InputError:

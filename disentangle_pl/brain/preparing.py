@@ -31,7 +31,7 @@ PACKAGES = ("disentangle_pl", "nibabel", "nilearn", "numpy", "scipy", "SimpleITK
 log = logging.getLogger(__name__)
 
 
-class Made(NamedTuple):
+class StoreContents(NamedTuple):
     """What became of the scans of a table.
 
     Attributes:
@@ -52,21 +52,21 @@ def open_store(folder: Path, preparation: Preparation) -> Store:
         InputError: If it holds volumes of other settings, or something else.
     """
     store = Store(folder, preparation)
-    ours, theirs = {"recipe": RECIPE, **preparation.settings}, store.journal.settings
-    if theirs and theirs.get("recipe") != RECIPE:
+    recipe, stored = {"recipe": RECIPE, **preparation.settings}, store.journal.settings
+    if stored and stored.get("recipe") != RECIPE:
         raise InputError(
-            f"{folder} holds scans prepared by another version of this program (recipe {theirs.get('recipe')}, now "
+            f"{folder} holds scans prepared by another version of this program (recipe {stored.get('recipe')}, now "
             f"{RECIPE}), which can be trained on, but not added to: give another folder"
         )
-    other = [name for name in ours | theirs if theirs and theirs.get(name) != ours.get(name)]
+    other = [name for name in recipe | stored if stored and stored.get(name) != recipe.get(name)]
     if other:
-        said = "; ".join(f"{name} {_words(theirs.get(name))}, not {_words(ours.get(name))}" for name in other)
-        raise InputError(f"{folder} holds scans prepared with {said}: give another folder, or the same settings")
-    if not theirs:
-        known = {LOCK, HASHES}
-        if any(path.name not in known and path.name != JOURNAL for path in folder.iterdir()):
+        differences = "; ".join(f"{name} {_words(stored.get(name))}, not {_words(recipe.get(name))}" for name in other)
+        raise InputError(f"{folder} holds scans prepared with {differences}: give another folder, or the same settings")
+    if not stored:
+        own_files = {LOCK, HASHES}
+        if any(path.name not in own_files and path.name != JOURNAL for path in folder.iterdir()):
             raise InputError(f"{folder} holds other files: give a new folder, or one of prepared scans")
-        store.journal.write(settings=ours)
+        store.journal.write(settings=recipe)
     return store
 
 
@@ -76,8 +76,8 @@ def make(
     preparation: Preparation,
     jobs: int = 1,
     strict: bool = False,
-    others: Iterable[Path] = (),
-) -> Made:
+    stores: Iterable[Path] = (),
+) -> StoreContents:
     """Prepare what is missing of a table of scans.
 
     Args:
@@ -86,19 +86,19 @@ def make(
         preparation: What to do with each scan.
         jobs: Processes; -1 for one a core.
         strict: Stop at the first scan that cannot be prepared.
-        others: Further folders whose volumes may be copied.
+        stores: Further folders whose volumes may be copied.
 
     Raises:
         InputError: In strict mode, if a scan cannot be prepared.
     """
     visits = visits.assign(key=_keys(visits, preparation))
-    wanted = visits.drop_duplicates("key").set_index("key")["path"]
-    _copy(store, _absent(store, wanted), others, preparation)
+    paths = visits.drop_duplicates("key").set_index("key")["path"]
+    _copy(store, _absent(store, paths), stores, preparation)
     reused = int(visits["key"].isin(list(store.places)).sum())
     reasons = _work(store, _groups(store, visits, preparation), preparation, jobs, strict)
     given = visits["key"].map(reasons)
     skipped = pd.DataFrame({"path": visits["path"], "reason": given})[given.notna()].reset_index(drop=True)
-    return Made(reused, skipped, visits[given.isna()].reset_index(drop=True))
+    return StoreContents(reused, skipped, visits[given.isna()].reset_index(drop=True))
 
 
 def finish(store: Store, visits: pd.DataFrame, preparation: Preparation) -> pd.DataFrame:
@@ -106,7 +106,7 @@ def finish(store: Store, visits: pd.DataFrame, preparation: Preparation) -> pd.D
 
     Args:
         store: Holds a volume for every row of `visits`.
-        visits: At least one row of `Made.ready`, in the order that the volumes shall have.
+        visits: At least one row of `StoreContents.ready`, in the order that the volumes shall have.
         preparation: What made the volumes.
 
     Returns:
@@ -175,16 +175,16 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     write_bytes(path, table.to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.6g").encode())
 
 
-def _absent(store: Store, wanted: pd.Series) -> pd.Series:
-    return wanted[[sha256 not in store.places for sha256 in wanted.index]]
+def _absent(store: Store, paths: pd.Series) -> pd.Series:
+    return paths[[sha256 not in store.places for sha256 in paths.index]]
 
 
-def _copy(store: Store, missing: pd.Series, others: Iterable[Path], preparation: Preparation) -> None:
-    for other in others if len(missing) else ():
+def _copy(store: Store, missing: pd.Series, stores: Iterable[Path], preparation: Preparation) -> None:
+    for other in stores if len(missing) else ():
         if Journal(other / JOURNAL).settings == store.journal.settings:
-            theirs = Store(other, preparation)
-            for sha256 in _absent(store, missing).index.intersection(list(theirs.places)):
-                store.add(sha256, theirs.content(sha256), theirs.facts(sha256))
+            source = Store(other, preparation)
+            for sha256 in _absent(store, missing).index.intersection(list(source.places)):
+                store.add(sha256, source.content(sha256), source.facts(sha256))
 
 
 def _keys(visits: pd.DataFrame, preparation: Preparation) -> "pd.Series[str]":
@@ -192,16 +192,16 @@ def _keys(visits: pd.DataFrame, preparation: Preparation) -> "pd.Series[str]":
     if preparation.midspace is None:
         return visits["sha256"]
     people = visits.groupby("participant_id")["sha256"].transform(lambda scans: " ".join(sorted(set(scans))))
-    both = visits["sha256"] + " of " + people
-    return both.map(lambda text: hashlib.sha256(text.encode()).hexdigest())
+    scans_of_people = visits["sha256"] + " of " + people
+    return scans_of_people.map(lambda text: hashlib.sha256(text.encode()).hexdigest())
 
 
 def _groups(store: Store, visits: pd.DataFrame, preparation: Preparation) -> list["pd.Series[str]"]:
     """Return the paths, by key, of what is prepared in one go, in the order of the table."""
-    wanted = visits.drop_duplicates("key").set_index("key")
+    scans_by_key = visits.drop_duplicates("key").set_index("key")
     if preparation.midspace is None:
-        return [wanted.loc[[key], "path"] for key in _absent(store, wanted["path"]).index]
-    people = [scans["path"] for _, scans in wanted.groupby("participant_id", sort=False)]
+        return [scans_by_key.loc[[key], "path"] for key in _absent(store, scans_by_key["path"]).index]
+    people = [scans["path"] for _, scans in scans_by_key.groupby("participant_id", sort=False)]
     return [scans for scans in people if len(_absent(store, scans))]
 
 
@@ -214,8 +214,8 @@ def _work(
     )
     shown = track(results, "Preparing scans", total=len(groups), console=Console(stderr=True), disable=not groups)
     reasons = {}
-    for group, made in zip(groups, shown, strict=True):
-        for (key, path), result in zip(group.items(), made, strict=True):
+    for group, outcomes in zip(groups, shown, strict=True):
+        for (key, path), result in zip(group.items(), outcomes, strict=True):
             if isinstance(result, str):
                 if strict:
                     raise InputError(f"{path} {result}")

@@ -123,15 +123,15 @@ def draw_person(seed: int, index: int, variants: int) -> Person:
     """
     rng = draws(seed, Stream.PERSON, index)
     genes = genetic_values(seed, variants, index)
-    rest = np.sqrt(1 - HERITABILITY) if causal_variants(variants) else 1.0
+    residual = np.sqrt(1 - HERITABILITY) if causal_variants(variants) else 1.0
     liability = genes[SEVERITY] + rng.normal(0, np.sqrt(1 - explained_liability()))
     severity = max(0.0, SEVERITY_MEAN + SEVERITY_SCALE * liability)
     kind = diagnose(severity)
     age = float(np.clip(rng.normal(73, 7), 55, 90))
     male = bool(rng.integers(2))
     static = np.array([genes[name] for name in ("ventricles", "cortex", "hippocampus", "white_matter")])
-    own = SPREAD * (static + rest * rng.standard_normal(4))
-    head = SEX_HEAD * (1 if male else -1) + HEAD_SPREAD * (genes["head"] + rest * rng.standard_normal())
+    own = SPREAD * (static + residual * rng.standard_normal(4))
+    head = SEX_HEAD * (1 if male else -1) + HEAD_SPREAD * (genes["head"] + residual * rng.standard_normal())
     rate = np.exp(rng.normal(0, SLOPE_SPREAD, 2))
     return Person(
         index=index,

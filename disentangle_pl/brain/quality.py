@@ -72,8 +72,8 @@ def share_outside(inside: Mask, to_volume: Matrix, size: tuple[int, int, int]) -
     if not len(flat):
         return 0.0
     at = np.stack(np.unravel_index(flat, inside.shape)).astype(np.float64)
-    there = to_volume[:3, :3] @ at + to_volume[:3, 3:]
-    lost = (there < -0.5) | (there > np.array(size)[:, None] - 0.5)
+    positions = to_volume[:3, :3] @ at + to_volume[:3, 3:]
+    lost = (positions < -0.5) | (positions > np.array(size)[:, None] - 0.5)
     return float(lost.any(0).mean())
 
 
@@ -99,11 +99,11 @@ def robust_z(values: Numbers) -> Numbers:
     With fewer than five values, or if more than half are equal, all are 0. Values that are no numbers count for
     nothing, and are infinitely far below the others.
     """
-    known = values[np.isfinite(values)]
-    if len(known) < FEWEST:
+    finite = values[np.isfinite(values)]
+    if len(finite) < FEWEST:
         return np.zeros(len(values))
-    distance = np.where(np.isfinite(values), values - np.median(known), -np.inf)
-    spread = np.median(np.abs(known - np.median(known))) / 0.6745
+    distance = np.where(np.isfinite(values), values - np.median(finite), -np.inf)
+    spread = np.median(np.abs(finite - np.median(finite))) / 0.6745
     return distance / spread if spread > 0 else np.zeros(len(values))
 
 

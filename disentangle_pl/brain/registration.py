@@ -154,13 +154,13 @@ def correlation_ratio(moving: Pyramid, fixed: Fixed, maps: Tensor, level: int = 
         maps: (B, 4, 4) from RAS mm of the fixed image to those of the moving ones.
         level: Which one of the pyramid.
     """
-    values = drawn(moving, fixed.points, maps, level)[:, 0]
+    values = images_at(moving, fixed.points, maps, level)[:, 0]
     centred = values - values.mean(-1, keepdim=True)
     explained = (fixed.maps.mT @ centred[..., None]).square().sum((-2, -1))
     return explained / centred.square().sum(-1).clamp(min=_FLAT)
 
 
-def drawn(moving: Pyramid, points: Tensor, maps: Tensor, level: int = -1) -> Tensor:
+def images_at(moving: Pyramid, points: Tensor, maps: Tensor, level: int = -1) -> Tensor:
     """Draw moving images at points (P, 3) of the fixed one: (B, C, P), by the maps of `registered`."""
     return _sampled(moving.levels[level], _voxels(moving.levels[level], moving.centres, SPACINGS[level], points, maps))
 
@@ -174,8 +174,8 @@ def _climb(
     best, damping = maps.new_full((many,), torch.inf), maps.new_full((many,), _FIRST)
     normal, slope = maps.new_zeros(many, k, k), maps.new_zeros(many, k)
     trial, points = maps, fixed.points
-    there = torch.cat([points, torch.ones_like(points[:, :1])], dim=1).T
-    moved = (directions[:, :3].to(points).reshape(-1, 4) @ there).reshape(k, 3, -1)
+    homogeneous = torch.cat([points, torch.ones_like(points[:, :1])], dim=1).T
+    moved = (directions[:, :3].to(points).reshape(-1, 4) @ homogeneous).reshape(k, 3, -1)
     for _ in range(steps):
         cost, new_normal, new_slope = _normal_equations(images, centres, fixed, spacing, trial, moved)
         better = cost < best
@@ -197,19 +197,19 @@ def _normal_equations(
     The k directions move the points by `moved` (k, 3, P).
     """
     points = fixed.points
-    found = _sampled(images, _voxels(images, centres, spacing, points, maps))
-    value, slopes = found[:, 0], found[:, 1:] / spacing
+    samples = _sampled(images, _voxels(images, centres, spacing, points, maps))
+    value, slopes = samples[:, 0], samples[:, 1:] / spacing
     turned = maps[:, :3, :3].to(slopes).mT @ slopes
     change = torch.einsum("bcp,kcp->bkp", turned, moved)
-    both = torch.cat([value[:, None], change], dim=1)
-    centred = both - both.mean(-1, keepdim=True)
+    columns = torch.cat([value[:, None], change], dim=1)
+    centred = columns - columns.mean(-1, keepdim=True)
     length = centred[:, :1].norm(dim=-1, keepdim=True).clamp(min=_FLAT**0.5)
     unit = centred[:, :1] / length
     change = centred[:, 1:] / length
     change = change - (change @ unit.mT) * unit
-    both = torch.cat([unit, change], dim=1)
-    projected = both @ fixed.maps
-    products = (both @ both.mT - projected @ projected.mT).double()
+    columns = torch.cat([unit, change], dim=1)
+    projected = columns @ fixed.maps
+    products = (columns @ columns.mT - projected @ projected.mT).double()
     return products[:, 0, 0], products[:, 1:, 1:], products[:, 1:, 0]
 
 
@@ -234,8 +234,8 @@ def _sampled(images: Tensor, voxels: Tensor) -> Tensor:
     """Interpolate images (B, C, X, Y, Z) linearly at voxels (B, P, 3): (B, C, P); outside is 0."""
     sides = torch.tensor(images.shape[2:], dtype=images.dtype, device=images.device)
     where = (2 * voxels.to(images) / (sides - 1).clamp(min=1) - 1).flip(-1)
-    found = F.grid_sample(images, where[:, None, None], mode="bilinear", padding_mode="zeros", align_corners=True)
-    return found[:, :, 0, 0]
+    values = F.grid_sample(images, where[:, None, None], mode="bilinear", padding_mode="zeros", align_corners=True)
+    return values[:, :, 0, 0]
 
 
 def _directions(tops: Sequence[Tensor]) -> Tensor:

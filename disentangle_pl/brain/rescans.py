@@ -27,10 +27,10 @@ def with_rescans(visits: pd.DataFrame) -> pd.DataFrame:
         visits: Table of `read_visits` with one scan a visit.
     """
     rows = [(row, *run) for row, path in visits["path"].items() for run in further_runs(Path(path))]
-    found = visits.loc[[row for row, *_ in rows]]
-    rank_zero_info(f"{len(rows)} further runs of {found['path'].nunique()} visits are taken too")
-    labels = pd.Series([label for _, label, _ in rows], index=found.index, dtype=object)
-    more = found.assign(path=[path for *_, path in rows], session_id=found["session_id"] + "_" + labels)
+    scans = visits.loc[[row for row, *_ in rows]]
+    rank_zero_info(f"{len(rows)} further runs of {scans['path'].nunique()} visits are taken too")
+    labels = pd.Series([label for _, label, _ in rows], index=scans.index, dtype=object)
+    more = scans.assign(path=[path for *_, path in rows], session_id=scans["session_id"] + "_" + labels)
     return pd.concat([visits, more], ignore_index=True) if rows else visits
 
 
@@ -45,9 +45,9 @@ def further_runs(scan: Path) -> list[tuple[str, str]]:
         further = [path for path in sorted(alike, key=_by_place) if path != scan]
         return [(f"run-{number}", str(path)) for number, path in enumerate(further, start=2)]
     runs = [
-        (int(found[1]), found[0].removeprefix("_"), str(path))
+        (int(match[1]), match[0].removeprefix("_"), str(path))
         for path in alike
-        if path.name != scan.name and (found := _RUN.search(path.name))
+        if path.name != scan.name and (match := _RUN.search(path.name))
     ]
     return [(label, path) for _, label, path in sorted(runs)]
 

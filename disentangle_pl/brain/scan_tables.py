@@ -49,15 +49,15 @@ def read_scan_table(path: Path, rules: CellRules | None = None) -> tuple[pd.Data
 def _reasons(visits: pd.DataFrame) -> list[tuple[int, str]]:
     """Tell for each unusable row what is wrong with it."""
     first: dict[tuple[str, str], int] = {}
-    found = []
+    reasons = []
     for row, who, session, path in visits[[*KEYS, "path"]].itertuples():
         if pd.isna(who) or pd.isna(path):
-            found.append((row, "lacks participant_id or path"))
+            reasons.append((row, "lacks participant_id or path"))
         elif fault := absence(Path(path)):
             missing = "does not exist" if fault == ABSENT else fault
-            found.append((row, f"({who}, {session}) lists a file that {missing}"))
+            reasons.append((row, f"({who}, {session}) lists a file that {missing}"))
         elif (who, session) in first:
-            found.append((row, f"repeats a visit: {who}, {session} of line {first[who, session] + 2}"))
+            reasons.append((row, f"repeats a visit: {who}, {session} of line {first[who, session] + 2}"))
         else:
             first[who, session] = row
-    return found
+    return reasons

@@ -102,5 +102,5 @@ def scan(signal: Tensor, mask: Tensor, settings: Acquisition, rng: np.random.Gen
 def _legendre_coefficients(rng: np.random.Generator) -> Matrix:
     order = np.indices((ORDER + 1,) * 3).sum(0)
     weights = np.where((order > 0) & (order <= ORDER), 1 / np.maximum(order, 1), 0)
-    drawn: Matrix = rng.standard_normal(order.shape) * weights
-    return drawn
+    coefficients: Matrix = rng.standard_normal(order.shape) * weights
+    return coefficients

@@ -64,8 +64,8 @@ def fractions_of(path: Path) -> tuple[float, float, float] | None:
     Raises:
         InputError: As `read_split`.
     """
-    said = _FRACTIONS.search(_read(path)[1])
-    return (float(said[1]), float(said[2]), float(said[3])) if said else None
+    match = _FRACTIONS.search(_read(path)[1])
+    return (float(match[1]), float(match[2]), float(match[3])) if match else None
 
 
 def read_split(path: Path) -> pd.Series:
@@ -84,9 +84,9 @@ def read_split(path: Path) -> pd.Series:
             f"write one of {', '.join(Split._fields)}"
         )
     part = _bare(table.set_index("participant_id")["part"])
-    both = part.groupby(level=0).nunique()
-    if (both > 1).any():
-        raise InputError(f"the split {path} has {listing(both[both > 1].index.tolist())} on two sides")
+    sides = part.groupby(level=0).nunique()
+    if (sides > 1).any():
+        raise InputError(f"the split {path} has {listing(sides[sides > 1].index.tolist())} on two sides")
     return part[~part.index.duplicated()]
 
 
@@ -131,8 +131,8 @@ def split_names(people: pd.Series, part: pd.Series) -> pd.Series:
     names = dict(zip(unused, unused.index, strict=True))
     same = {ids[i]: names[like] for i, like in zip(strangers.index, strangers, strict=True) if like in names}
     if same:
-        said = [f"{id_here} is {name}" for id_here, name in same.items()]
-        rank_zero_info(f"{len(same)} people are spelled otherwise in the split: {listing(said, 3)}")
+        spellings = [f"{id_here} is {name}" for id_here, name in same.items()]
+        rank_zero_info(f"{len(same)} people are spelled otherwise in the split: {listing(spellings, 3)}")
     return bare.map(lambda name: same.get(name, name))
 
 
@@ -148,21 +148,21 @@ def split_by(visits: pd.DataFrame, part: pd.Series, images: pd.Series) -> Split:
         InputError: If a participant has no part, no visit is for training, or the same image is on two sides.
     """
     names = split_names(visits["participant_id"], part)
-    mine = names.map(part)
-    lost = visits.loc[mine.isna(), "participant_id"].unique().tolist()
+    sides = names.map(part)
+    lost = visits.loc[sides.isna(), "participant_id"].unique().tolist()
     if lost:
         raise InputError(
             f"the split has no part for {len(lost)} of {visits['participant_id'].nunique()} participants "
             f"({listing(lost)}): disentangle-pl scans with the same --split deals out the new ones, and everyone else "
             "keeps their part"
         )
-    if not (mine == "train").any():
+    if not (sides == "train").any():
         raise InputError("the split has nobody of these visits in train")
     absent = part.index[~part.index.isin(names)].tolist()
     if absent:
         rank_zero_info(f"{len(absent)} of {len(part)} people of the split have no scan here: {listing(absent)}")
-    refuse_shared(visits, mine, images)
-    return in_parts(visits, mine)
+    refuse_shared(visits, sides, images)
+    return in_parts(visits, sides)
 
 
 def refuse_shared(visits: pd.DataFrame, part: pd.Series, images: pd.Series) -> None:

@@ -67,8 +67,8 @@ def stratified(
     if group:
         strata = pd.Series("", index=people.index)
     else:
-        strata, said = _strata(people, int(np.ceil(1 / min(fractions))))
-        remarks += said
+        strata, sentences = _strata(people, int(np.ceil(1 / min(fractions))))
+        remarks += sentences
     old = had.reindex(people.index).astype(object)
     part = old.where(old.notna(), _joined(old, together))
     table = pd.DataFrame({"unit": together, "stratum": strata, "size": 1})[part.isna()]
@@ -104,22 +104,22 @@ def _people(visits: pd.DataFrame) -> pd.DataFrame:
 
 
 def _strata(people: pd.DataFrame, fewest: int) -> tuple[pd.Series, list[str]]:
-    known = [name for name in STRATA if people[name].notna().any() and people[name].nunique(dropna=False) > 1]
-    if not known:
+    traits = [name for name in STRATA if people[name].notna().any() and people[name].nunique(dropna=False) > 1]
+    if not traits:
         return pd.Series("", index=people.index), [
             "the split is not stratified: nothing is known that tells people apart"
         ]
-    cells = people[known].fillna("unknown").astype("str")
-    left = pd.Series(True, index=people.index)
+    cells = people[traits].fillna("unknown").astype("str")
+    unassigned = pd.Series(True, index=people.index)
     strata = pd.Series("", index=people.index)
-    for depth in range(len(known), 0, -1):
-        labels = cells[known[:depth]].agg(" / ".join, axis=1)[left]
+    for depth in range(len(traits), 0, -1):
+        labels = cells[traits[:depth]].agg(" / ".join, axis=1)[unassigned]
         enough = labels[labels.map(labels.value_counts()) >= fewest]
         strata[enough.index] = enough
-        left[enough.index] = False
+        unassigned[enough.index] = False
     finest = cells.agg(" / ".join, axis=1)
     small = int((finest.value_counts() < fewest).sum())
-    remarks = [f"stratified by {' x '.join(known)}: {strata.nunique()} strata of {finest.nunique()}"]
+    remarks = [f"stratified by {' x '.join(traits)}: {strata.nunique()} strata of {finest.nunique()}"]
     if small:
         remarks.append(f"{small} strata of fewer than {fewest} people were merged with others like them")
     return strata, remarks
@@ -136,20 +136,20 @@ def _together(
         links.append(images)
     connected = _components(people, links)
     shared = connected[connected.duplicated(keep=False)].index.tolist() if images is not None and not group else []
-    said = [f"these share an image, and stay together: {listing(shared)}"] if shared else []
+    remarks = [f"these share an image, and stay together: {listing(shared)}"] if shared else []
     if group:
-        said.append(f"whole groups of {group} are held out: {connected.nunique()} of them; strata are not balanced")
-    return connected, said
+        remarks.append(f"whole groups of {group} are held out: {connected.nunique()} of them; strata are not balanced")
+    return connected, remarks
 
 
 def _group(visits: pd.DataFrame, name: str) -> pd.Series:
     if name not in visits.columns:
         raise InputError(f"there is no column {name} to group by: choose one of {', '.join(map(str, visits.columns))}")
-    known = visits.groupby("participant_id")[name].transform("first")
-    lacking = visits.loc[known.isna(), "participant_id"].unique().tolist()
+    group = visits.groupby("participant_id")[name].transform("first")
+    lacking = visits.loc[group.isna(), "participant_id"].unique().tolist()
     if lacking:
         raise InputError(f"{name} is not known of {listing(lacking)}: they cannot be grouped by it")
-    return visits[name].fillna(known)
+    return visits[name].fillna(group)
 
 
 def _components(people: "pd.Index[str]", links: Sequence[pd.Series]) -> pd.Series:

@@ -101,10 +101,10 @@ def _sampled(image: Any, affine: Matrix) -> Array:
     """Low-pass filter an image of 1 mm and draw it on the fine grid."""
     values = ndimage.gaussian_filter(image.get_fdata(dtype=np.float32), 0.42 * affine[0, 0])
     to_voxels = np.linalg.inv(image.affine) @ affine
-    drawn: Array = ndimage.affine_transform(
+    sampled: Array = ndimage.affine_transform(
         values, to_voxels[:3, :3], to_voxels[:3, 3], output_shape=(FINE,) * 3, order=1
     )
-    return drawn
+    return sampled
 
 
 def _detail(t1: Array, tissues: Array) -> Array:
@@ -156,16 +156,16 @@ def _soft(mask: Mask, sigma: float) -> Array:
 
 
 def _resized(fractions: Array, detail: Array, affine: Matrix, size: int) -> Anatomy:
-    wanted = _affine(size)
-    ratio = wanted[0, 0] / affine[0, 0]
+    resized = _affine(size)
+    ratio = resized[0, 0] / affine[0, 0]
     offset = np.full(3, (ratio - 1) / 2)
     sigma = 0.42 * ratio if ratio > 1 else 0.0
 
     def resize(values: Array) -> Array:
         smooth = ndimage.gaussian_filter(values, sigma) if sigma else values
-        drawn: Array = ndimage.affine_transform(
+        image: Array = ndimage.affine_transform(
             smooth, np.full(3, ratio), offset, output_shape=(size,) * 3, order=1, mode="nearest"
         )
-        return drawn
+        return image
 
-    return Anatomy(np.stack([resize(part) for part in fractions]), resize(detail), wanted)
+    return Anatomy(np.stack([resize(part) for part in fractions]), resize(detail), resized)

@@ -37,37 +37,37 @@ def scan_factors(visits: pd.DataFrame, truth: Path | None = None, names: Sequenc
         InputError: If a name is unknown or repeated, or the table cannot be read, lacks its keys, repeats a scan, or
             has none of the scans.
     """
-    known = visits[[*DEFAULT, *scores_of(visits)]].astype("float64")
+    factors = visits[[*DEFAULT, *scores_of(visits)]].astype("float64")
     more = pd.DataFrame(index=visits.index) if truth is None else _matched(visits, truth)
-    known = known.assign(**{name: more[name] for name in more.columns})
+    factors = factors.assign(**{name: more[name] for name in more.columns})
     chosen = [*DEFAULT, *(name for name in more.columns if name not in DEFAULT)] if names is None else list(names)
-    unknown = [name for name in chosen if name not in known.columns]
+    unknown = [name for name in chosen if name not in factors.columns]
     if unknown or len(set(chosen)) < len(chosen) or not chosen:
         raise InputError(
-            f"factors {listing(unknown or chosen)} cannot be taken: name each once, of {', '.join(known.columns)}"
+            f"factors {listing(unknown or chosen)} cannot be taken: name each once, of {', '.join(factors.columns)}"
         )
-    return known[chosen]
+    return factors[chosen]
 
 
 def _matched(visits: pd.DataFrame, path: Path) -> pd.DataFrame:
     table = with_keys(read_table(path), visits)
     keys = _keys_of_truth(table, path, visits)
-    wanted = _paths(visits["path"]) if SCAN in table.columns else _visit_keys(visits)
+    names = _paths(visits["path"]) if SCAN in table.columns else _visit_keys(visits)
     twice = keys[keys.duplicated() & keys.notna()]
     if len(twice):
         raise InputError(f"{path} has more than one row of {listing(twice.tolist(), 3)}: keep one a scan")
     texts = [str(name) for name in table.columns if name not in (*KEYS, SCAN)]
     scores = {name: _numbers(table[name], name, path) for name in texts if is_score(tidy(name), table[name])}
     values = pd.DataFrame(scores, index=table.index).set_axis(pd.Index(keys)).loc[keys.notna().to_numpy()]
-    lacking = int((~wanted.isin(values.index)).sum())
+    lacking = int((~names.isin(values.index)).sum())
     if lacking == len(visits):
         raise InputError(
             f"{path} has no row of any scan: it has {listing(values.index[:2].tolist())}, the scans are "
-            f"{listing(wanted[:2].tolist())}"
+            f"{listing(names[:2].tolist())}"
         )
     if lacking:
         rank_zero_info(f"{lacking} of {len(visits)} scans have no row in {path}: their factors are not known")
-    return values.reindex(wanted).set_axis(visits.index)
+    return values.reindex(names).set_axis(visits.index)
 
 
 def _numbers(cells: pd.Series, name: str, path: Path) -> pd.Series:

@@ -51,7 +51,7 @@ LAYOUTS = (
 )
 
 
-class Found(NamedTuple):
+class ScanInventory(NamedTuple):
     """What a source holds.
 
     Attributes:
@@ -85,10 +85,12 @@ def read_visits(source: Path, withdrawn: Path | None = None, choice: Choice = US
         InputError: If the source is missing, empty or unreadable, lacks a column, repeats a visit, or lists
             files that are not there.
     """
-    found = find_visits(source, withdrawn=withdrawn, choice=choice)
-    if len(found.skipped):
-        raise InputError(f"{len(found.skipped)} scans of {source} cannot be used: {listing(reasons(found.skipped))}")
-    return found.visits
+    inventory = find_visits(source, withdrawn=withdrawn, choice=choice)
+    if len(inventory.skipped):
+        raise InputError(
+            f"{len(inventory.skipped)} scans of {source} cannot be used: {listing(reasons(inventory.skipped))}"
+        )
+    return inventory.visits
 
 
 def find_visits(
@@ -99,7 +101,7 @@ def find_visits(
     bounds: bool = False,
     choice: Choice = USUAL,
     withdrawn: Path | None = None,
-) -> Found:
+) -> ScanInventory:
     """Read one row for each scan that can be used, and tell what is left out.
 
     Args:
@@ -124,7 +126,7 @@ def find_visits(
     if is_prepared(source):
         visits = read_prepared_visits(source)  # the scans themselves may be elsewhere by now
         visits = remaining(visits, withdrawn).reset_index(drop=True)
-        return Found(visits, pd.DataFrame(columns=["path", "reason"]), "a folder of prepared scans")
+        return ScanInventory(visits, pd.DataFrame(columns=["path", "reason"]), "a folder of prepared scans")
     rules = CellRules(bounds, strict)
     visits, skipped, layout = _read_folder(source, choice, rules) if source.is_dir() else _read_table(source, rules)
     visits = remaining(visits, withdrawn).reset_index(drop=True)
@@ -140,11 +142,11 @@ def find_visits(
     left_out = pd.DataFrame(skipped, columns=["path", "reason"])
     if not any(usable):
         raise InputError(f"{source} has no scan that can be used: {listing(reasons(left_out))}")
-    return Found(visits[usable].reset_index(drop=True), left_out, layout)
+    return ScanInventory(visits[usable].reset_index(drop=True), left_out, layout)
 
 
 def reasons(skipped: pd.DataFrame) -> list[str]:
-    """Write the rows of `Found.skipped` as text."""
+    """Write the rows of `ScanInventory.skipped` as text."""
     return [f"{path}: {reason}" for path, reason in skipped.itertuples(index=False)]
 
 
@@ -160,16 +162,16 @@ def _read_folder(root: Path, choice: Choice, rules: CellRules) -> tuple[pd.DataF
     fitting = [layout for layout in LAYOUTS if layout.recognises(root, choice)]
     if not fitting:
         raise InputError(_nothing(root, choice))
-    others = "".join(f", and its {layout.name} scans are left alone" for layout in fitting[1:])
-    rank_zero_info(f"{root} is read as {fitting[0].name}{others}")
+    remark = "".join(f", and its {layout.name} scans are left alone" for layout in fitting[1:])
+    rank_zero_info(f"{root} is read as {fitting[0].name}{remark}")
     return _complete(describe(fitting[0].read(root, choice), root, rules)), [], fitting[0].name
 
 
 def _nothing(root: Path, choice: Choice) -> str:
     suffixes: tuple[Suffix, ...] = get_args(Suffix)
-    there = [suffix for suffix in suffixes if any(each.recognises(root, Choice(suffix)) for each in LAYOUTS)]
-    if there:
-        return f"{root} has no {choice.suffix} scans, but {' and '.join(there)}: choose by --suffix"
+    present = [suffix for suffix in suffixes if any(each.recognises(root, Choice(suffix)) for each in LAYOUTS)]
+    if present:
+        return f"{root} has no {choice.suffix} scans, but {' and '.join(present)}: choose by --suffix"
     if holds_dicom(root):
         return f"{root} holds DICOM files: {DICOM}"
     return (

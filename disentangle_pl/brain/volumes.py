@@ -215,8 +215,8 @@ def _together(midspace: Midspace, corrected: list[tuple[Scan, Placed] | str]) ->
     done: list[tuple[Scan, Placed] | str] = []
     for each in corrected:
         if not isinstance(each, str):
-            there = next(placed)
-            each = there if isinstance(there, str) else (each[0], there)
+            location = next(placed)
+            each = location if isinstance(location, str) else (each[0], location)
         done.append(each)
     return done
 

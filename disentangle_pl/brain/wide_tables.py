@@ -71,5 +71,5 @@ def _of_session(
     constant: dict[str, pd.Series],
 ) -> pd.DataFrame:
     own = {name: wide[columns[name, session]] for name in mapping.columns if (name, session) in columns}
-    there = pd.DataFrame({name: cells for name, cells in own.items() if name not in constant}).notna().any(axis=1)
-    return pd.DataFrame({**own, **constant, SESSION: f"ses-{session}"})[there]
+    filled = pd.DataFrame({name: cells for name, cells in own.items() if name not in constant}).notna().any(axis=1)
+    return pd.DataFrame({**own, **constant, SESSION: f"ses-{session}"})[filled]

@@ -31,8 +31,8 @@ def draw_connectivity(
     columns = max(len(encoder), len(decoder), 2)
     figure = Figure(figsize=(2.2 * columns + 0.6, 9.6), layout="constrained")
     grid = figure.add_gridspec(4, columns)
-    for row, (part, found) in enumerate((("encoder", encoder), ("decoder", decoder))):
-        for column, layer in enumerate(found):
+    for row, (part, layers) in enumerate((("encoder", encoder), ("decoder", decoder))):
+        for column, layer in enumerate(layers):
             axis = figure.add_subplot(grid[row, column])
             title = f"{part}.{layer.name}\n{layer.kept / layer.total:.1%} of {layer.total}"
             _matrix(axis, layer.pairs, title)
@@ -57,10 +57,10 @@ def _matrix(axis: Axes, pairs: Tensor, title: str) -> None:
 
 
 def _densities(axis: Axes, encoder: Sequence[Layer], decoder: Sequence[Layer]) -> None:
-    found = [*encoder, *decoder]
+    layers = [*encoder, *decoder]
     names = [*(f"encoder.{layer.name}" for layer in encoder), *(f"decoder.{layer.name}" for layer in decoder)]
-    axis.barh(range(len(found)), [layer.kept / layer.total for layer in found], color="tab:blue")
-    axis.set_yticks(range(len(found)), names, fontsize=6)
+    axis.barh(range(len(layers)), [layer.kept / layer.total for layer in layers], color="tab:blue")
+    axis.set_yticks(range(len(layers)), names, fontsize=6)
     axis.invert_yaxis()
     axis.set_xlim(0, 1)
     axis.set_xlabel("density: pairs that connect", fontsize=7)

@@ -55,14 +55,14 @@ class LogDisentanglement(Callback):
         self.final: dict[str, Entry] = (chosen(only) if only else ALL if sheet else QUICK) | own
         self.references = references
         self._metric = CodesAndFactors()
-        self._known, self._rows = False, 0
+        self._has_factors, self._rows = False, 0
         self._lines: list[Line] = []
         self._refused: dict[str, str] = {}
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the codes of the last validation."""
         self._metric.to(pl_module.device).reset()
-        self._known, self._rows = False, 0
+        self._has_factors, self._rows = False, 0
 
     def on_validation_batch_end(
         self,
@@ -77,7 +77,7 @@ class LogDisentanglement(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer.fit
         quantities = isinstance(data, ImageData) and data.scores_quantities
         if quantities or not batch.factors.is_floating_point():
-            self._known = True
+            self._has_factors = True
             # process r of W has the rows r, r + W, ...: so `Shard` deals them, and the DistributedSampler of torch
             local = torch.arange(self._rows, self._rows + len(batch.factors), device=pl_module.device)
             self._rows += len(batch.factors)
@@ -85,7 +85,7 @@ class LogDisentanglement(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather the codes of all processes, score them on the first, and log the same numbers on all."""
-        if not self._known or trainer.sanity_checking:
+        if not self._has_factors or trainer.sanity_checking:
             return
         collected = self._metric.compute()
         final = trainer.state.fn in (TrainerFn.VALIDATING, TrainerFn.TESTING)

@@ -40,7 +40,7 @@ class LogLayers(Callback):
         if rows < 2:
             raise InputError(f"scores of layers need at least 2 rows, got layers.rows={rows}")
         self.enabled, self.rows, self.draw = enabled, rows, draw
-        self._seen: list[dict[str, Tensor]] = []
+        self._batches: list[dict[str, Tensor]] = []
         self._factors: list[Tensor] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -51,7 +51,7 @@ class LogLayers(Callback):
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the activations of the last validation."""
-        self._seen, self._factors = [], []
+        self._batches, self._factors = [], []
 
     @torch.no_grad()
     def on_validation_batch_end(
@@ -69,14 +69,14 @@ class LogLayers(Callback):
         if not (final and trainer.is_global_zero and missing > 0 and isinstance(pl_module, VAE)):
             return
         if not batch.factors.is_floating_point():
-            self._seen.append(layers_of(pl_module, batch.image[:missing], outputs["mean"][:missing]))
+            self._batches.append(layers_of(pl_module, batch.image[:missing], outputs["mean"][:missing]))
             self._factors.append(batch.factors[:missing].cpu())
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Score the layers on the first process, and log the same numbers on all."""
         if not self.enabled or trainer.state.fn != TrainerFn.VALIDATING:
             return
-        layers = self._score(trainer) if self._seen else {}
+        layers = self._score(trainer) if self._batches else {}
         logged = {
             f"layers/{name}_{layer}{suffix}": number
             for layer, scored in layers.items()
@@ -93,8 +93,8 @@ class LogLayers(Callback):
         if factors.shape[1] < 2:
             return {}
         return {
-            name: layer_scores(torch.cat([batch[name] for batch in self._seen]).numpy(), factors)
-            for name in self._seen[0]
+            name: layer_scores(torch.cat([batch[name] for batch in self._batches]).numpy(), factors)
+            for name in self._batches[0]
         }
 
 
@@ -125,5 +125,6 @@ def _scored_factors(trainer: Trainer, factors: GroundTruth) -> GroundTruth:
     data = module if isinstance(module, ImageData) else None
     names = np.array(data.factor_names if data else range(factors.shape[1]))
     return factors.columns(
-        factors[sampled_rows(len(factors), DCI_ROWS)].varying & ~np.isin(names, data.nuisance if data else ())
+        factors[sampled_rows(len(factors), DCI_ROWS, groups=factors.groups)].varying
+        & ~np.isin(names, data.nuisance if data else ())
     )

@@ -15,35 +15,35 @@ LOOKS = {  # of the fields of metrics.layerwise.Axes
 }
 
 
-def draw_layers(found: Mapping[str, LayerScores]) -> Figure:
+def draw_layers(layers: Mapping[str, LayerScores]) -> Figure:
     """Draw the scores of the layers beside their floors and rotations.
 
     Args:
-        found: By the name of the layer, from the image to the latents and back to the image; a layer without scores
+        layers: By the name of the layer, from the image to the latents and back to the image; a layer without scores
             leaves a gap.
 
     Returns:
         The figure, one panel a score.
     """
-    figure = Figure(figsize=(2.5 + 0.75 * len(found), 6.4), layout="constrained")
+    figure = Figure(figsize=(2.5 + 0.75 * len(layers), 6.4), layout="constrained")
     panels = figure.subplots(len(TITLES), 1, sharex=True)
     for panel, (score, title) in zip(panels, TITLES.items(), strict=True):
-        _lines(panel, score, found)
+        _lines(panel, score, layers)
         panel.set_ylabel(title)
     panels[0].legend(fontsize=7, loc="upper left")
     panels[0].set_title("do the axes of a layer mean something? only where blue is above orange", fontsize=9)
-    labels = [f"{name.replace('_', '.')}\n{layer.alive} of {layer.units}" for name, layer in found.items()]
-    panels[-1].set_xticks(range(len(found)), labels, fontsize=7)
+    labels = [f"{name.replace('_', '.')}\n{layer.alive} of {layer.units}" for name, layer in layers.items()]
+    panels[-1].set_xticks(range(len(layers)), labels, fontsize=7)
     panels[-1].set_xlabel("from the image to the latents and back to the image; units alive")
     return figure
 
 
-def _lines(panel: Panel, score: str, found: Mapping[str, LayerScores]) -> None:
+def _lines(panel: Panel, score: str, layers: Mapping[str, LayerScores]) -> None:
     for field, look in LOOKS.items():
         heights = [
-            layer.scores[score]._asdict()[field] if score in layer.scores else np.nan for layer in found.values()
+            layer.scores[score]._asdict()[field] if score in layer.scores else np.nan for layer in layers.values()
         ]
-        panel.plot(range(len(found)), heights, **look)  # type: ignore[arg-type]
-    panel.axvline(list(found).index("latents"), color="black", linewidth=0.8, alpha=0.4)
+        panel.plot(range(len(layers)), heights, **look)  # type: ignore[arg-type]
+    panel.axvline(list(layers).index("latents"), color="black", linewidth=0.8, alpha=0.4)
     panel.set_ylim(0, 1)
     panel.tick_params(labelsize=7)

@@ -29,15 +29,15 @@ def draw_reconstructions(images: Tensor, reconstructions: Tensor) -> Figure:
     volumes = images.dim() == 5
     if volumes:
         images, reconstructions = images[:VOLUMES], reconstructions[:VOLUMES]
-    both = torch.stack((images, reconstructions)).float().cpu()
-    difference = (both[1:] - both[:1]).mean(2, keepdim=True)
-    pictures, changes = planes(both), planes(difference)
+    pair = torch.stack((images, reconstructions)).float().cpu()
+    difference = (pair[1:] - pair[:1]).mean(2, keepdim=True)
+    pictures, changes = planes(pair), planes(difference)
     height, width = pictures.shape[2:4]
     inches = min(max(1.5 + len(images) * width / 40, 6 if volumes else 0), VOLUMES_INCHES if volumes else 16)
     tall = 0.4 + 3 * (inches - 2) / len(images) * height / width
     figure = Figure(figsize=(inches, max(tall, 2)), layout="constrained")
     axes = figure.subplots(3, 1, squeeze=False)[:, 0]
-    low, high = float(both.min()), float(both.max())
+    low, high = float(pair.min()), float(pair.max())
     for axis, row, text in zip(axes, pictures, ("image", "decoded"), strict=False):
         picture = strip((row - low) / max(high - low, 1e-6), gap=1.0)
         axis.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)

@@ -163,16 +163,16 @@ class WholeCheckpoints(TorchCheckpointIO):
             UnpicklingError: If it may hold code.
         """
         try:
-            found = super().load_checkpoint(path, *args, **kwargs)
+            checkpoint = super().load_checkpoint(path, *args, **kwargs)
         except UnpicklingError:
             raise
         except Exception as error:  # there is no end to the ways in which broken bytes fail
             fault = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise InputError(DAMAGED.format(path=path, fault=fault)) from error
-        fault = _fault(found, self.parts)
+        fault = _fault(checkpoint, self.parts)
         if fault:
             raise InputError(DAMAGED.format(path=path, fault=fault))
-        return found
+        return checkpoint
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Save a checkpoint, whole or not at all.

@@ -18,7 +18,7 @@ from disentangle_pl.console import print_table, wide_console
 from disentangle_pl.folders import user_cache
 from disentangle_pl.metrics.intervals import Interval
 from disentangle_pl.metrics.references import DRAWS
-from disentangle_pl.metrics.sheet import Entry, Line
+from disentangle_pl.metrics.sheet import ABOUT, APPROXIMATE, Entry, Line
 
 HIGH = "*"
 VERSIONS = ("disentangle_pl", "numpy", "scikit-learn", "torch")
@@ -47,7 +47,7 @@ def write(folder: Path, lines: Sequence[Line], **more: Any) -> None:
     with (folder / "scores.tsv").open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows([Line._fields, *lines])
     keys = Line._fields[1:]
-    scores = {name: dict(zip(keys, map(_known, numbers), strict=True)) for name, *numbers in lines}
+    scores = {name: dict(zip(keys, map(_finite, numbers), strict=True)) for name, *numbers in lines}
     more = {"high_chance": [line.name for line in lines if line.high_chance]} | more
     software = {name: version(name) for name in VERSIONS} | {"python": platform.python_version()}
     text = json.dumps({"scores": scores, **more, "versions": software}, indent=1)
@@ -88,6 +88,8 @@ def show(
         remarks.append(
             f"floor: noise codes; rotated, ceiling: perfect codes, with and without rotation; range of {DRAWS} draws"
         )
+        if any(line.name in APPROXIMATE for line in lines):
+            remarks.append(ABOUT)
     if intervals:
         remarks.append("value: 95 % interval over rows, or over groups, by the jackknife of ten blocks")
     if any(line.high_chance for line in lines):
@@ -118,5 +120,5 @@ def _with_range(mean: float, low: float, high: float) -> str:
     return _number(mean) if ends[0] == ends[1] else f"{_number(mean)} [{ends[0]}, {ends[1]}]"
 
 
-def _known(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None

@@ -49,9 +49,9 @@ def measure_sharing(model: VAE, data: SyntheticData, groups: int) -> Sharing | N
         data: Data with groups, set up.
         groups: How many to draw.
     """
-    drawn = data.draw(groups, torch.Generator().manual_seed(0))
+    tensors = data.draw(groups, torch.Generator().manual_seed(0))
     size = max(1, data.eval_batch_size // data.group)
-    batches = zip(*(torch.split(tensor.to(model.device), size) for tensor in drawn), strict=True)
+    batches = zip(*(torch.split(tensor.to(model.device), size) for tensor in tensors), strict=True)
     parts = [_share(model, data.on_after_batch_transfer(batch, 0)) for batch in batches]
     codes, factors, shared, changed = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
     whose = np.arange(len(codes)) // data.group  # the images of a group are no independent rows

@@ -40,22 +40,22 @@ def sparsity(graphs: Graphs) -> dict[str, float]:
     """
     parts = {"encoder": graphs.encoder, "decoder": graphs.decoder}
     values = {"density": _share([*graphs.encoder, *graphs.decoder])}
-    for part, found in parts.items():
-        values[f"density_{part}"] = _share(found)
-        values |= {f"density_{part}_{layer.name}": layer.kept / layer.total for layer in found}
-    values["dead_channels"] = float(sum(sum(dead_channels(found)) for found in parts.values()))
+    for part, chain in parts.items():
+        values[f"density_{part}"] = _share(chain)
+        values |= {f"density_{part}_{layer.name}": layer.kept / layer.total for layer in chain}
+    values["dead_channels"] = float(sum(sum(dead_channels(chain)) for chain in parts.values()))
     values["fan_out"] = float(fan_out(graphs.decoder).mean())
     values["path_overlap"] = overlap(graphs.decoder)
     values["latents_connected"] = float(_ends(graphs.decoder).any(0).sum())
     return values
 
 
-def refuse_cut_network(graphs: Graphs, kept: Path | None = None) -> None:
+def refuse_cut_network(graphs: Graphs, checkpoint: Path | None = None) -> None:
     """Refuse to go on with a network through which nothing can pass.
 
     Args:
         graphs: Of the network.
-        kept: The last checkpoint, written before.
+        checkpoint: The last checkpoint, written before.
 
     Raises:
         InputError: If no image channel reaches a posterior mean, or no latent reaches the image.
@@ -65,7 +65,8 @@ def refuse_cut_network(graphs: Graphs, kept: Path | None = None) -> None:
         if not ends.any():
             raise InputError(
                 f"everything is pruned: no path is left through the {part}; lower model.mask.strength, raise its "
-                f"density, or give it a longer warm_up{f'; the last good checkpoint is {kept}' if kept else ''}"
+                f"density, or give it a longer warm_up"
+                f"{f'; the last good checkpoint is {checkpoint}' if checkpoint else ''}"
             )
 
 
@@ -123,10 +124,10 @@ def gate_values(model: VAE) -> Tensor | None:
     return torch.cat(gates).float().cpu() if gates else None
 
 
-def _share(found: list[Layer]) -> float:
-    return sum(layer.kept for layer in found) / sum(layer.total for layer in found)
+def _share(layers: list[Layer]) -> float:
+    return sum(layer.kept for layer in layers) / sum(layer.total for layer in layers)
 
 
-def _ends(found: list[Layer]) -> Tensor:
-    *_, last = reached(found)
+def _ends(layers: list[Layer]) -> Tensor:
+    *_, last = reached(layers)
     return last

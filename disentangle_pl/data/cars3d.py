@@ -64,9 +64,9 @@ class Cars3D(FactorDataset):
             raise _wrong(self.path, f"has {len(self.files)} files {FILES}, not {SIZES['object']}")
         expected = (*PUBLISHED, SIZES["azimuth"], SIZES["elevation"]), "uint8"
         for file in self.files:
-            found = {name: (shape, dtype) for name, shape, dtype in _attempt(whosmat, file)}
-            if found.get("im") != expected:
-                raise _wrong(file, f"has an array im of {found.get('im')}, not {expected}")
+            arrays = {name: (shape, dtype) for name, shape, dtype in _attempt(whosmat, file)}
+            if arrays.get("im") != expected:
+                raise _wrong(file, f"has an array im of {arrays.get('im')}, not {expected}")
 
     def images(self, index: Tensor) -> Tensor:
         """Look up (B, 3, 64, 64) on the device of the grid index (B,)."""

@@ -46,10 +46,10 @@ class Draws:
         for _ in range(self.position, self.epoch):
             if self.repeats and not self.position:
                 self.generator.manual_seed(self.seed)
-            drawn = self.draw(self.total, self.generator)
+            draws = self.draw(self.total, self.generator)
             # Before the yield: Lightning fetches exactly `epoch` batches and never runs the generator to its end.
             self.position = (self.position + 1) % self.epoch
-            yield tuple(tensor[self.rows] for tensor in drawn)
+            yield tuple(tensor[self.rows] for tensor in draws)
 
     def state(self) -> dict[str, Any]:
         """Return the position in the epoch and the state of the generator."""

@@ -87,9 +87,11 @@ def _array(path: Path, key: str, shape: tuple[int, ...], dtype: DTypeLike) -> It
         raise _wrong(path, "does not exist")
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
-            found = _header(file)
-            if found != (shape, False, np.dtype(dtype)):
-                raise _wrong(path, f"has {key} of shape {found[0]} and type {found[2]}, not {shape} {np.dtype(dtype)}")
+            header = _header(file)
+            if header != (shape, False, np.dtype(dtype)):
+                raise _wrong(
+                    path, f"has {key} of shape {header[0]} and type {header[2]}, not {shape} {np.dtype(dtype)}"
+                )
             yield file
     except InputError:
         raise

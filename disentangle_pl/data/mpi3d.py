@@ -156,9 +156,9 @@ def _place(path: Path, info: zipfile.ZipInfo) -> int:
 
 
 def _wrong(path: Path, what: str) -> InputError:
-    known = FILES.get(path.name)
-    *others, last = FILES
+    digest = FILES.get(path.name)
+    *names, last = FILES
     return InputError(
-        f"{path} {what}: give the path of {', '.join(others)} or {last}, which {SOURCE} offers"
-        + (f" (md5 of {path.name}: {known})" if known else "")
+        f"{path} {what}: give the path of {', '.join(names)} or {last}, which {SOURCE} offers"
+        + (f" (md5 of {path.name}: {digest})" if digest else "")
     )

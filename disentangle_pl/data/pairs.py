@@ -77,8 +77,8 @@ class KnownGroups(GroupSampler):
         own = torch.tensor([f not in self.content and s > 1 for f, s in zip(space.names, space.sizes, strict=True)])
         if not own.any():
             raise InputError(f"the content {list(self.content)} leaves no factor of {space} to vary within a group")
-        drawn = space.sample(n * self.size, generator).view(n, self.size, -1)
-        return Groups(torch.where(own, drawn, drawn[:, :1]), own.expand(n, -1))
+        values = space.sample(n * self.size, generator).view(n, self.size, -1)
+        return Groups(torch.where(own, values, values[:, :1]), own.expand(n, -1))
 
 
 class PairSampler(GroupSampler, ABC):
@@ -163,8 +163,8 @@ class UniformDistinctPairs(PairSampler):
 
     def redraw(self, first: Tensor, sizes: Tensor, generator: torch.Generator) -> Tensor:
         """Draw uniformly from all values but the old one."""
-        others = (sizes - 1).clamp_min(1)
-        return (first + 1 + _uniform_values(others, len(first), generator)) % sizes
+        alternatives = (sizes - 1).clamp_min(1)
+        return (first + 1 + _uniform_values(alternatives, len(first), generator)) % sizes
 
 
 class DlibPairs(PairSampler):

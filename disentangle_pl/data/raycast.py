@@ -45,7 +45,7 @@ def cube(start: Tensor, way: Tensor, half: float) -> Hit:
     """Meet the cube of side 2 half."""
     enter, leave = slab(start, way, half)
     distance, axis = enter.max(0)
-    return Hit(_seen(distance, leave.amin(0)), (axis == torch.arange(3).unsqueeze(1)) * -way.sign())
+    return Hit(_visible(distance, leave.amin(0)), (axis == torch.arange(3).unsqueeze(1)) * -way.sign())
 
 
 def cylinder(start: Tensor, way: Tensor, radius: float, half: float) -> Hit:
@@ -55,7 +55,7 @@ def cylinder(start: Tensor, way: Tensor, radius: float, half: float) -> Hit:
     distance = torch.maximum(enter, top)
     level = torch.tensor([[1.0], [0.0], [1.0]])
     side = (start + distance * way) * level / radius
-    return Hit(_seen(distance, torch.minimum(leave, bottom)), torch.where(enter > top, side, -way.sign() * UP))
+    return Hit(_visible(distance, torch.minimum(leave, bottom)), torch.where(enter > top, side, -way.sign() * UP))
 
 
 def capsule(start: Tensor, way: Tensor, radius: float, half: float) -> Hit:
@@ -65,7 +65,7 @@ def capsule(start: Tensor, way: Tensor, radius: float, half: float) -> Hit:
     ends = [ball(start - end * UP, way, radius)[0] for end in (-half, half)]
     distance = torch.stack([side.masked_fill(~(height.abs() < half), math.inf), *ends]).amin(0)
     point = start + distance * way
-    return Hit(_seen(distance, distance + 1), (point - point[1].clamp(-half, half) * UP) / radius)
+    return Hit(_visible(distance, distance + 1), (point - point[1].clamp(-half, half) * UP) / radius)
 
 
 def within(radius: float, meet: Callable[[Tensor, Tensor], Hit], start: Tensor, way: Tensor) -> Hit:
@@ -94,5 +94,5 @@ def planes(start: Tensor, way: Tensor, normals: Tensor, offsets: Tensor) -> tupl
     return nearest
 
 
-def _seen(distance: Tensor, leave: Tensor) -> Tensor:
+def _visible(distance: Tensor, leave: Tensor) -> Tensor:
     return distance.masked_fill(~((distance < leave) & (distance > 0)), math.inf)

@@ -95,8 +95,8 @@ def _array(path: Path, key: str, shape: tuple[int, ...], dtype: DTypeLike) -> It
             if not isinstance(array, h5py.Dataset):
                 raise _wrong(path, f"has no array {key}")
             if (array.shape, array.dtype) != (shape, np.dtype(dtype)):
-                found = f"{key} of shape {array.shape} and type {array.dtype}"
-                raise _wrong(path, f"has {found}, not {shape} {np.dtype(dtype)}")
+                contents = f"{key} of shape {array.shape} and type {array.dtype}"
+                raise _wrong(path, f"has {contents}, not {shape} {np.dtype(dtype)}")
             yield array
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise _wrong(path, f"is damaged or no HDF5 file ({error})") from error

@@ -126,9 +126,9 @@ def _matrix(folder: Path, name: str, pairs: int, shape: tuple[int, ...]) -> Iter
     kind, size = (BYTES, 1) if name.endswith("dat") else (INTEGERS, 4)
     try:
         with gzip.open(path) if path == packed else path.open("rb") as file:
-            found = _header(file)
-            if found != (kind, (pairs, *shape)):
-                raise _wrong(path, f"is a matrix {found[0]:#x} of shape {found[1]}, not {kind:#x} {(pairs, *shape)}")
+            header = _header(file)
+            if header != (kind, (pairs, *shape)):
+                raise _wrong(path, f"is a matrix {header[0]:#x} of shape {header[1]}, not {kind:#x} {(pairs, *shape)}")
             expected = file.tell() + pairs * math.prod(shape) * size
             if _length(path) != expected:
                 raise EOFError(f"{_length(path)} bytes instead of {expected}")

@@ -22,8 +22,8 @@ def two_gaussians(points: int, ratio: float, generator: torch.Generator, *, draw
     """
     if points < 2 or draws < 1 or not 1 <= ratio < math.inf:
         raise InputError(f"two Gaussians need 2 points, a draw and a ratio >= 1, got {points}, {draws} and {ratio}")
-    drawn = torch.randn(draws, points, 2, generator=generator, dtype=torch.float64)
-    return drawn * torch.tensor([ratio, 1.0], dtype=torch.float64)
+    points_of_draws = torch.randn(draws, points, 2, generator=generator, dtype=torch.float64)
+    return points_of_draws * torch.tensor([ratio, 1.0], dtype=torch.float64)
 
 
 def component_angles(points: Tensor) -> Tensor:

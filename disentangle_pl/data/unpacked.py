@@ -55,9 +55,9 @@ def gather(pixels: Pixels, index: Tensor) -> Tensor:
     """
     rows = index.cpu().numpy()
     order = rows.argsort()
-    found = np.empty((len(rows), *pixels.shape[1:]), np.uint8)
-    found[order] = pixels[rows[order]]
-    return torch.from_numpy(found).to(index.device).permute(0, 3, 1, 2).contiguous().float().div_(255)
+    images = np.empty((len(rows), *pixels.shape[1:]), np.uint8)
+    images[order] = pixels[rows[order]]
+    return torch.from_numpy(images).to(index.device).permute(0, 3, 1, 2).contiguous().float().div_(255)
 
 
 def _write(target: Path, shape: tuple[int, ...], pieces: Iterable[NDArray[np.uint8]]) -> None:

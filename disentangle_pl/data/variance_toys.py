@@ -53,8 +53,8 @@ class SquareToy(FactorDataset, ABC):
         if levels < 1 or not 0 <= low < 1:
             raise InputError(f"squares need a colour at least and 0 <= low < 1, got {levels} and {low}")
         names, sizes = ("colour", "size", "x", "y"), (levels, len(sides), positions, positions)
-        kept = 2 if positions == 1 else 4
-        self.factors = FactorSpace(names[:kept], sizes[:kept])
+        count = 2 if positions == 1 else 4
+        self.factors = FactorSpace(names[:count], sizes[:count])
         self.shape = (1, resolution, resolution)
         self.sides = torch.tensor(sides)
         self.levels = torch.linspace(low, 1, levels)

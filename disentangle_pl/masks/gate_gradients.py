@@ -92,10 +92,10 @@ class _Resized(Function):
 class _StraightThrough(Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, temperature: float, noisy: bool) -> Tensor:
-        drawn = _with_noise(logits) if noisy else logits
-        ctx.save_for_backward(drawn.div(temperature).sigmoid_())
+        sample = _with_noise(logits) if noisy else logits
+        ctx.save_for_backward(sample.div(temperature).sigmoid_())
         ctx.temperature = temperature
-        return drawn.sgn().clamp_(min=0)  # a third of the time of a comparison
+        return sample.sgn().clamp_(min=0)  # a third of the time of a comparison
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

@@ -42,15 +42,15 @@ class Placement:
             InputError: If no layer is left to mask.
         """
         left_out = []
-        for part, wanted, ends in (
+        for part, masked, ends in (
             (encoder, self.encoder, (self.pixels, self.latents)),
             (decoder, self.decoder, (self.latents, self.pixels)),
         ):
-            found = [layer for layer in part.modules() if isinstance(layer, MASKABLE)]
+            layers = [layer for layer in part.modules() if isinstance(layer, MASKABLE)]
             left_out += [
-                layer for layer, kept in zip((found[0], found[-1]), ends, strict=True) if not (wanted and kept)
+                layer for layer, end in zip((layers[0], layers[-1]), ends, strict=True) if not (masked and end)
             ]
-            left_out += [] if wanted else found
+            left_out += [] if masked else layers
         units = units_per_channel(encoder) | units_per_channel(decoder) if self.whole_channels else {}
         apply_masks(nn.ModuleList([encoder, decoder]), factory, tuple(left_out), units)
 
@@ -64,14 +64,14 @@ def units_per_channel(part: nn.Module) -> dict[nn.Module, tuple[int, int]]:
     Returns:
         The units of one channel among the outputs and among the inputs of each such layer; one of the two is 1.
     """
-    found: dict[nn.Module, tuple[int, int]] = {}
+    units: dict[nn.Module, tuple[int, int]] = {}
     for before, after in pairwise(layer for layer in part.modules() if isinstance(layer, MASKABLE)):
         outputs, inputs = _ends(before)[1], _ends(after)[0]
         if inputs > outputs:
-            found[after] = (1, inputs // outputs)
+            units[after] = (1, inputs // outputs)
         elif inputs < outputs:
-            found[before] = (outputs // inputs, 1)
-    return found
+            units[before] = (outputs // inputs, 1)
+    return units
 
 
 def _ends(layer: nn.Module) -> tuple[int, int]:

@@ -45,8 +45,8 @@ class RandomMask(ChannelMask):
             )
         total = self.mask.numel()
         share = self.density[place % len(self.density)]
-        drawn = torch.randperm(total) < max(1, round(share * total))
-        self.mask.copy_(drawn.view_as(self.mask))
+        choice = torch.randperm(total) < max(1, round(share * total))
+        self.mask.copy_(choice.view_as(self.mask))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Zero the pairs that were not drawn."""

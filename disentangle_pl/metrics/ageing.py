@@ -136,16 +136,16 @@ def _weighted(cross: _Cross, moments: _Moments, ratios: Values, count: NDArray[n
     """Return X'V^-1 X (P, d, 2, 2) and X'V^-1 z (P, d, 2) of every person."""
     shrink = _shrinkage(ratios[None, :], count[:, None])
     squares = cross.outer[:, :, None] * cross.outer[:, None, :]
-    left = cross.inner[:, None] - shrink[:, :, None, None] * squares[:, None]
-    right = moments.inner - (shrink * moments.total)[:, :, None] * cross.outer[:, None, :]
-    return left, right
+    gram = cross.inner[:, None] - shrink[:, :, None, None] * squares[:, None]
+    cross_moments = moments.inner - (shrink * moments.total)[:, :, None] * cross.outer[:, None, :]
+    return gram, cross_moments
 
 
 def _residual(cross: _Cross, moments: _Moments, j: int, ratio: float, count: NDArray[np.intp]) -> float:
     one = _Moments(moments.inner[:, [j]], moments.total[:, [j]], moments.square[:, [j]])
-    left, right = (part.sum(0)[0] for part in _weighted(cross, one, np.array([ratio]), count))
+    gram, cross_moments = (part.sum(0)[0] for part in _weighted(cross, one, np.array([ratio]), count))
     total = (one.square[:, 0] - _shrinkage(ratio, count) * one.total[:, 0] ** 2).sum()
-    return max(float(total - right @ np.linalg.solve(left, right)), 0.0)
+    return max(float(total - cross_moments @ np.linalg.solve(gram, cross_moments)), 0.0)
 
 
 def _few_people(cross: _Cross, ratio: float, count: NDArray[np.intp]) -> tuple[float, float]:
@@ -194,9 +194,9 @@ def _best_ratio(cross: _Cross, moments: _Moments, j: int, count: NDArray[np.intp
     def deviance(log_ratio: float) -> float:
         ratio = float(np.exp(log_ratio))
         shrink = _shrinkage(ratio, count)
-        left = cross.inner.sum(0) - np.einsum("p,pi,pj->ij", shrink, cross.outer, cross.outer)
+        gram = cross.inner.sum(0) - np.einsum("p,pi,pj->ij", shrink, cross.outer, cross.outer)
         residual = max(_residual(cross, moments, j, ratio, count), np.finfo(float).tiny)
-        return float((rows - 2) * np.log(residual) + np.log1p(count * ratio).sum() + np.linalg.slogdet(left).logabsdet)
+        return float((rows - 2) * np.log(residual) + np.log1p(count * ratio).sum() + np.linalg.slogdet(gram).logabsdet)
 
-    found = optimize.minimize_scalar(deviance, bounds=RATIOS, method="bounded", options={"xatol": 1e-8})
-    return float(np.exp(found.x))
+    optimum = optimize.minimize_scalar(deviance, bounds=RATIOS, method="bounded", options={"xatol": 1e-8})
+    return float(np.exp(optimum.x))

@@ -132,10 +132,7 @@ def _parts(fit: _Fit, length: int, width: int) -> list[_Part]:
 
 def _begin(task: Task, random: np.random.RandomState) -> _Fit:
     rows, latents = task.codes.shape
-    classes, target, prior = np.empty(0), np.array(task.target), task.target.mean(keepdims=True)
-    if task.discrete:
-        classes, labels = np.unique(task.target, return_inverse=True)
-        target, prior = labels.astype(np.float64), log_shares(np.bincount(labels) / rows)
+    classes, target, prior = start_of(task)
     outputs = len(prior)
     return _Fit(
         table=table_of(task.codes),
@@ -153,6 +150,14 @@ def _begin(task: Task, random: np.random.RandomState) -> _Fit:
             leaf=np.zeros((outputs, rows), np.uint8),
         ),
     )
+
+
+def start_of(task: Task) -> tuple[Floats, Floats, Floats]:
+    """Return the classes (c,), none for a quantity, the target (N,) with their numbers, and where boosting starts."""
+    if not task.discrete:
+        return np.empty(0), np.array(task.target), task.target.mean(keepdims=True)
+    classes, labels = np.unique(task.target, return_inverse=True)
+    return classes, labels.astype(np.float64), log_shares(np.bincount(labels) / len(labels))
 
 
 def log_shares(shares: Floats) -> Floats:

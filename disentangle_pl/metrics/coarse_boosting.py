@@ -6,11 +6,12 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import expit
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.boosting import ROUNDS, BoostedTrees, Task, log_shares, shares_of, thread_count
+from disentangle_pl.metrics.boosting import ROUNDS, BoostedTrees, Task, shares_of, start_of, thread_count
 from disentangle_pl.metrics.coarse_growth import WIDTH, Levels, Output, grow_coarse, levels_of
-from disentangle_pl.metrics.trees import LEAVES, SPLITS, Floats
+from disentangle_pl.metrics.trees import LEAVES, SPLITS, Floats, Singles
 
 MOST = 200  # with those at the ends, what a byte can number
 BLOCK = 1000  # rows whose residuals fit a cache
@@ -21,16 +22,19 @@ class _Fit(NamedTuple):
     target: Floats
     classes: Floats
     prior: Floats
-    raw: Floats
-    residual: Floats
+    scale: float
+    raw: Singles
+    residual: Singles
     rounds: Output
 
 
 def coarse_boost(tasks: Sequence[Task], *, levels: int = 128, jobs: int = -1) -> list[BoostedTrees]:
     """Fit boosted trees to every task: 100 rounds of trees of depth 3 at a rate of .1.
 
-    Made for the floor of a score, that is for codes of noise. Where codes know something, importances may differ by .05
-    from those of `boosting.boost`, and rows not fitted to are predicted better, for few are cut off alone.
+    Made for the ends of the scale of a score: for noise, rotated and perfect codes. Where codes know something,
+    importances may differ by .05 from those of `boosting.boost`, and rows not fitted to are predicted better, for few
+    are cut off alone. With 10,000 rows of 10 latents for the factors of dSprites, the disentanglement and completeness
+    of five rotations move by up to .012, their informativeness by up to .015, and perfect codes keep 1.
 
     As `boosting.boost`, except that a cut lies between two of so many levels of about as many rows each; a latent of at
     most 255 different values has these for levels. Cuts of equal worth go to another latent from tree to tree.
@@ -60,12 +64,13 @@ def coarse_boost(tasks: Sequence[Task], *, levels: int = 128, jobs: int = -1) ->
 
 def _begin(task: Task, levels: int) -> _Fit:
     rows, latents = task.codes.shape
-    classes, target, prior = np.empty(0), np.array(task.target), task.target.mean(keepdims=True)
-    if task.discrete:
-        classes, labels = np.unique(task.target, return_inverse=True)
-        target, prior = labels.astype(np.float64), log_shares(np.bincount(labels) / rows)
-    outputs = len(prior)
-    raw = np.repeat(prior[:, None], rows, axis=1)
+    classes, target, prior = start_of(task)
+    start, scale, outputs = prior, 1.0, len(prior)
+    if not task.discrete:  # what single precision must hold is free of the unit and the mean
+        target, start = target - prior, np.zeros(1)
+        scale = float(np.abs(target).max()) or 1.0
+        target /= scale
+    raw = np.repeat(start.astype(np.float32)[:, None], rows, axis=1)
     trees = Output(
         latent=np.zeros((ROUNDS, outputs, SPLITS), np.int64),
         threshold=np.full((ROUNDS, outputs, SPLITS), np.inf),
@@ -73,16 +78,16 @@ def _begin(task: Task, levels: int) -> _Fit:
         importance=np.zeros((outputs, latents)),
         raw=raw,
     )
-    return _Fit(levels_of(task.codes, levels), target, classes, prior, raw, np.empty_like(raw), trees)
+    return _Fit(levels_of(task.codes, levels), target, classes, prior, scale, raw, np.empty_like(raw), trees)
 
 
 def _update_residuals(part: tuple[_Fit, slice]) -> None:
     fit, rows = part
     target, raw, residual = fit.target[rows], fit.raw[:, rows], fit.residual[:, rows]
     if not len(fit.classes):
-        np.subtract(target, raw, out=residual)
+        residual[:] = target - raw
     elif len(fit.classes) == 2:
-        np.subtract(target, 1 / (1 + np.exp(-raw)), out=residual)
+        residual[:] = target - expit(raw)
     else:
         np.subtract(raw, raw.max(axis=0), out=residual)
         np.exp(residual, out=residual)
@@ -101,9 +106,12 @@ def _grow(number: int, part: tuple[_Fit, slice]) -> None:
         trees.raw[own],
     )
     newton = 0.0 if not classes else 1.0 if classes == 2 else (classes - 1) / classes
-    grow_coarse(fit.levels, fit.residual[own], number + own.start, newton, now)
+    residual = fit.residual[own]
+    largest = np.maximum(residual.max(axis=1), -residual.min(axis=1))
+    grow_coarse(fit.levels, residual, largest, number + own.start, newton, now)
 
 
 def _finish(fit: _Fit) -> BoostedTrees:
     trees = fit.rounds
-    return BoostedTrees(fit.classes, fit.prior, trees.latent, trees.threshold, trees.value, shares_of(trees.importance))
+    value = trees.value * fit.scale
+    return BoostedTrees(fit.classes, fit.prior, trees.latent, trees.threshold, value, shares_of(trees.importance))

@@ -1,8 +1,8 @@
 """The compiled growth of regression trees of depth 3 on latents cut into at most 255 levels, without a look at rows.
 
-A cut lies between two levels, so sums over levels decide it. Those of the root are taken for eight trees at once, those
-of a smaller child row by row, and those of the larger are what remains of their parent's. Sums are whole numbers, which
-do not depend on an order.
+A cut lies between two levels, so sums over levels decide it. Those of the root are taken for sixteen trees at once,
+those of a smaller child row by row, and those of the larger are what remains of their parent's. Sums are whole numbers,
+which do not depend on an order: a count of rows in the upper half of 64 bits, residuals in fixed point in the lower.
 """
 
 from typing import Any, NamedTuple, TypeAlias
@@ -15,12 +15,16 @@ from disentangle_pl.metrics.trees import LEAVES, NODES, SPLITS, Bytes, Floats, P
 
 Marks: TypeAlias = NDArray[np.int32]
 
-WIDTH = 8
+PAIRS = 8  # of trees that are summed together, each pair in a whole number of 64 bits
+WIDTH = 2 * PAIRS
 UNCUT = 255
 RATE = 0.1
-FLAT = 1e-150
 GAIN = 1 + 1e-9  # what a cut must multiply the squared sums by: less is rounding
+ROW = 1 << 32
+HALF = 1 << 31
 compiled = njit(cache=True, nogil=True, error_model="numpy")
+# for sums whose order nothing depends on but the last digits of a leaf
+approximate = njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc", "contract"})
 
 
 class Levels(NamedTuple):
@@ -29,12 +33,14 @@ class Levels(NamedTuple):
     Attributes:
         rows: (N, d) the level of every row.
         columns: (d, N) the same.
+        counts: (d, B) the rows of every level.
         thresholds: (d, B) the codes half-way between a level and the next one, infinite above the last.
         inverse: (N + 1,) 1 / n, and 0 for none.
     """
 
     rows: Bytes
     columns: Bytes
+    counts: Places
     thresholds: Floats
     inverse: Floats
 
@@ -67,7 +73,8 @@ def levels_of(codes: NDArray[np.floating[Any]], levels: int) -> Levels:
     thresholds = np.full((len(values), 1 + max(map(len, edges))), np.inf)
     for row, edge in zip(thresholds, edges, strict=True):
         row[: len(edge)] = edge
-    return Levels(columns.T.copy(), columns, thresholds, np.append(0, 1 / np.arange(1, rows + 1)))
+    counts = np.stack([np.bincount(column, minlength=thresholds.shape[1]) for column in columns]).astype(np.int64)
+    return Levels(columns.T.copy(), columns, counts, thresholds, np.append(0, 1 / np.arange(1, rows + 1)))
 
 
 class Output(NamedTuple):
@@ -85,16 +92,17 @@ class Output(NamedTuple):
     threshold: Floats
     value: Floats
     importance: Floats
-    raw: Floats
+    raw: Singles
 
 
 @compiled
-def grow_coarse(levels: Levels, residual: Floats, first: int, newton: float, output: Output) -> None:
+def grow_coarse(levels: Levels, residual: Singles, largest: Singles, first: int, newton: float, output: Output) -> None:
     """Fit a tree to each of the residuals (k, N) by squared error, and add it to the predictions.
 
     Args:
         levels: Of the rows.
         residual: (k, N).
+        largest: (k,) the largest of them without its sign.
         first: The latent that is tried first by the first tree, the next one by the next: which decides between cuts of
             equal worth.
         newton: The factor of the Newton step of a class, sum r / sum |r| (1 - |r|); 0 for a mean.
@@ -102,93 +110,94 @@ def grow_coarse(levels: Levels, residual: Floats, first: int, newton: float, out
     """
     outputs, rows = residual.shape
     latents, width = levels.thresholds.shape
-    shift = _shift(rows)
-    packed = np.empty((WIDTH, rows), np.int64)
-    across = np.empty((rows, WIDTH), np.int64)
-    sums = np.empty((latents, width, WIDTH), np.int64)
+    packed = np.zeros((WIDTH, rows), np.int32)
+    across = np.empty((rows, PAIRS), np.int64)
+    sums = np.empty((latents, width, PAIRS), np.int64)
     units = np.zeros(WIDTH)
     nodes = np.empty((SPLITS, latents, width), np.int64)
-    marks, spare, leaf = np.empty(rows, np.int32), np.empty(rows, np.int32), np.empty(rows, np.uint8)
+    marks, spare = np.empty(rows, np.int32), np.empty(rows, np.int32)
     for start in range(0, outputs, WIDTH):
         count = min(WIDTH, outputs - start)
         for s in range(count):
-            units[s] = _pack(residual[start + s], shift, packed[s])
-        _sum_together(levels.rows, packed, across, sums)
+            units[s] = _pack(residual[start + s], float(largest[start + s]), packed[s])
+        _sum_together(levels.columns, packed, across, sums)
         for s in range(count):
             k = start + s
             if units[s] > 0:
-                nodes[0] = sums[:, :, s]
+                _take_apart(levels.counts, sums, s, nodes[0])
                 turn = (first + k) % latents
-                _grow(
-                    levels, residual[k], packed[s], units[s], shift, turn, newton, nodes, marks, spare, leaf, k, output
-                )
+                _grow(levels, residual[k], packed[s], units[s], turn, newton, nodes, marks, spare, k, output)
 
 
 @compiled
-def _shift(rows: int) -> int:
-    bits = 10
-    while 1 << bits <= rows:
-        bits += 1
-    return 62 - bits
-
-
-@compiled
-def _pack(residual: Floats, shift: int, packed: Places) -> float:
-    """Write a count of 1 in the high bits and the residual in fixed point in the low ones; returns its unit."""
-    largest = 0.0
-    for row in range(residual.size):
-        largest = max(largest, abs(residual[row]))
+def _pack(residual: Singles, largest: float, packed: Marks) -> float:
+    """Write the residual in fixed point, such that no sum over rows needs more than 32 bits; returns its unit."""
     if largest == 0:
         packed[:] = 0
         return 0.0
-    scale = float((1 << (shift - 1)) // residual.size - 1) / largest
+    unit = largest / float(HALF // residual.size - 1)
+    scale = np.float32(1 / unit)
     for row in range(residual.size):
-        packed[row] = (1 << shift) + int(residual[row] * scale)
-    return float(1 / scale)
+        packed[row] = np.int32(residual[row] * scale)
+    return unit
 
 
 @compiled
-def _sum_together(bins: Bytes, packed: Places, across: Places, sums: Places) -> None:
-    for row in range(bins.shape[0]):
-        for s in range(WIDTH):
-            across[row, s] = packed[s, row]
+def _sum_together(columns: Bytes, packed: Marks, across: Places, sums: Places) -> None:
+    """Sum the residuals of every level, those of tree s in the lower half of a number and of s + 8 in the upper."""
+    for row in range(across.shape[0]):
+        for s in range(PAIRS):
+            across[row, s] = np.int64(packed[s, row]) + np.int64(packed[s + PAIRS, row]) * ROW
     sums[:] = 0
-    for row in range(bins.shape[0]):
-        for latent in range(bins.shape[1]):
-            level = bins[row, latent]
-            for s in range(WIDTH):
-                sums[latent, level, s] += across[row, s]
+    for latent in range(columns.shape[0]):
+        column, total = columns[latent], sums[latent]
+        for row in range(column.size):
+            level = column[row]
+            for s in range(PAIRS):
+                total[level, s] += across[row, s]
 
 
 @compiled
-def _sum_rows(rows: Marks, bins: Bytes, packed: Places, sums: Places) -> None:
+def _take_apart(counts: Places, sums: Places, tree: int, root: Places) -> None:
+    for latent in range(counts.shape[0]):
+        for level in range(counts.shape[1]):
+            pair = sums[latent, level, tree % PAIRS]
+            upper = (pair + HALF) >> 32
+            one = pair - upper * ROW if tree < PAIRS else upper
+            root[latent, level] = counts[latent, level] * ROW + one
+
+
+@compiled
+def _sum_rows(rows: Marks, bins: Bytes, packed: Marks, sums: Places) -> None:
     flat = sums.reshape(-1)
     flat[:] = 0
     width = np.uint64(sums.shape[1])
     for row in rows:
-        size, start = packed[row], np.uint64(0)
+        size, start = np.int64(packed[row]) + ROW, np.uint64(0)
         for latent in range(bins.shape[1]):
             flat[start + np.uint64(bins[row, latent])] += size
             start += width
 
 
 @compiled
-def _best_cut(sums: Places, shift: int, inverse: Floats, turn: int) -> tuple[float, int, int]:
+def _best_cut(sums: Places, inverse: Floats, turn: int) -> tuple[float, int, int]:
     """Return the gain of the best cut, its latent (-1 for none), and the last level below it."""
-    half, total = 1 << (shift - 1), 0
+    total = 0
     for level in range(sums.shape[1]):
         total += sums[0, level]
-    n = (total + half) >> shift
-    whole = float(total - (n << shift))
+    n = (total + HALF) >> 32
+    whole = float(total - n * ROW)
     none = whole * whole * inverse[n]
     best, chosen, cut = none * GAIN, -1, UNCUT
+    if n < 2:
+        return 0.0, chosen, cut
     for step in range(sums.shape[0]):
         latent = turn + step if turn + step < sums.shape[0] else turn + step - sums.shape[0]
         before = 0
         for level in range(sums.shape[1] - 1):
             before += sums[latent, level]
-            count = (before + half) >> shift
-            below = float(before - (count << shift))
+            count = (before + HALF) >> 32
+            below = float(before - count * ROW)
             above = whole - below
             worth = below * below * inverse[count] + above * above * inverse[n - count]
             if worth > best:
@@ -202,7 +211,7 @@ def _part(rows: Marks, column: Bytes, cut: int, spare: Marks) -> int:
     low, high = 0, 0
     for p in range(rows.size):
         row = rows[p]
-        side = int(column[row] > cut)
+        side = int(column[np.uint64(row)] > cut)
         rows[low] = row
         spare[high] = row
         low += 1 - side
@@ -214,16 +223,14 @@ def _part(rows: Marks, column: Bytes, cut: int, spare: Marks) -> int:
 @compiled
 def _grow(
     levels: Levels,
-    residual: Floats,
-    packed: Places,
+    residual: Singles,
+    packed: Marks,
     unit: float,
-    shift: int,
     turn: int,
     newton: float,
     nodes: Places,
     marks: Marks,
     spare: Marks,
-    leaf: Bytes,
     k: int,
     output: Output,
 ) -> None:
@@ -232,7 +239,7 @@ def _grow(
     for row in range(residual.size):
         marks[row] = row
     for node in range(SPLITS):
-        gain, latent, cut = _best_cut(nodes[node], shift, levels.inverse, turn)
+        gain, latent, cut = _best_cut(nodes[node], levels.inverse, turn)
         first, last = ends[0, node], ends[1, node]
         middle = last
         if latent >= 0:
@@ -246,19 +253,23 @@ def _grow(
             small, large = (child, child + 1) if middle - first <= last - middle else (child + 1, child)
             _sum_rows(marks[ends[0, small] : ends[1, small]], levels.rows, packed, nodes[small])
             nodes[large] = nodes[node] - nodes[small]
+    raw = output.raw[k]
     for j in range(LEAVES):
         rows = marks[ends[0, SPLITS + j] : ends[1, SPLITS + j]]
-        slope, curvature = 0.0, 0.0
+        value = _leaf(residual, rows, newton)
+        output.value[k, j] = value
+        change = np.float32(RATE * value)
         for row in rows:
-            size = abs(residual[row])
-            slope += residual[row]
-            curvature += size * (1 - size)
-            leaf[row] = j
-        if newton == 0:
-            slope, curvature = slope, float(rows.size)
-        else:
-            slope *= newton
-        output.value[k, j] = slope / curvature if abs(curvature) >= FLAT else 0.0
-    raw, value = output.raw[k], output.value[k]
-    for row in range(residual.size):
-        raw[row] += RATE * value[leaf[row]]
+            raw[np.uint64(row)] += change
+
+
+@approximate
+def _leaf(residual: Singles, rows: Marks, newton: float) -> float:
+    slope, curvature = np.float32(0), np.float32(0)
+    for row in rows:
+        r = residual[np.uint64(row)]
+        slope += r
+        curvature += abs(r) - r * r
+    if newton == 0:
+        return float(slope) / rows.size if rows.size else 0.0
+    return newton * float(slope) / float(curvature) if curvature > 0 else 0.0

@@ -124,8 +124,8 @@ def shrunk(shift: Values, stretch: Values, scans: NDArray[np.integer]) -> tuple[
     mean, variance = shift.mean(axis=1, keepdims=True), shift.var(axis=1, ddof=1, keepdims=True)
     middle, width = stretch.mean(axis=1, keepdims=True), stretch.var(axis=1, ddof=1, keepdims=True)
     sure = width <= np.finfo(np.float64).eps * middle**2  # features of one variance: the prior leaves no doubt
-    known = np.where(sure, 1.0, width)
-    shape, rate = (middle**2 + 2 * known) / known, (middle**3 + middle * known) / known
+    scatter = np.where(sure, 1.0, width)
+    shape, rate = (middle**2 + 2 * scatter) / scatter, (middle**3 + middle * scatter) / scatter
     location, scale = shift, stretch
     for _ in range(STEPS):
         before = location, scale

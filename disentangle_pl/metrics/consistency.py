@@ -83,9 +83,9 @@ def consistency(
         sums += _squares(lambda z: encode(generate(z)), torch.randn(shape, generator=generator, device=device))
     if not sums.isfinite().all():
         raise InputError("encode gives codes that are NaN or infinite: check that the model converged")
-    shared, others, independent = sums
+    shared, complement, independent = sums
     consistent = _saved(shared, independent)
-    restrictive = _saved(others, _others(independent))
+    restrictive = _saved(complement, _complement(independent))
     return Consistency(consistent, restrictive, consistent * restrictive)
 
 
@@ -102,11 +102,11 @@ def _squares(codes_of: Map, latents: Tensor) -> Tensor:
         swapped[:, i] = latents[1, :, i]
         codes = _checked(codes_of, swapped)
         fixed_errors.append((codes - second).square().sum(dim=0)[i])
-        free_errors.append(_others((codes - first).square().sum(dim=0))[i])
+        free_errors.append(_complement((codes - first).square().sum(dim=0))[i])
     return torch.stack([torch.stack(fixed_errors), torch.stack(free_errors), (first - second).square().sum(dim=0)])
 
 
-def _others(sums: Tensor) -> Tensor:
+def _complement(sums: Tensor) -> Tensor:
     """Sum all entries of (m,) but the own: (m,); the own entry may be much larger, so nothing is subtracted."""
     m = len(sums)
     return sums.expand(m, m).tril(-1).sum(dim=1) + sums.expand(m, m).triu(1).sum(dim=1)

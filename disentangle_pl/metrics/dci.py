@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.boosting import BoostedTrees, Task, boost, thread_count
 from disentangle_pl.metrics.coarse_boosting import coarse_boost
-from disentangle_pl.metrics.score import Checked, Codes, CodesLike, Factors, Split, Values, check, train_test, varying
+from disentangle_pl.metrics.score import (
+    Checked,
+    Codes,
+    CodesLike,
+    Factors,
+    Split,
+    Values,
+    check,
+    train_test_of_two,
+    varying,
+)
 
 Probe: TypeAlias = BoostedTrees | None
 
@@ -172,8 +182,9 @@ def dci_scores(
         test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the trees. 0 gives the numbers of the reference implementation.
         jobs: The number of threads, -1 for all cores; the result does not depend on it.
-        levels: Cut every latent into so many levels first, 2 to 200, which takes less than half the time and is near
-            enough for codes of noise, see `coarse_boost`. None for every cut there is, as the reference implementation.
+        levels: Cut every latent into so many levels first, 2 to 200, which takes a quarter of the time and is near
+            enough for noise and rotated codes, see `coarse_boost`. None for every cut there is, as the reference
+            implementation.
 
     Returns:
         The scores.
@@ -182,11 +193,10 @@ def dci_scores(
         InputError: If an input fails `check`, d < 2, test has other columns, fewer than 2 factors vary, none of these
             can be scored on the held-out rows, or jobs is neither positive nor -1.
     """
-    check(codes, factors, latents=2, values=2)
-    train, held_out = train_test(codes, factors, test)
-    varies = varying(train[1], least=2)
+    train, held_out = train_test_of_two(codes, factors, test, latents=2)
     probes = fit_probes(*train, seed=seed, jobs=jobs, levels=levels)
-    return dci_of(importance_matrix(probes, train[0].shape[1])[:, varies], probes, train, held_out, jobs=jobs)
+    importance = importance_matrix(probes, train[0].shape[1])[:, train[1].varying]
+    return dci_of(importance, probes, train, held_out, jobs=jobs)
 
 
 def dci_of(

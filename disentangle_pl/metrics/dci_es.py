@@ -97,7 +97,7 @@ def dci_es(
             the means; size counts those that vary.
         depth: The largest capacity.
         trees: The number of trees of each forest.
-        rows: How many rows, drawn at random, to fit on and to score on at most.
+        rows: How many rows, drawn at random, whole groups where groups are known, to fit on and to score on at most.
         test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the forests.
         jobs: The number of threads, -1 for all cores; the result does not depend on it.
@@ -140,7 +140,7 @@ def loss_capacity(
             A row counts for the factors it has.
         depth: The largest depth, at least 2.
         trees: The number of trees of each forest.
-        rows: How many rows, drawn at random, to fit on and to score on at most.
+        rows: How many rows, drawn at random, whole groups where groups are known, to fit on and to score on at most.
         test: Codes (M, d) and factors (M, k) to score on, or None for a random third of the rows.
         seed: Seed of the forests.
         jobs: The number of threads, -1 for all cores; the result does not depend on it.
@@ -157,7 +157,7 @@ def loss_capacity(
         raise InputError(f"curves need depth >= 2, trees >= 1 and rows >= 1, got {depth}, {trees} and {rows}")
     threads = thread_count(jobs)
     (fit_codes, truth), (new, held_out) = train_test(codes, factors, test)
-    first, other = sampled_rows(len(truth), rows, seed), sampled_rows(len(held_out), rows, seed)
+    first, other = (sampled_rows(len(table), rows, seed, table.groups) for table in (truth, held_out))
     fit_codes, truth, new, held_out = fit_codes[first], truth[first], new[other], held_out[other]
     losses, baselines = np.full((depth, truth.shape[1]), np.nan), np.full(truth.shape[1], np.nan)
     for factor in np.flatnonzero(varying(truth)).tolist():

@@ -19,11 +19,9 @@ from disentangle_pl.metrics.score import (
     Factors,
     GroundTruth,
     Split,
-    check,
     held_out_rows,
     moving,
-    train_test,
-    varying,
+    train_test_of_two,
 )
 
 Forest: TypeAlias = RandomForestClassifier | RandomForestRegressor
@@ -57,7 +55,7 @@ def dci_lasso(codes: CodesLike, factors: Factors, *, strength: float = 0.02, tes
     """
     if not strength > 0:
         raise InputError(f"the strength of the Lasso must be above 0, got {strength}")
-    train, held_out = _numbers(*_two_parts(codes, factors, test))
+    train, held_out = _numbers(*train_test_of_two(codes, factors, test, latents=2))
     importance = np.zeros((train[0].shape[1], train[1].shape[1]))
     probes: list[Predictor | None] = [None] * train[1].shape[1]
     alive = moving(train[0])
@@ -92,7 +90,7 @@ def dci_forest(codes: CodesLike, factors: Factors, *, trees: int = 10, test: Spl
     """
     if trees < 1:
         raise InputError(f"a forest needs a tree at least, got {trees}")
-    train, held_out = _two_parts(codes, factors, test)
+    train, held_out = train_test_of_two(codes, factors, test, latents=2)
     importance = np.zeros((train[0].shape[1], train[1].shape[1]))
     probes: list[Predictor | None] = [None] * train[1].shape[1]
     for factor in np.flatnonzero(train[1].varying).tolist():
@@ -100,13 +98,6 @@ def dci_forest(codes: CodesLike, factors: Factors, *, trees: int = 10, test: Spl
         forest = _forest((train[0][present], train[1][present]), factor, trees, seed)
         probes[factor], importance[:, factor] = forest, forest.feature_importances_
     return dci_of(importance[:, train[1].varying], probes, train, held_out)
-
-
-def _two_parts(codes: CodesLike, factors: Factors, test: Split | None) -> tuple[Checked, Checked]:
-    check(codes, factors, latents=2, values=2)
-    parts = train_test(codes, factors, test)
-    varying(parts[0][1], least=2)
-    return parts
 
 
 def _numbers(train: Checked, held_out: Checked) -> tuple[Checked, Checked]:

@@ -30,14 +30,16 @@ def shared_tables(train: Checked, held_out: Checked, bins: int) -> tuple[Table, 
         InputError: If fewer than 2 are: there is nothing to tell apart.
     """
     varying(train[1], least=2)
-    labels = [shareable(rows[1].labels(bins)) for rows in (train, held_out)]
-    useful = np.all([_several(each) for each in labels], axis=0)
+    first, second = (shareable(rows[1].labels(bins)) for rows in (train, held_out))
+    useful = _several(first) & _several(second)
     if useful.sum() < 2:
         raise InputError("this score needs 2 factors with values that rows share, in train and in test: give more rows")
-    first, second = (
-        Table(rows[0].astype(np.float64), each[:, useful]) for rows, each in zip((train, held_out), labels, strict=True)
-    )
-    return first, second
+    return table_of(train, first[:, useful]), table_of(held_out, second[:, useful])
+
+
+def table_of(rows: Checked, labels: Labels) -> Table:
+    """Put labels (N, k) beside the codes of their rows."""
+    return Table(rows[0].astype(np.float64), labels)
 
 
 def shareable(labels: Labels) -> Labels:

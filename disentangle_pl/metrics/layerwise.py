@@ -1,7 +1,7 @@
 """Do the axes of a hidden layer mean something? Scores of its units, beside their floor and their own rotation."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Axes(NamedTuple):
 
     Attributes:
         value: Of the units as they are.
-        floor: Of the units with their rows permuted against the factors.
+        floor: Of the units with their rows, or groups where these are known, permuted against the factors.
         rotated: Of as many axes of the layer after a random rotation: a value no higher than this says that the units
             are axes like any others.
     """
@@ -57,7 +57,8 @@ def layer_scores(units: CodesLike, factors: Factors, *, jobs: int = -1, seed: in
     otherwise.
 
     Args:
-        units: (N, m) outputs of a layer, DCI takes 300 rows drawn at random, or all if there are fewer.
+        units: (N, m) outputs of a layer; DCI takes 300 rows drawn at random, whole groups where groups are known, or
+            all if there are fewer.
         factors: (N, k), at least 2 of which vary; those that do not are left out. More than 8 classes are merged with
             their neighbours to at most 8, and quantities are cut into 8 bins of equal width. A row counts for the
             factors it has.
@@ -75,7 +76,7 @@ def layer_scores(units: CodesLike, factors: Factors, *, jobs: int = -1, seed: in
     """
     units, truth = check(units, factors)
     truth = coarse(truth)
-    sample = sampled_rows(len(truth), DCI_ROWS, seed)
+    sample = sampled_rows(len(truth), DCI_ROWS, seed, truth.groups)
     truth = truth.columns(varying(truth[sample], least=2))
     living = units[:, alive(units)].astype(np.float64)
     if living.shape[1] < 2:
@@ -93,7 +94,7 @@ def layer_scores(units: CodesLike, factors: Factors, *, jobs: int = -1, seed: in
     return LayerScores(
         living.shape[1],
         units.shape[1],
-        {name: _beside_controls(score, living, subset, seed) for name, score in scores.items()},
+        {name: _beside_controls(score, living, subset, truth.groups, seed) for name, score in scores.items()},
     )
 
 
@@ -108,12 +109,18 @@ def coarse(truth: GroundTruth) -> GroundTruth:
     """Merge neighbouring classes until there are at most 8, and cut quantities into 8 bins of equal width."""
     labels = truth.labels(bins=CLASSES)
     merged = labels // np.maximum(1, -(-(labels.max(axis=0, initial=0) + 1) // CLASSES))
-    return GroundTruth(np.where(truth.present, merged, np.nan), np.ones(truth.shape[1], dtype=bool))
+    return GroundTruth(np.where(truth.present, merged, np.nan), np.ones(truth.shape[1], dtype=bool), truth.groups)
 
 
-def _beside_controls(score: Callable[[Codes], float], living: Codes, subset: NDArray[np.intp], seed: int) -> Axes:
+def _beside_controls(
+    score: Callable[[Codes], float],
+    living: Codes,
+    subset: NDArray[np.intp],
+    groups: NDArray[np.integer[Any]] | None,
+    seed: int,
+) -> Axes:
     chosen = living[:, subset]
     seeds = range(seed, seed + (DRAWS if len(subset) <= FEW else 1))
-    floors = [score(permuted(chosen, seed=each)) for each in seeds]
+    floors = [score(permuted(chosen, groups, seed=each)) for each in seeds]
     turned = [score(living @ random_rotation(living.shape[1], seed=each)[:, : len(subset)]) for each in seeds]
     return Axes(score(chosen), float(np.mean(floors)), float(np.mean(turned)))

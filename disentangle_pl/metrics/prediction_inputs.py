@@ -14,7 +14,7 @@ from disentangle_pl.metrics.score import Values
 
 Inputs: TypeAlias = Callable[[Rows], Values]
 NOTHING = 1e-9
-KEPT = 256
+CACHE_SIZE = 256
 LARGE = 20  # rows a component from which on iteration is faster
 
 
@@ -36,7 +36,7 @@ def beside(*parts: Inputs) -> Inputs:
     return lambda train: np.concatenate([part(train) for part in parts], axis=1)
 
 
-def remembered(inputs: Inputs, most: int = KEPT) -> Inputs:
+def remembered(inputs: Inputs, most: int = CACHE_SIZE) -> Inputs:
     """Make inputs once for a set of training rows, and keep those of the last sets: several probes ask the same."""
     cache: dict[bytes, Values] = {}
 

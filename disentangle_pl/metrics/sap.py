@@ -43,7 +43,7 @@ def sap_matrix(codes: CodesLike, factors: Factors, *, test: Split | None = None)
     truth = train[1]
     scores = np.full((train[0].shape[1], truth.shape[1]), np.nan)
     for factor in np.flatnonzero(varying(truth)):
-        fitted, scored = _known(train, factor), _known(held_out, factor)
+        fitted, scored = _present_rows(train, factor), _present_rows(held_out, factor)
         if not truth.discrete[factor]:
             scores[:, factor] = _squared_correlation(*fitted)
         elif len(scored[1]):
@@ -83,7 +83,7 @@ def sap(codes: CodesLike, factors: Factors, *, test: Split | None = None) -> flo
     return float(np.nanmean(gaps))
 
 
-def _known(rows: Checked, factor: SupportsIndex) -> tuple[Codes, Values]:
+def _present_rows(rows: Checked, factor: SupportsIndex) -> tuple[Codes, Values]:
     codes, truth = rows
     present = truth.present[:, factor]
     return codes[present], truth.values[present, factor]

@@ -264,6 +264,20 @@ def train_test(codes: CodesLike, factors: Factors, test: Split | None, *, seed: 
     return (array, truth), (other, other_truth)
 
 
+def train_test_of_two(
+    codes: CodesLike, factors: Factors, test: Split | None, *, latents: int = 1
+) -> tuple[Checked, Checked]:
+    """Pair the rows as `train_test`, for a score that compares factors.
+
+    Raises:
+        InputError: As `train_test`, or if there are fewer latents, or fewer than 2 factors vary in the rows fitted on.
+    """
+    check(codes, factors, latents=latents, values=2)
+    train, held_out = train_test(codes, factors, test)
+    varying(train[1], least=2)
+    return train, held_out
+
+
 def held_out_rows(rows: int, groups: NDArray[np.integer[Any]] | None = None, seed: int = 0) -> NDArray[np.bool_]:
     """Choose a random third of the rows, or whole groups that come to about a third of them.
 
@@ -307,9 +321,19 @@ def joint_labels(first: GroundTruth, second: GroundTruth, bins: int) -> tuple[La
     return labels[: len(first)], labels[len(first) :]
 
 
-def sampled_rows(rows: int, most: int, seed: int = 0) -> NDArray[np.intp]:
-    """Draw at most so many of the rows 0, 1, ... at random: in ascending order, all of them if there are no more."""
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+def sampled_rows(
+    rows: int, most: int, seed: int = 0, groups: NDArray[np.integer[Any]] | None = None
+) -> NDArray[np.intp]:
+    """Draw at most so many of the rows 0, 1, ... at random: in ascending order, all of them if there are no more.
+
+    Where rows come in groups (N,), whole groups are drawn, of which only the last may be cut.
+    """
+    random = np.random.default_rng(seed)
+    order = random.permutation(rows)
+    if groups is not None:
+        number, group = np.unique(groups, return_inverse=True)
+        order = np.argsort(random.permutation(len(number))[group], kind="stable")
+    return np.sort(order[:most])
 
 
 def varying(truth: GroundTruth, *, least: int = 1) -> NDArray[np.bool_]:

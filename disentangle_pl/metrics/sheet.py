@@ -68,7 +68,14 @@ CROWDED = 0.9  # share of rows in one of 20 bins from which equal bins say littl
 BINNED = frozenset({"mig", "modularity", "corrected", "mig_sup", "jemmig", "dcimig"})
 # counts, and measures of which less is better or more is only more dependent
 OTHER_SCALES = ("correlation", "information", "latents", "latents_active", "units", "unfairness", "hfs")
-FLOOR_LEVELS, FLOOR_ROWS = 128, 5_000
+# of the reference codes of DCI; for the factors of dSprites perfect codes keep their 1, noise moves by less than .001
+# and rotations by up to .015
+REFERENCE_LEVELS, REFERENCE_ROWS, REFERENCE_ERROR = 128, 5_000, 0.02
+APPROXIMATE = frozenset({"dci_disentanglement", "dci_completeness", "dci_informativeness"})
+ABOUT = (
+    f"From {REFERENCE_ROWS:,} rows on, floor, rotation and ceiling of DCI are computed on {REFERENCE_LEVELS} levels of "
+    f"every latent: a distance from them below {REFERENCE_ERROR:g} says nothing."
+)
 UNITS = (0.2, 5.0)  # standard deviation of the widest latent of a VAE
 
 
@@ -79,12 +86,12 @@ class Entry:
     Attributes:
         score: The function that is scored with, whose code decides how long floors and ceilings are remembered.
         compute: Maps the rows to fit on and those to score on to the lines.
-        floor: The same for codes of noise, where a faster way comes close; None for none.
+        reference: The same for noise, rotated and perfect codes, where a faster way comes close; None for none.
     """
 
     score: Callable[..., Any]
     compute: Callable[[Checked, Checked], Lines]
-    floor: Callable[[Checked, Checked], Lines] | None = None
+    reference: Callable[[Checked, Checked], Lines] | None = None
 
     def __call__(self, train: Checked, test: Checked) -> Lines:
         """Compute the lines of the entry."""
@@ -130,6 +137,18 @@ class Line(NamedTuple):
         """Whether noise reaches more than a quarter of what perfect codes do, so that the value says little alone."""
         return not self.name.endswith(OTHER_SCALES) and self.floor > 0.25 * self.ceiling
 
+    @property
+    def cost_of_rotation(self) -> float:
+        """Return which share of the scale from noise to perfect codes a rotation costs.
+
+        NaN where there is no scale, and where the difference could come from the levels that floor, rotation and
+        ceiling of DCI are computed on.
+        """
+        scale, loss = self.ceiling - self.floor, self.ceiling - self.rotated
+        if not scale >= 0.05 or (self.name in APPROXIMATE and abs(loss) < REFERENCE_ERROR):
+            return math.nan
+        return loss / scale
+
 
 class Scored(NamedTuple):
     """The scores of one table of codes.
@@ -164,9 +183,9 @@ def _dci(train: Checked, test: Checked, levels: int | None = None) -> Lines:
     }
 
 
-def _dci_floor(train: Checked, test: Checked) -> Lines:
-    """Score codes of noise; of fewer rows trees find every cut in no time."""
-    return _dci(train, test, levels=FLOOR_LEVELS if len(train[0]) >= FLOOR_ROWS else None)
+def _dci_reference(train: Checked, test: Checked) -> Lines:
+    """Score noise, rotated or perfect codes; of fewer rows trees find every cut in no time."""
+    return _dci(train, test, levels=REFERENCE_LEVELS if len(train[0]) >= REFERENCE_ROWS else None)
 
 
 def _dci_with(name: str, fit: Callable[..., DCI]) -> Entry:
@@ -272,7 +291,7 @@ QUICK: dict[str, Entry] = {
     "active": Entry(spread_latents, _active),
 }
 ALL: dict[str, Entry] = QUICK | {
-    "dci": Entry(dci_scores, _dci, _dci_floor),
+    "dci": Entry(dci_scores, _dci, _dci_reference),
     "corrected": Entry(corrected_information, _corrected),
     "mig_sup": alone("mig_sup", mig_sup),
     "jemmig": alone("jemmig", jemmig),

@@ -50,17 +50,17 @@ def site_auc(inputs: Inputs, sites: NDArray[np.object_], people: People, plan: P
         InputError: If no site has as many people as there are folds, and as many elsewhere.
     """
     weights = person_weights(people)
-    found = []
+    areas = []
     for site in _largest(sites, people):
         target = ProbeTarget((sites == site).astype(np.float64), True, people, weights)
         if (target.target == 1).all() or fewest_people(people, target.target, True) < plan.folds:
             continue
         resampled = resampled_people(target._replace(discrete=False), seed=plan.seed)
-        found.append(scored(target, cross_validated(inputs, target, linear, plan), resampled)["auc"])
-    if not found:
+        areas.append(scored(target, cross_validated(inputs, target, linear, plan), resampled)["auc"])
+    if not areas:
         raise InputError(f"no site has {plan.folds} people, and as many elsewhere: sites cannot be told by folds")
-    draws = np.mean([each.draws for each in found], axis=0)
-    return SiteAUC(interval_of(float(np.mean([each.value for each in found])), draws), len(found))
+    draws = np.mean([each.draws for each in areas], axis=0)
+    return SiteAUC(interval_of(float(np.mean([each.value for each in areas])), draws), len(areas))
 
 
 def _largest(sites: NDArray[np.object_], people: People) -> list[object]:

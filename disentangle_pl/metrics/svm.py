@@ -68,13 +68,13 @@ def _violations(running: Running, lines: Values, costs: tuple[Values, Values]) -
     slopes, offsets = lines
     rising = slopes >= 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        own, rest = (np.searchsorted(running.inputs, (side - offsets) / slopes) for side in (1, -1))
+        own, remainder = (np.searchsorted(running.inputs, (side - offsets) / slopes) for side in (1, -1))
     rows = np.arange(len(slopes)) * (len(running.inputs) + 1)
     begin, end = (running.by_class[:, bound] for bound in running.bounds)
-    own_below, rest_below = (running.by_class[:, np.searchsorted(running.keys, rows + cut)] for cut in (own, rest))
+    own_below, rest_below = (running.by_class[:, np.searchsorted(running.keys, rows + cut)] for cut in (own, remainder))
     inside = np.where(rising, own_below - begin, end - own_below)
-    below = running.everyone[:, rest] - (rest_below - begin)
-    above = running.everyone[:, -1:] - running.everyone[:, rest] - (end - rest_below)
+    below = running.everyone[:, remainder] - (rest_below - begin)
+    above = running.everyone[:, -1:] - running.everyone[:, remainder] - (end - rest_below)
     return inside * costs[0], np.where(rising, above, below) * costs[1]
 
 

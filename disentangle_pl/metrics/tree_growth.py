@@ -182,17 +182,26 @@ def _best_split(
         if gain > best:
             best, chosen, below, lower_row, end = gain, latent, count, p, end_of
         lower = max(lower, best)
-    if rival < best - tolerance:
-        # the next row above the cut
-        values, order = table.values[chosen], table.order[chosen]
-        p = end
-        while work.node[_row(order[p])] != node or values[_row(order[p])] <= values[lower_row]:
-            p += 1
-        return chosen, below, lower_row, int(np.int64(_row(order[p])))
-    chosen, best_worth, upper_row = -1, -np.inf, 0
+    if rival >= best - tolerance:
+        exact: tuple[int, int, int, int] = _exact_split(node, undrawn, best - tolerance, table, target, work)
+        return exact
+    values, order = table.values[chosen], table.order[chosen]
+    p = end
+    while work.node[_row(order[p])] != node or values[_row(order[p])] <= values[lower_row]:
+        p += 1
+    return chosen, below, lower_row, int(np.int64(_row(order[p])))
+
+
+@compiled
+def _exact_split(
+    node: int, undrawn: int, near: float, table: Table, target: Floats, work: Work
+) -> tuple[int, int, int, int]:
+    """As `_best_split`, of the latents that gain at least `near`, by sums in the order of scikit-learn."""
+    n = work.last[node] - work.first[node]
+    chosen, best_worth, below, lower_row, upper_row = -1, -np.inf, 0, 0, 0
     for place in range(work.latents.size - 1, undrawn - 1, -1):
         latent = work.draws[place]
-        if work.gain[latent] > -np.inf and work.gain[latent] >= best - tolerance:
+        if work.gain[latent] > -np.inf and work.gain[latent] >= near:
             _members(table.order[latent], work.node, node, work.members, 0)
             exact, cut = _scan(
                 table.values[latent], work.members[:n], table.inverse, target, work.total[node], best_worth

@@ -13,10 +13,8 @@ from disentangle_pl.metrics.score import (
     Labels,
     Split,
     Values,
-    check,
     joint_labels,
-    train_test,
-    varying,
+    train_test_of_two,
 )
 
 
@@ -42,9 +40,7 @@ def unfairness_matrix(
     Raises:
         InputError: If an input fails `check`, test has other columns, fewer than 2 factors vary, or bins < 2.
     """
-    check(codes, factors, values=2)
-    train, held_out = train_test(codes, factors, test)
-    varying(train[1], least=2)
+    train, held_out = train_test_of_two(codes, factors, test)
     fitted, scored = joint_labels(train[1], held_out[1], bins)
     classes = GroundTruth(np.where(fitted == MISSING, np.nan, fitted), np.full(fitted.shape[1], True))
     probes = fit_probes(train[0], classes, seed=seed, jobs=jobs)

@@ -72,16 +72,16 @@ def mean_over_pairs(
     heavy = products.new_ones(len(products)) if weights is None else weights.to(products.dtype)
     loads = times * heavy
     total, whole = ((loads @ products) * loads).sum(dim=-1), loads.sum(dim=-1).square()
-    drawn = times.sum(dim=-1)
-    others = drawn.square() - times.square().sum(dim=-1)
-    if population is None or not (others > 0).any():
+    totals = times.sum(dim=-1)
+    pairs = totals.square() - times.square().sum(dim=-1)
+    if population is None or not (pairs > 0).any():
         return total / whole
-    apart = torch.where(others > 0, (population - 1) / others.clamp(min=1), 1.0)
-    same = torch.where(others > 0, 1 / drawn, 0.0)
-    rest = torch.where(others > 0, loads.square() @ products.diagonal(), 0.0)
-    alone = torch.where(others > 0, loads.square().sum(dim=-1), 0.0)
+    apart = torch.where(pairs > 0, (population - 1) / pairs.clamp(min=1), 1.0)
+    same = torch.where(pairs > 0, 1 / totals, 0.0)
+    same_row = torch.where(pairs > 0, loads.square() @ products.diagonal(), 0.0)
+    alone = torch.where(pairs > 0, loads.square().sum(dim=-1), 0.0)
     own = times * heavy.square()
-    top = apart * (total - rest) + same * (own @ products.diagonal())
+    top = apart * (total - same_row) + same * (own @ products.diagonal())
     return top / (apart * (whole - alone) + same * own.sum(dim=-1))
 
 

@@ -129,9 +129,9 @@ def local_alignment(steps: Tensor, owners: Tensor, components: Tensor) -> LocalA
     onto = torch.nn.functional.one_hot(owners, factors).to(steps.dtype)
     along = (rows.square() @ onto) * local.variances[..., None]
     real = local.variances > 0
-    seen = (local.vectors @ components[:factors].mT.to(steps.dtype)).square().sum(dim=-1)
+    projection = (local.vectors @ components[:factors].mT.to(steps.dtype)).square().sum(dim=-1)
     number = real.sum(dim=-1)
-    apart = 1 - (seen * real).sum(dim=-1) / number.clamp(min=1)
+    apart = 1 - (projection * real).sum(dim=-1) / number.clamp(min=1)
     moving = number > 0
     return LocalAlignment(
         alignment(along, local.variances) * moving, torch.where(moving, apart.clamp(0, 1), 0.0), moving

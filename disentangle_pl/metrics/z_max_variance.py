@@ -4,8 +4,8 @@ import numpy as np
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.metrics.factor_vae_score import loudest, voting_accuracy
-from disentangle_pl.metrics.interventions import Table, all_but_one
-from disentangle_pl.metrics.score import MISSING, CodesLike, Factors, Split, check, train_test, varying
+from disentangle_pl.metrics.interventions import all_but_one, table_of
+from disentangle_pl.metrics.score import MISSING, CodesLike, Factors, Split, train_test_of_two
 
 
 def z_max_variance(
@@ -52,20 +52,14 @@ def z_max_variance(
         InputError: If an input fails `check`, test has other columns, fewer than 2 factors vary alone among rows that
             share all others in both parts, bins < 2, there are fewer votes than factors, or batch is below 2.
     """
-    check(codes, factors, values=2)
-    parts = train_test(codes, factors, test)
-    varies = varying(parts[0][1], least=2)
-    groups = [all_but_one(truth.columns(varies).labels(bins)) for _, truth in parts]
-    useful = np.all([(each != MISSING).any(axis=0) for each in groups], axis=0)
+    train, held_out = train_test_of_two(codes, factors, test)
+    first, second = (all_but_one(truth.columns(train[1].varying).labels(bins)) for _, truth in (train, held_out))
+    useful = (first != MISSING).any(axis=0) & (second != MISSING).any(axis=0)
     if useful.sum() < 2:
         raise InputError(
             "Z-max variance needs rows that share all factors but one, for 2 factors, in train and in test: the table "
             "is too sparse, give more rows or fewer factors"
         )
-    first, second = (
-        Table(part[0].astype(np.float64), each[:, useful]) for part, each in zip(parts, groups, strict=True)
-    )
+    tables = table_of(train, first[:, useful]), table_of(held_out, second[:, useful])
     random = np.random.default_rng(seed)
-    return voting_accuracy(
-        (first, second), (votes, test_votes), loudest, batch=batch, threshold=threshold, random=random
-    )
+    return voting_accuracy(tables, (votes, test_votes), loudest, batch=batch, threshold=threshold, random=random)

@@ -89,9 +89,9 @@ def _strings(value: Any) -> Iterator[str]:
 
 def _harmless(text: str, trusted: tuple[str, ...]) -> bool:
     # The parser behind Lightning takes any text for a class to import, a file to read or YAML that names either.
-    root, *rest = text.split(".")
-    names = all(part.isidentifier() for part in (root, *rest))
-    return names and (not rest or root in trusted) and not Path(text).is_file()
+    root, *parts = text.split(".")
+    names = all(part.isidentifier() for part in (root, *parts))
+    return names and (not parts or root in trusted) and not Path(text).is_file()
 
 
 def _find(name: str) -> Any:

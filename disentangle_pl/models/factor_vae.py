@@ -72,11 +72,11 @@ class FactorVAE(VAE):
         tc = density_ratio_tc(torch.func.functional_call(self.discriminator, frozen, (joint,)).float())
         # Validation must not move the random numbers of training.
         generator = None if self.training else torch.Generator(z.device).manual_seed(EVALUATION_SEED)
-        told = self.discriminator(joint.detach()).float()
+        logits = self.discriminator(joint.detach()).float()
         fooled = self.discriminator(permute_dims(other.detach(), generator)).float()
-        adversary = discriminator_loss(told, fooled)
+        adversary = discriminator_loss(logits, fooled)
         total = kl.sum(1).mean()
-        right = (told[:, 0] > told[:, 1]).float().mean() + (fooled[:, 1] > fooled[:, 0]).float().mean()
+        right = (logits[:, 0] > logits[:, 1]).float().mean() + (fooled[:, 1] > fooled[:, 0]).float().mean()
         return {
             "loss": nll.mean() + total + self.gamma * tc + adversary,
             "nll": nll.mean(),

@@ -246,8 +246,8 @@ class VAE(LightningModule, ABC):
         gates = [parameter for masked in self.masks for parameter in masked.without_decay()]
         groups = [{"params": list(module.parameters()), **settings} for module, settings in self.own_settings]
         groups += [{"params": gates, "weight_decay": 0.0}] if gates else []
-        known = {id(parameter) for group in groups for parameter in group["params"]}
-        weights = [p for p in self.parameters() if id(p) not in known and p.requires_grad]
+        grouped = {id(parameter) for group in groups for parameter in group["params"]}
+        weights = [p for p in self.parameters() if id(p) not in grouped and p.requires_grad]
         optimizer = self.optimizer([{"params": weights}, *groups])
         if gates:
             optimizer.param_groups[-1]["lr"] *= self.masks[0].mask.speed
@@ -332,13 +332,13 @@ FUSED_AND_SCALED = (
 
 
 def _refuse_other_weights(own: Mapping[str, Tensor], given: Mapping[str, Any]) -> None:
-    mine, theirs = (
+    shapes, stored = (
         {name: tuple(weight.shape) if isinstance(weight, Tensor) else None for name, weight in weights.items()}
         for weights in (own, given)
     )
-    other = next((name for name in [*mine, *theirs] if mine.get(name) != theirs.get(name)), None)
+    other = next((name for name in [*shapes, *stored] if shapes.get(name) != stored.get(name)), None)
     if other:
         raise InputError(
-            f"the checkpoint has {other} of shape {theirs.get(other)}, the model {mine.get(other)}: it is damaged, or "
-            "of other settings"
+            f"the checkpoint has {other} of shape {stored.get(other)}, the model {shapes.get(other)}: it is damaged, "
+            "or of other settings"
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from disentangle_pl.metrics.sheet import Line
+from disentangle_pl.metrics.sheet import ABOUT, APPROXIMATE, Line
 from disentangle_pl.reports.blocks import Cell, Fold, Picture, Section, Table, score_cell, score_of
 from disentangle_pl.reports.charts import scale_mark
 from disentangle_pl.reports.images import embed
@@ -68,6 +68,8 @@ def scores_section(details: Details) -> Section:
     known = any(math.isfinite(end) for line in details.sheet for end in line[2:5])
     words = ["These are the scores of one run with one seed: how far another seed would fall from them is not known."]
     words.append(LEGEND if known else NO_ENDS)
+    if known and any(line.name in APPROXIMATE for line in details.sheet):
+        words.append(ABOUT)
     if high := [line.name.replace("_", " ") for line in details.sheet if line.high_chance]:
         words.append(
             f"Noise reaches over a quarter of the ceiling in {', '.join(high)}: read these against their floor."
@@ -109,11 +111,7 @@ def _with_range(mean: float, low: float, high: float) -> Cell:
 
 def lost(line: Line) -> str:
     """Say which share of the scale from noise to perfect codes a rotation costs; nothing where there is no scale."""
-    scale = line.ceiling - line.floor
-    if not math.isfinite(scale) or scale < 0.05:
-        return ""
-    share = (line.ceiling - line.rotated) / scale
-    return f"{share:.0%}" if math.isfinite(share) else ""
+    return f"{line.cost_of_rotation:.0%}" if math.isfinite(line.cost_of_rotation) else ""
 
 
 def latents_section(details: Details) -> Section | None:

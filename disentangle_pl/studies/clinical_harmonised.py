@@ -21,12 +21,10 @@ from disentangle_pl.studies.clinical_questions import Known
 from disentangle_pl.studies.clinical_table import PCA, VOLUMES
 from disentangle_pl.studies.clinical_words import RIVALS
 from disentangle_pl.studies.harmonisation import (
-    AFTER,
-    BEFORE,
     Batches,
     Harmonisation,
     Line,
-    auc_line,
+    auc_lines,
     batches_of_data,
     sentences_of,
     without_sites,
@@ -94,9 +92,11 @@ class Harmoniser:
         if self.batches is None or pictures.products is None or pictures.unchanged is None:
             return
         rows = self.sides.held_out
-        for stage, products in ((BEFORE, pictures.unchanged), (AFTER, pictures.products)):
-            inputs = principal_components(products[np.ix_(rows, rows)], count)
-            self.lines.append(auc_line("", PCA, stage, inputs, self.batches, rows))
+        before, after = (
+            principal_components(products[np.ix_(rows, rows)], count)
+            for products in (pictures.unchanged, pictures.products)
+        )
+        self.lines += auc_lines("", PCA, before, after, self.batches, rows)
 
     def report(self, out: Path) -> list[str]:
         """Write `harmonisation.tsv`, and return what is to be said."""
@@ -116,8 +116,7 @@ class Harmoniser:
 
     def _measure(self, model: str, of: str, before: Values, after: Values, batches: Batches) -> None:
         rows = self.sides.held_out
-        for stage, values in ((BEFORE, before), (AFTER, after)):
-            self.lines.append(auc_line(model, of, stage, values[rows], batches, rows))
+        self.lines += auc_lines(model, of, before[rows], after[rows], batches, rows)
 
     @property
     def _asked(self) -> Rows:

@@ -18,11 +18,9 @@ from disentangle_pl.metrics.prediction_folds import Rows
 from disentangle_pl.studies.gwas_inputs import Phenotyped
 from disentangle_pl.studies.gwas_kept import kept_codes
 from disentangle_pl.studies.harmonisation import (
-    AFTER,
-    BEFORE,
     Harmonisation,
     Line,
-    auc_line,
+    auc_lines,
     batches_of_data,
     sentences_of,
     without_sites,
@@ -75,8 +73,7 @@ def _harmonised(scans: ScanCodes, data: LongitudinalData, codes: Codes) -> tuple
     batches = batches_of_data(codes.harmonisation, data, scans.train)
     values = scans.mean.double().numpy()
     done, remarks = without_sites(values, batches, _rows(scans, codes.with_training))
-    both = ((BEFORE, values), (AFTER, done))
-    lines = [auc_line("", "latents", stage, each[scans.held_out], batches, scans.held_out) for stage, each in both]
+    lines = auc_lines("", "latents", values[scans.held_out], done[scans.held_out], batches, scans.held_out)
     clean = scans._replace(mean=torch.from_numpy(np.asarray(done, dtype=np.float64)))
     return clean, lines, [*batches.remarks, *remarks]
 

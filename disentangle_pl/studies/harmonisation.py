@@ -213,6 +213,18 @@ def auc_line(
     return {**line, **numbers, "people": len(np.unique(people)), "scans": len(there)}
 
 
+def auc_lines(
+    model: str,
+    of: str,
+    before: Inputs | NDArray[np.floating],
+    after: Inputs | NDArray[np.floating],
+    batches: Batches,
+    rows: NDArray[np.integer],
+) -> list[Line]:
+    """Measure how well sites are told from some rows before and after ComBat, as `auc_line`."""
+    return [auc_line(model, of, stage, each, batches, rows) for stage, each in ((BEFORE, before), (AFTER, after))]
+
+
 def write_lines(lines: Sequence[Line], out: Path) -> None:
     """Write `harmonisation.tsv` into a folder."""
     out.mkdir(parents=True, exist_ok=True)

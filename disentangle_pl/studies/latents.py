@@ -19,12 +19,10 @@ from disentangle_pl.studies.codes import posteriors
 from disentangle_pl.studies.evaluate import run_names
 from disentangle_pl.studies.exposure import Exposure, cautions_of, exposure_to
 from disentangle_pl.studies.harmonisation import (
-    AFTER,
-    BEFORE,
     Batches,
     Harmonisation,
     Line,
-    auc_line,
+    auc_lines,
     batches_of_data,
     sentences_of,
     without_sites,
@@ -136,8 +134,7 @@ def _harmonised(
     everybody = posteriors(model, data, cast(LongitudinalData, data).predict_dataloader(), f"encoding {name}")[1]
     done, remarks = without_sites(everybody.astype(np.float64), batches, rows)
     after = done[rows].astype(codes.dtype)
-    both = ((BEFORE, codes), (AFTER, after))
-    lines = [auc_line(name, "latents", stage, each.astype(np.float64), batches, rows) for stage, each in both]
+    lines = auc_lines(name, "latents", codes, after, batches, rows)
     return after, lines, [*batches.remarks, *remarks]
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from filelock import FileLock, Timeout
 from joblib import Parallel, delayed
 from rich.progress import track
 
+from disentangle_pl.brain.alignment import one_torch_thread
 from disentangle_pl.brain.atrophy import Calibration
 from disentangle_pl.brain.cohort_settings import Settings
 from disentangle_pl.brain.cohort_tables import describe, write_tables, write_variants
@@ -62,7 +62,7 @@ def make_person(cohort: Cohort, index: int, out: Path) -> int:
     person = cohort.person(index)
     missing = [(shot, path) for shot in cohort.shots(person) if not is_written(path := scan_path(out, shot, cohort))]
     if missing:
-        with _one_thread():
+        with one_torch_thread():
             head = cohort.head(person)
             for shot, path in missing:
                 write_scan(path, cohort.take(shot, head))
@@ -104,7 +104,7 @@ def _read_calibrations(path: Path, count: int) -> tuple[Calibration, ...]:
 
 
 def _calibrate(settings: Settings, base: int) -> Calibration:
-    with _one_thread():
+    with one_torch_thread():
         return calibrate_base(settings, base)
 
 
@@ -165,14 +165,3 @@ def _alone(out: Path) -> Iterator[None]:
         raise InputError(f"{out} is no folder that can be written to ({error.strerror}): give another --out") from error
     except Timeout as error:
         raise InputError(f"another process writes {out}: wait for it, or give another --out") from error
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep sums in one order, whatever the machine has."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

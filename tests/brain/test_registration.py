@@ -25,8 +25,8 @@ from disentangle_pl.brain.registration import (
     channel,
     coarse,
     correlation_ratio,
-    drawn,
     grid,
+    images_at,
     orthonormal,
     pyramid,
     registered,
@@ -127,7 +127,7 @@ def test_blocks_and_cubes_keep_a_blob_where_it_is() -> None:
         found = (grid(centre, spacing) * weights[:, None]).sum(0) / weights.sum()
         np.testing.assert_allclose(found, middle, atol=0.2)
     here = torch.from_numpy(middle).float()[None]
-    assert float(drawn(cube, here, torch.eye(4)[None])) == pytest.approx(1, abs=0.1)
+    assert float(images_at(cube, here, torch.eye(4)[None])) == pytest.approx(1, abs=0.1)
 
 
 def test_an_image_of_nothing_stays_where_it_is() -> None:

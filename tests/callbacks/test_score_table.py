@@ -17,3 +17,8 @@ def test_the_caption_speaks_of_what_was_computed(capsys: pytest.CaptureFixture[s
     alone = caption(capsys, Line("mig", 0.5), intervals={"mig": Interval(0.5, 0.4, 0.6)})
     assert "jackknife" in alone
     assert "floor: noise codes" not in alone
+
+
+def test_the_references_of_dci_are_said_to_be_near_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "says nothing" in caption(capsys, Line("dci_completeness", 0.5, 0.01, 0.2, 0.9))
+    assert "says nothing" not in caption(capsys, Line("mig", 0.5, 0.01, 0.2, 0.9))

@@ -39,6 +39,19 @@ def test_values_are_the_published_scores_on_the_stated_rows() -> None:
     assert scores["dci_disentanglement"].value == disentanglement(importance_matrix(probes, 6))
 
 
+def test_people_not_their_visits_are_drawn_and_permuted() -> None:
+    people = np.repeat(np.arange(40), 10)
+    factors = ground_truth(np.random.default_rng(0).integers(0, 4, (40, 2))[people])
+    codes = np.random.default_rng(1).normal(size=(40, 4))[people]
+    visits = layer_scores(codes, factors).scores["infom"]
+    persons = layer_scores(codes, factors.with_groups(people)).scores["infom"]
+    assert persons.value == visits.value
+    assert persons.floor != visits.floor
+    rows = sampled_rows(400, 300, groups=people)
+    grouped = layer_scores(codes, factors.with_groups(people)).scores["dci_disentanglement"].value
+    assert grouped == disentanglement(importance_matrix(fit_probes(codes[rows], factors[rows]), 4))
+
+
 def test_rows_in_order_are_scored_like_others() -> None:
     order = np.argsort(FACTORS[:, 0], kind="stable")
     shuffled, ordered = layer_scores(PERFECT, FACTORS), layer_scores(PERFECT[order], FACTORS[order])

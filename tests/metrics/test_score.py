@@ -154,6 +154,16 @@ def test_sampled_rows_are_all_or_a_random_part_in_order() -> None:
     assert not np.array_equal(rows, sampled_rows(1000, 100, seed=1))
 
 
+def test_sampled_rows_are_those_of_whole_groups() -> None:
+    groups = np.arange(1000) // 4
+    rows = sampled_rows(1000, 101, groups=groups)
+    assert len(rows) == 101
+    assert (np.diff(rows) > 0).all()
+    assert sorted(np.unique(groups[rows], return_counts=True)[1])[:2] == [1, 4]
+    assert 400 < rows.mean() < 600
+    assert not np.array_equal(rows, sampled_rows(1000, 101, seed=1, groups=groups))
+
+
 def test_labels_of_two_tables_are_numbered_together() -> None:
     first, second = (ground_truth(np.array(column)[:, None]) for column in ([7, 3, 7], [3, 9]))
     labels = joint_labels(first, second, bins=2)

@@ -18,6 +18,7 @@ from disentangle_pl.metrics.score import Checked, Codes, GroundTruth, ground_tru
 from disentangle_pl.metrics.sheet import (
     ALL,
     QUICK,
+    REFERENCE_ERROR,
     Entry,
     Line,
     alone,
@@ -270,20 +271,30 @@ def test_the_code_of_a_score_decides_how_long_its_floors_are_remembered(
     remembered.code_digest.cache_clear()
 
 
-def test_the_floor_of_dci_is_near_that_of_every_cut() -> None:
-    random = np.random.default_rng(0)
-    factors = ground_truth(random.integers(0, (3, 4), (9000, 2)))
-    train, test = train_test(random.normal(size=(9000, 4)), factors, None)
+@pytest.mark.parametrize("end", ["floor", "rotated", "ceiling"])
+def test_the_references_of_dci_are_near_those_of_every_cut(end: str) -> None:
+    factors = ground_truth(np.random.default_rng(0).integers(0, (3, 4), (8000, 2)))
+    train, test = train_test(reference_codes(factors, 4, draws=1)[end][0], factors, None)
     entry = ALL["dci"]
-    assert entry.floor is not None
-    every, coarse = entry(train, test), entry.floor(train, test)
+    assert entry.reference is not None
+    every, coarse = entry(train, test), entry.reference(train, test)
+    assert coarse == pytest.approx(every, abs=1e-6 if end == "ceiling" else REFERENCE_ERROR)
     assert coarse != every
-    assert coarse == pytest.approx(every, abs=0.02)
-    few = (train[0][:600], train[1][:600]), test
-    assert entry.floor(*few) == entry(*few)
+    if end == "floor":
+        few = (train[0][:600], train[1][:600]), test
+        assert entry.reference(*few) == entry(*few)
 
 
-def test_the_faster_way_is_for_the_floor_alone() -> None:
+def test_all_three_ends_are_computed_the_faster_way() -> None:
     entry = Entry(mig, lambda train, test: {"mig": 1.0}, lambda train, test: {"mig": 0.25})
     ends = references(FACTORS, 4, {"mig": entry})
-    assert [ends[end]["mig"].mean for end in ("floor", "rotated", "ceiling")] == [0.25, 1.0, 1.0]
+    assert [ends[end]["mig"].mean for end in ("floor", "rotated", "ceiling")] == [0.25, 0.25, 0.25]
+
+
+def test_a_rotation_costs_nothing_that_levels_could_make() -> None:
+    near, far = Line("dci_informativeness", 0.9, 0.1, 0.99, 1.0), Line("dci_informativeness", 0.9, 0.1, 0.55, 1.0)
+    assert math.isnan(near.cost_of_rotation)
+    assert far.cost_of_rotation == pytest.approx(0.5)
+    assert near._replace(name="mig").cost_of_rotation == pytest.approx(0.01 / 0.9)
+    assert math.isnan(Line("mig", 0.9, 0.96, 0.97, 1.0).cost_of_rotation)
+    assert math.isnan(Line("mig", 0.9).cost_of_rotation)
