@@ -117,7 +117,7 @@ def describe(folder: Path) -> None:
 
 def keep(folder: Path, results: Path) -> None:
     """Copy tables, words and pictures, but no scans and no checkpoints."""
-    pictures = [path.relative_to(folder) for part in ("latents", "traverse") for path in (folder / part).glob("*.png")]
+    pictures = [path.relative_to(folder) for path in (folder / "latents").glob("*.png")]
     pictures.append(Path("figure/ends.png"))
     ageing = [path.relative_to(folder) for path in (folder / "ageing").glob("*/*summary.tsv")]
     ageing += [path.relative_to(folder) for path in (folder / "ageing").glob("*/soundness.json")]

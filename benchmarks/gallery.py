@@ -121,8 +121,7 @@ def mask(runs: Path, out: Path) -> list[Item]:
 def brain(out: Path) -> list[Item]:
     """Draw the committed study of brain models again, smaller."""
     brain_latents(BRAIN / "latents", out / "brain_latents.png", METHODS)
-    drawn = (BRAIN / "figure" / "ends.png", BRAIN / "traverse" / "traverse.png")  # the second one of older results
-    shrink(next(path for path in drawn if path.is_file()), out / "brain_traversals.png")
+    shrink(BRAIN / "figure" / "ends.png", out / "brain_traversals.png")
     return [
         Item(
             "brain_latents.png",
