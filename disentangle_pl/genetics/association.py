@@ -210,14 +210,15 @@ class Multiplier:
         sums.found[rows] += tile @ self._wide[start:stop]
         sums.dosage[rows] += tile.sum(axis=1)[:, None]
         sums.square[rows] += np.einsum("ij,ij->i", tile, tile)[:, None]
+        flipped = np.ascontiguousarray(tile.T) if any(len(absent) for absent in self._absent) else tile.T
         for k, absent in enumerate(self._absent):
             mine = absent[np.searchsorted(absent, start) : np.searchsorted(absent, stop)]
             if len(mine):
-                part = tile[:, mine - start]
-                sums.dosage[rows, k] -= part.sum(axis=1)
-                sums.square[rows, k] -= np.einsum("ij,ij->i", part, part)
+                part = flipped[mine - start]
+                sums.dosage[rows, k] -= part.sum(axis=0)
+                sums.square[rows, k] -= np.einsum("ij,ij->j", part, part)
                 if self._turns[k] is not None:
-                    sums.away[k][rows] += part @ self._shared[mine]
+                    sums.away[k][rows] += part.T @ self._shared[mine]
 
     def _products(
         self, k: int, sums: "_Sums", holes: list[Holes], lacking: NDArray[np.bool_], missing: NDArray[np.int64]
