@@ -172,6 +172,9 @@ def _study(
         sum(line.get("unknown", 0) for line in lines),
         dict(zip(REASONS, left_out, strict=True)),
     )
+    sexes = set(inputs.people["sex"].dropna())
+    counts = {name: inputs.phenotypes[:, k] for k, name in enumerate(inputs.names) if inputs.cases[k]}
+    cases = {name: (int((values == 1).sum()), int((values == 0).sum())) for name, values in counts.items()}
     return Study(
         out,
         len(inputs.people),
@@ -185,6 +188,8 @@ def _study(
         [line["block"] for line in lines if line["tested"]],
         variants,
         settings,
+        sex=sexes.pop() if len(sexes) == 1 and inputs.people["sex"].notna().all() else "combined",
+        cases=cases,
     )
 
 
