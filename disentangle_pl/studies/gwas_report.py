@@ -25,6 +25,7 @@ from disentangle_pl.studies.gwas_tables import (
     Counted,
     best_of_together,
     count,
+    fits_of,
     join_associations,
     join_control,
     join_together,
@@ -80,7 +81,7 @@ def report(study: Study, told: Told, build: str | None) -> Found:
     levels = thresholds(study.correlation, study.variants.tested)
     largest = max(SUGGESTIVE, levels.study)
     wanted = planted["id"].tolist() if planted is not None else []
-    counted = count(out / ASSOCIATIONS, len(study.names), wanted, largest)
+    counted = count(fits_of(out, study.blocks), len(study.names), wanted, largest)
     levels = levels._replace(fdr=counted.histogram.false_discovery_threshold())
     leads = lead_variants(counted.hits, "neg_log10_p", study.genotypes, told.clumping)
     together = None

@@ -383,7 +383,7 @@ def study_of(files: Path, out: Path, **columns: Any) -> tuple[str, pd.DataFrame]
         people.assign(**more).to_csv(out / f"{name}.txt", sep="\t", index=False, na_rep="NA")
         tables.append(read_people(out / f"{name}.txt"))
     plan = Plan((str(files / "chr1.bed"),), limits=OPEN, permutations=2)
-    associate(plan, *tables, out / "study", PLAIN)
+    associate(plan, tables[0], tables[1], out / "study", PLAIN)
     return (out / "study" / "findings.md").read_text(), table(out / "study")
 
 
