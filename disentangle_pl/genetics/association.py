@@ -189,7 +189,8 @@ class Multiplier:
         ]
         stops = np.cumsum([self._shared.shape[1], *(part.shape[1] for part in parts)])
         self._columns = [slice(start, stop) for start, stop in pairwise(stops.tolist())]
-        self._wide: Values = np.ascontiguousarray(np.hstack([self._shared, *parts]))
+        ones = np.ones((len(self._shared), 1))
+        self._wide: Values = np.ascontiguousarray(np.hstack([self._shared, *parts, ones]))
         self._absent = [np.flatnonzero(~panel.there) for panel in panels]
 
     def __call__(self, calls: Calls) -> list[Products]:
@@ -216,8 +217,9 @@ class Multiplier:
     def _add(self, sums: "_Sums", rows: slice, tile: Values, start: int) -> None:
         """Add what a tile, of people from `start` on, has to the sums of these rows."""
         stop = start + tile.shape[1]
-        sums.found[rows] += tile @ self._wide[start:stop]
-        sums.dosage[rows] += tile.sum(axis=1)[:, None]
+        found = tile @ self._wide[start:stop]
+        sums.found[rows] += found
+        sums.dosage[rows] += found[:, -1:]
         sums.square[rows] += np.einsum("ij,ij->i", tile, tile)[:, None]
         flipped = np.ascontiguousarray(tile.T) if any(len(absent) for absent in self._absent) else tile.T
         for k, absent in enumerate(self._absent):
