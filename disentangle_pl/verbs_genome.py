@@ -5,6 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from threadpoolctl import threadpool_limits
+
 from disentangle_pl.brain.withdrawals import read_withdrawn
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
@@ -47,6 +49,8 @@ def gwas(args: Sequence[str]) -> None:
         read_withdrawn(given.withdrawn)
     if model is not None and given.combat.batch is not None and not given.checkpoint:
         raise InputError("--combat.batch takes sites out of the latents of --checkpoint: give one, or leave it out")
+    if given.jobs is not None and given.jobs < 1:
+        raise InputError(f"--jobs {given.jobs} are none: give at least 1")
     if given.results:
         _of_others(given)
         return
@@ -67,7 +71,8 @@ def gwas(args: Sequence[str]) -> None:
     phenotyped = phenotyped._replace(phenotypes=without_withdrawn(phenotyped.phenotypes, given.withdrawn))
     phenotyped = _with_ancestry(phenotyped)
     told = _told(given, phenotyped.remarks)
-    associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
+    with threadpool_limits(given.jobs):
+        associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
     if model is not None and phenotyped.sites:
         model.write_lines(phenotyped.sites, given.out)
 
@@ -113,7 +118,13 @@ def _how(parser: VerbParser) -> None:
     parser.add_argument(
         "--mostest-permute", type=bool, default=False, help="permute all genotypes too: p of MOSTest and min-P"
     )
-    parser.add_argument("--block", type=int, default=2000, help="variants in memory at a time")
+    parser.add_argument(
+        "--block",
+        type=int | None,
+        help="variants in memory at a time, 4 bytes x block x people and 300 bytes x block x phenotypes (default: what "
+        "an eighth of the free memory holds, up to 8,000)",
+    )
+    parser.add_argument("--jobs", type=int | None, help="threads of matrix products (default: all processors)")
     parser.add_argument("--shard", type=str, default="1/1", help="do this share i/n of the blocks only")
     parser.add_argument("--merge", type=bool, default=False, help="put the blocks of all shards together, and report")
     parser.add_argument(

@@ -181,22 +181,32 @@ class Multiplier:
     def __init__(self, panels: Sequence[Panel], shared: Values | None = None) -> None:
         self.panels = panels
         self._turns = [None if shared is None else _turn(panel, shared) for panel in panels]
-        self._shared = np.empty((len(panels[0].there), 0)) if all(turn is None for turn in self._turns) else shared
+        alone = shared is None or all(turn is None for turn in self._turns)
+        self._shared: Values = np.empty((len(panels[0].there), 0)) if shared is None or alone else shared
         parts = [
             panel.padded[:-1] if turn is None else panel.targets
             for panel, turn in zip(panels, self._turns, strict=True)
         ]
         stops = np.cumsum([self._shared.shape[1], *(part.shape[1] for part in parts)])
         self._columns = [slice(start, stop) for start, stop in pairwise(stops.tolist())]
-        self._wide: Values = np.ascontiguousarray(np.hstack([self._shared, *parts]))
+        ones = np.ones((len(self._shared), 1))
+        self._wide: Values = np.ascontiguousarray(np.hstack([self._shared, *parts, ones]))
         self._absent = [np.flatnonzero(~panel.there) for panel in panels]
 
     def __call__(self, calls: Calls) -> list[Products]:
         """Return the products of calls (m, N) with every panel."""
         lacking = calls < 0
         missing = lacking.sum(axis=1) if lacking.any() else np.zeros(len(calls), np.int64)
-        sums = _Sums(*(np.zeros((len(calls), width)) for width in (self._wide.shape[1], *2 * [len(self.panels)])), [])
-        sums = sums._replace(away=[np.zeros((len(calls), 0 if t is None else len(t))) for t in self._turns])
+        found, dosage, square, *away = (
+            np.zeros((len(calls), width))
+            for width in (
+                self._wide.shape[1],
+                len(self.panels),
+                len(self.panels),
+                *(0 if turn is None else len(turn) for turn in self._turns),
+            )
+        )
+        sums = _Sums(found, dosage, square, away)
         for rows in tiles(calls.shape):
             for start in range(0, calls.shape[1], CHUNK):
                 tile = np.maximum(calls[rows, start : start + CHUNK], np.int8(0)).astype(np.float64)
@@ -207,17 +217,19 @@ class Multiplier:
     def _add(self, sums: "_Sums", rows: slice, tile: Values, start: int) -> None:
         """Add what a tile, of people from `start` on, has to the sums of these rows."""
         stop = start + tile.shape[1]
-        sums.found[rows] += tile @ self._wide[start:stop]
-        sums.dosage[rows] += tile.sum(axis=1)[:, None]
+        found = tile @ self._wide[start:stop]
+        sums.found[rows] += found
+        sums.dosage[rows] += found[:, -1:]
         sums.square[rows] += np.einsum("ij,ij->i", tile, tile)[:, None]
+        flipped = np.ascontiguousarray(tile.T) if any(len(absent) for absent in self._absent) else tile.T
         for k, absent in enumerate(self._absent):
             mine = absent[np.searchsorted(absent, start) : np.searchsorted(absent, stop)]
             if len(mine):
-                part = tile[:, mine - start]
-                sums.dosage[rows, k] -= part.sum(axis=1)
-                sums.square[rows, k] -= np.einsum("ij,ij->i", part, part)
+                part = flipped[mine - start]
+                sums.dosage[rows, k] -= part.sum(axis=0)
+                sums.square[rows, k] -= np.einsum("ij,ij->j", part, part)
                 if self._turns[k] is not None:
-                    sums.away[k][rows] += part @ self._shared[mine]
+                    sums.away[k][rows] += part.T @ self._shared[mine]
 
     def _products(
         self, k: int, sums: "_Sums", holes: list[Holes], lacking: NDArray[np.bool_], missing: NDArray[np.int64]
@@ -248,7 +260,8 @@ def _turn(panel: Panel, shared: Values) -> Values | None:
     """Return the matrix that turns the shared basis into that of a panel; None where that would cost time or digits."""
     if 2 * panel.there.sum() < len(panel.there):
         return None
-    turn: Values = np.linalg.lstsq(shared[panel.there], panel.basis[panel.there], rcond=None)[0]
+    solved = np.linalg.lstsq(shared[panel.there], panel.basis[panel.there], rcond=None)[0]
+    turn = np.asarray(solved, np.float64)
     return turn if np.abs(turn).max() < STEEP else None
 
 
@@ -378,8 +391,10 @@ class Scan:
     def _left_out(self, names: Sequence[str]) -> list[str]:
         """Say which covariates are constant or combinations of others, and where."""
         where: dict[str, list[str]] = {}
-        for columns, part in [*self.panels, *self.groups]:
-            for name in part.dropped:
+        dropped = [(columns, panel.dropped) for columns, panel in self.panels]
+        dropped += [(columns, group.dropped) for columns, group in self.groups]
+        for columns, absent in dropped:
+            for name in absent:
                 where.setdefault(name, []).extend(names[k] for k in columns)
         tested = self.count - len(self.untested)
         return [

@@ -15,6 +15,7 @@ from disentangle_pl.genetics.significance import GENOME_WIDE, MEDIAN_CHI2
 
 LEVELS = (0.05, 1e-3, GENOME_WIDE)
 VARIANTS, MOST = 100, 200
+TOGETHER = 1000
 TESTS, LEAST, LARGEST = 40_000, 2_000, 20_000
 BINS = 200
 
@@ -93,7 +94,12 @@ def permute(
         rng: Random numbers.
     """
     some = calls[np.unique(np.linspace(0, len(calls) - 1, min(len(calls), VARIANTS)).round().astype(np.int64))]
-    made = [tally(p_of(some[:, rng.permutation(calls.shape[1])]), groups) for _ in range(permutations)]
+    made: list[Control] = []
+    together = max(TOGETHER // max(len(some), 1), 1)
+    for start in range(0, permutations, together):
+        draws = [some[:, rng.permutation(calls.shape[1])] for _ in range(min(together, permutations - start))]
+        p = p_of(np.concatenate(draws))
+        made += [tally(part, groups) for part in np.split(p, len(draws))]
     return total(made)
 
 

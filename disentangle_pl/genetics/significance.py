@@ -97,7 +97,9 @@ def _inflation(counts: NDArray[np.int64]) -> float:
 
 
 def genomic_inflation(p: Values) -> float:
-    """Return the genomic inflation of p-values (m,), NaN left out."""
+    """Return the genomic inflation of p-values (m,), NaN left out; 1 without any."""
+    if np.isnan(p).all():
+        return 1.0
     return float(special.chdtri(1, np.nanmedian(p)) / MEDIAN_CHI2)
 
 
@@ -116,7 +118,8 @@ def pairwise_correlation(values: Values) -> Values:
     known = ~np.isnan(values)
     there = known.astype(np.float64)
     number = there.T @ there
-    filled = np.where(known, values - np.nanmean(values, axis=0), 0.0)
+    means = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    filled = np.where(known, values - means, 0.0)
     sums = filled.T @ there  # sum of column i over the rows that have j
     with np.errstate(divide="ignore", invalid="ignore"):
         cross = filled.T @ filled - sums * sums.T / number

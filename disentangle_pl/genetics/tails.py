@@ -64,7 +64,7 @@ def _log_p(size: Values, freedom: float) -> Values:
     at -= which
     at += size * 0
     table = _polynomials(freedom)
-    found = table[0][which]
+    found: Values = table[0][which]
     for row in table[1:]:
         found *= at
         found += row[which]
@@ -77,8 +77,7 @@ def _polynomials(freedom: float) -> Values:
     nodes = (1 - np.cos(np.pi * np.arange(DEGREE + 1) / DEGREE)) / 2
     starts = np.arange(0, REACH, STEP)
     values = np.log(p_of_t(starts + STEP * nodes[:, None], freedom))
-    coefficients: Values = np.linalg.solve(np.vander(nodes), values)
-    return coefficients
+    return np.asarray(np.linalg.solve(np.vander(nodes), values), np.float64)
 
 
 def p_of_z(z: Values) -> Values:

@@ -1,6 +1,6 @@
 """The tables of a genome-wide study: blocks put together, and what a pass over them counts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -117,28 +117,36 @@ def parts_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Ta
             yield file.read_row_group(group, columns=columns)
 
 
-def count(path: Path, phenotypes: int, wanted: Sequence[str], largest: float) -> Counted:
+def fits_of(out: Path, blocks: Sequence[int]) -> Iterator[pa.Table]:
+    """Read the fits block by block: those of the blocks while they are there, which need not be decoded, or the table.
+
+    Raises:
+        InputError: If one is damaged.
+    """
+    parts = [out / "blocks" / f"{number}{ARROW}" for number in blocks]
+    if parts and all(part.exists() for part in parts):
+        yield from map(read_part, parts)
+    else:
+        yield from parts_of(out / ASSOCIATIONS)
+
+
+def count(tables: Iterable[pa.Table], phenotypes: int, wanted: Sequence[str], largest: float) -> Counted:
     """Go once over all tests.
 
     Args:
-        path: The table of all fits.
+        tables: Of all fits, see `fits_of`.
         phenotypes: K.
         wanted: Identifiers of variants whose rows are kept.
         largest: p of a hit.
     """
     histogram, hits, planted = Histogram(phenotypes), [], []
-    names = pa.array(list(wanted), pa.string())
-    with readable(path), pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            log10_p = column_of(file.read_row_group(group, columns=["neg_log10_p"]), "neg_log10_p")
-            histogram.add(log10_p.reshape(-1, phenotypes))
-            strong = log10_p >= -np.log10(largest)
-            if not group or strong.any() or len(names):
-                table = file.read_row_group(group)
-                hits.append(table.filter(pa.array(strong)))
-            if len(names):
-                mine = np.isin(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), list(wanted))
-                planted.append(table.filter(pa.array(mine)))
+    for table in tables:
+        log10_p = column_of(table, "neg_log10_p")
+        histogram.add(log10_p.reshape(-1, phenotypes))
+        hits.append(table.filter(pa.array(log10_p >= -np.log10(largest))))
+        if len(wanted):
+            mine = np.isin(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), list(wanted))
+            planted.append(table.filter(pa.array(mine)))
     return Counted(histogram, _stacked(hits), _stacked(planted))
 
 
