@@ -48,7 +48,7 @@ def predict_scores(args: Sequence[str]) -> None:
         "--clinical", nargs="+", type=Path, default=[], help="tables of visits without a scan, for what is to come"
     )
     parser.add_argument("--mapping", nargs="+", type=str, default=[], help="of each, as disentangle-pl scans takes it")
-    parser.add_argument("--part", type=HeldOut, default="both", help="which of the held-out people")
+    parser.add_argument("--part", type=HeldOut, default="test", help="which of the held-out people")
     parser.add_argument("--folds", type=int, default=5, help="of people")
     parser.add_argument("--repeats", type=int, default=5, help="times the folds are dealt anew")
     parser.add_argument("--seed", type=int, default=0, help="of folds and bootstraps")

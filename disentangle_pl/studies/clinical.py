@@ -22,6 +22,7 @@ from disentangle_pl.studies.clinical_reliability import measure_lines
 from disentangle_pl.studies.clinical_report import Study, write_report
 from disentangle_pl.studies.clinical_table import LATENTS, PCA, Name, reliability_rows, table_of
 from disentangle_pl.studies.clinical_targets import SCORES, Target, made_targets
+from disentangle_pl.studies.clinical_verdicts import with_verdicts
 from disentangle_pl.studies.exposure import cautions_of
 
 Rows = list[dict[str, object]]
@@ -80,7 +81,7 @@ def report_clinical(
     rows, refused = _ask(targets, sources, known, against, named=bool(settings.targets))
     measured, missing = _measures(models, known)
     remarks = [*harmoniser.report(out), *remarks, *more, *dict.fromkeys(refused + missing)]
-    table = table_of(rows + measured)
+    table = with_verdicts(table_of(rows + measured), against)
     study = Study(
         table, tested, len(sides.held_out), settings.protocol, settings.part, settings.plan, against,
         tuple(settings.residualise), remarks, settings.conversion, tuple(cautions_of(exposed)),

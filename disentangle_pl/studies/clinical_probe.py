@@ -59,6 +59,12 @@ class Question(NamedTuple):
         people = self.targets.people[self.test]
         return ProbeTarget(self.targets.target[self.test], self.targets.discrete, people, person_weights(people))
 
+    def people(self, folds: int) -> tuple[int, float]:
+        """Return how many people are scored, and how many each probe is fitted to."""
+        tested = len(np.unique(self.targets.people[self.test]))
+        fitted = len(np.unique(self.targets.people[self.train]))
+        return tested, fitted or tested * (folds - 1) / folds
+
 
 def question(
     target: Target, visits: pd.DataFrame, sides: Sides, protocol: Protocol, known: Values, mode: str = ALL

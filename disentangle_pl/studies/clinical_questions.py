@@ -94,10 +94,11 @@ def _target_rows(
     to = question(target, known.visits, known.sides, known.protocol, needed, mode)
     covariates = fixed(COVARIATES, base)
     sources = [(Name(), covariates)]
-    sources += [(Name(), fixed(BEFORE, before))] if target.baseline else []
+    beside = fixed(BEFORE, before) if target.baseline else covariates
+    sources += [(Name(), beside)] if target.baseline else []
     sources += [(Name(), indicators_of) for indicators_of in _sites(known, target)]
     for name, source in [*((Name(), rival) for rival in known.rivals), *models]:
-        sources += [(name, source), (name, joined(covariates, source))]
+        sources += [(name, source), (name, joined(beside, source))]
     return _answers(to, sources, known, baseline)
 
 
@@ -109,7 +110,7 @@ def _answers(to: Question, sources: Sequence[tuple[Name, Source]], known: Known,
             scores = answer(to, source, probe, known.plan, known.folder, drawn)
             anew = refitted_answer(to, source, probe, known.plan, known.folder) if known.refitted else {}
             answers.append(Answered(name, probe, source.name, scores, anew))
-    return rows_of(to, answers, baseline)
+    return rows_of(to, answers, baseline, known.plan.folds)
 
 
 def _sites(known: Known, target: Target) -> Iterator[Source]:

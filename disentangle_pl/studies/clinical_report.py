@@ -16,6 +16,7 @@ from disentangle_pl.studies.clinical_people import HeldOut, Protocol
 from disentangle_pl.studies.clinical_plot import draw_scores, draw_trials
 from disentangle_pl.studies.clinical_table import RIVAL
 from disentangle_pl.studies.clinical_targets import CONVERSION
+from disentangle_pl.studies.clinical_verdicts import LEVEL, PRIMARY
 from disentangle_pl.studies.clinical_words import (
     baseline_sentences,
     lines_of,
@@ -33,10 +34,10 @@ WINDOWS = (
     "at the scan"
 )
 CAVEATS = [
-    "Intervals, 95 % bootstraps over people, are of scores of the same probes by other people: they do not hold what "
+    "Intervals of scores, 95 % bootstraps over people, are of the same probes by other people: they do not hold what "
     "other people to train probes on would do (of the mean R² of probes they hold 74 % at 40 people, 89 % at 100, 94 % "
-    "at 400), nor other cohorts, scanners or trainings of the encoder",
-    "Nothing is corrected for the number of targets",
+    "at 400). Intervals of comparisons do, by the correction of Nadeau and Bengio (2003). Neither holds other cohorts, "
+    "scanners or trainings of the encoder",
     "Covariates below chance count as chance when something is added to them",
     "The latent that needs the fewest people was chosen among many on the same people, so it will need more of others",
     "Inputs that take away from covariates have made probes fit noise: there are too few people for so many inputs",
@@ -131,10 +132,23 @@ def sections_of(study: Study) -> dict[str, list[str]]:
         f"Against the baseline {study.baseline}": baseline_sentences(study.table),
         TRUSTED: trial_sentences(study.table),
         "Do they know the scanner?": place_sentences(study.table),
-        "How it was done": [how(study).removesuffix("."), WINDOWS.format(years=study.conversion)],
+        "How it was done": [
+            how(study).removesuffix("."),
+            WINDOWS.format(years=study.conversion),
+            _primary(study.table),
+        ],
         "Caveats": CAVEATS,
         "Notes": [remark.rstrip(".") for remark in study.remarks],
     }
+
+
+def _primary(table: pd.DataFrame) -> str:
+    """Say which comparisons have a verdict, and how their number was corrected for."""
+    count = table["p_holm"].notna().sum()
+    return (
+        f"Primary is {PRIMARY}; these {count} comparisons have a verdict, at p < {LEVEL:g} after Holm over them. "
+        "All others are exploratory: they have intervals, not corrected for their number, and no verdict"
+    )
 
 
 def lead_of(study: Study) -> str:

@@ -28,6 +28,7 @@ from disentangle_pl.studies.clinical_people import refuse_seen, sides_of
 from disentangle_pl.studies.clinical_pictures import brief_pictures, inner_products, refuse_twins
 from disentangle_pl.studies.clinical_probe import ALL, ONE
 from disentangle_pl.studies.clinical_table import (
+    COMPARED,
     COVARIATES,
     LATENTS,
     REFITTED,
@@ -38,6 +39,7 @@ from tests.command_line import refused, run
 from tests.studies.clinic import PEOPLE, TRAIN, Clinic, make_clinic
 
 NAN = np.nan
+TESTED = 30  # people of the test part
 
 
 @pytest.fixture(scope="module")
@@ -149,13 +151,14 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
         "cn_ad",
         "mmse_12m",
         "--repeats=1",
+        "--part=both",
         f"--data.truth={clinic.truth}",
         f"--out={tmp_path}",
     ]
     models = [*map(str, clinic.good), "--baseline", str(clinic.blind)]
     run("predict-scores", *models, *flags)
     table = pd.read_csv(tmp_path / "scores.tsv", sep="\t", keep_default_na=False, na_values=["n/a"])
-    main = table[(table["mode"] == ALL) & (table["interval"] == "people")]
+    main = table[(table["mode"] == ALL) & table["interval"].isin(("people", COMPARED))]
     score = main.set_index(["target", "model", "inputs", "versus", "metric"])["value"]
     assert score["mmse", "good0", LATENTS, "", "r2"] > 0.8
     assert score["mmse", "blind", LATENTS, "", "r2"] < 0.1
@@ -219,7 +222,7 @@ def test_trees_and_visits_without_a_scan_by_the_verb(clinic: Clinic, tmp_path: P
         found = table[(table["inputs"] == LATENTS) & (table["versus"] == "") & (table["metric"] == "r2")]
         assert set(found["probe"]) == {"linear", "boosted"}
         assert found["value"].min() > 0.3
-    assert scans["clinic"] == scans["scans"] + PEOPLE - TRAIN
+    assert scans["clinic"] == scans["scans"] + TESTED
 
 
 def test_refitted_intervals_by_the_verb(clinic: Clinic, tmp_path: Path) -> None:
@@ -250,7 +253,7 @@ def test_sites_are_taken_out_of_latents_volumes_and_images(
     assert list(zip(found["of"], found["stage"], strict=True)) == [
         (of, stage) for of in ("volumes", "latents", "pca") for stage in ("before", "after")
     ]
-    assert (found["people"] == PEOPLE - TRAIN).all()
+    assert (found["people"] == TESTED).all()
     said = capsys.readouterr().out
     assert "of 7 people at 3 sites; what stays in: age, sex, and the person" in said
     assert "Site AUC of latents of good0, before" in said
@@ -284,7 +287,7 @@ def test_wrong_input_is_one_sentence(clinic: Clinic, tmp_path: Path, capsys: pyt
     names = [f"sub-{i:03d}" for i in range(PEOPLE)]
     parts = ["test"] * 30 + ["val"] * 10 + ["train"] * 20
     other.write_text("participant_id\tpart\n" + "\n".join(map("\t".join, zip(names, parts, strict=True))))
-    assert "was trained on 20 of the 40 people to be tested" in said(f"--data.split_file={other}")
+    assert "was trained on 20 of the 30 people to be tested" in said(f"--data.split_file={other}")
     assert "has none" in said(
         "--data=SyntheticData", "--data.dataset=disentangle_pl.data.sprites.Sprites", "--data.batch_size=2"
     )
