@@ -20,6 +20,7 @@ from disentangle_pl.studies.clinical_pictures import MOST, brief_pictures, refus
 from disentangle_pl.studies.clinical_questions import Known, confound_rows, target_rows
 from disentangle_pl.studies.clinical_reliability import measure_lines
 from disentangle_pl.studies.clinical_report import Study, write_report
+from disentangle_pl.studies.clinical_reporting import reporting_of
 from disentangle_pl.studies.clinical_table import LATENTS, PCA, Name, reliability_rows, table_of
 from disentangle_pl.studies.clinical_targets import SCORES, Target, made_targets
 from disentangle_pl.studies.clinical_verdicts import with_verdicts
@@ -82,10 +83,11 @@ def report_clinical(
     measured, missing = _measures(models, known)
     remarks = [*harmoniser.report(out), *remarks, *more, *dict.fromkeys(refused + missing)]
     table = with_verdicts(table_of(rows + measured), against)
+    latents = max(each.codes.shape[1] for each in models)
     study = Study(
         table, tested, len(sides.held_out), settings.protocol, settings.part, settings.plan, against,
         tuple(settings.residualise), remarks, settings.conversion, tuple(cautions_of(exposed)),
-        all(each.certain for each in exposed),
+        all(each.certain for each in exposed), reporting_of(targets, sources, latents, known, table),
     )  # fmt: skip
     write_report(study, out)
     return table

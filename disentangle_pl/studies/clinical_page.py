@@ -31,7 +31,12 @@ LEGEND = (
 
 
 def page(
-    title: str, lead: str, table: pd.DataFrame, sections: Mapping[str, Sequence[str]], pictures: Mapping[str, bytes]
+    title: str,
+    lead: str,
+    table: pd.DataFrame,
+    sections: Mapping[str, Sequence[str]],
+    pictures: Mapping[str, Sequence[bytes]],
+    tables: Mapping[str, Sequence[pd.DataFrame]],
 ) -> str:
     """Write the page.
 
@@ -40,7 +45,8 @@ def page(
         lead: Its first sentence.
         table: Of `table_of`, settings as they are to be called.
         sections: Sentences by heading, the first of which are the headlines; the table of scores follows these.
-        pictures: PNG files by the heading they belong to; one whose heading has no sentences follows the table.
+        pictures: PNG files by the heading they belong to; those whose heading has no sentences follow the table.
+        tables: Tables of text and numbers by the heading they belong to.
     """
     parts = [f"<h1>{escape(title)}</h1><p>{escape(lead)}</p>"]
     for number, (heading, sentences) in enumerate(sections.items()):
@@ -51,8 +57,9 @@ def page(
         if not number:
             parts.append(f'<h2>Target by target</h2><div class="wide">{summary(table)}</div>')
             parts.append(f'<p class="note">{escape(LEGEND)}</p>')
-        if heading in pictures:
-            source = b64encode(pictures[heading]).decode()
+        parts += [f'<div class="wide">{_plain_table(each)}</div>' for each in tables.get(heading, ())]
+        for picture in pictures.get(heading, ()):
+            source = b64encode(picture).decode()
             parts.append(f'<div class="wide"><img alt="{escape(heading)}" src="data:image/png;base64,{source}"></div>')
     parts.append(_numbers(table))
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -130,6 +137,12 @@ def _numbers(table: pd.DataFrame) -> str:
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     words = f"{len(rows)} of the {len(table)} numbers; scores.tsv has all"
     return f'<details><summary>{words}</summary><div class="wide"><table><tr>{head}</tr>{body}</table></div></details>'
+
+
+def _plain_table(table: pd.DataFrame) -> str:
+    head = "".join(f"<th>{escape(str(name).replace('_', ' '))}</th>" for name in table.columns)
+    lines = ("".join(_cell(value) for value in row) for row in table.itertuples(index=False, name=None))
+    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def _cell(value: object) -> str:

@@ -14,6 +14,7 @@ from disentangle_pl.studies.clinical_headline import called, headlines
 from disentangle_pl.studies.clinical_page import page
 from disentangle_pl.studies.clinical_people import HeldOut, Protocol
 from disentangle_pl.studies.clinical_plot import draw_scores, draw_trials
+from disentangle_pl.studies.clinical_reporting import CALIBRATED, GROUPED, WHO, Reporting
 from disentangle_pl.studies.clinical_table import RIVAL
 from disentangle_pl.studies.clinical_targets import CONVERSION
 from disentangle_pl.studies.clinical_verdicts import LEVEL, PRIMARY
@@ -61,6 +62,7 @@ class Study(NamedTuple):
         conversion: Years within which impairment becomes dementia.
         cautions: What else encoders may have to do with the tested people.
         certain: Whether all checkpoints say that they were not trained on them.
+        reporting: What TRIPOD+AI asks for beside scores.
     """
 
     table: pd.DataFrame
@@ -75,6 +77,7 @@ class Study(NamedTuple):
     conversion: float = CONVERSION
     cautions: tuple[str, ...] = ()
     certain: bool = True
+    reporting: Reporting = Reporting({}, {})
 
 
 def write_report(study: Study, out: Path) -> None:
@@ -87,7 +90,10 @@ def write_report(study: Study, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     study.table.to_csv(out / "scores.tsv", sep="\t", index=False, na_rep="n/a", float_format="%.6g")
     said = plainly(study)
-    pictures = {"scores": _png(draw_scores(said.table)), "reliability": _png(draw_trials(said.table))}
+    study.reporting.write(out)
+    figures = {"scores": draw_scores(said.table), "reliability": draw_trials(said.table)}
+    figures |= study.reporting.pictures() if study.reporting.tables else {}
+    pictures = {name: _png(figure) for name, figure in figures.items()}
     for name, content in pictures.items():
         (out / f"{name}.png").write_bytes(content)
     sections = sections_of(said)
@@ -96,8 +102,10 @@ def write_report(study: Study, out: Path) -> None:
         lines += lines_of(title, sentences)
     (out / "findings.md").write_text("\n".join(lines), encoding="utf-8")
     shown = {title: [] if title == ADDED or title.startswith("Against") else told for title, told in sections.items()}
-    placed = {ADDED: pictures["scores"], TRUSTED: pictures["reliability"]}
-    (out / "report.html").write_text(page(TITLE, lead_of(said), said.table, shown, placed), encoding="utf-8")
+    placed = {ADDED: ["scores"], TRUSTED: ["reliability"], CALIBRATED: ["calibration", "decisions"]}
+    images = {title: [pictures[name] for name in names if name in pictures] for title, names in placed.items()}
+    tables = {WHO: [study.reporting.tables[name] for name in ("people", "flow") if name in study.reporting.tables]}
+    (out / "report.html").write_text(page(TITLE, lead_of(said), said.table, shown, images, tables), encoding="utf-8")
     console = Console()
     console.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
     console.print(f"written: {', '.join(str(out / name) for name in ('report.html', 'scores.tsv'))}", soft_wrap=True)
@@ -130,8 +138,11 @@ def sections_of(study: Study) -> dict[str, list[str]]:
         SHORT: [*study.cautions, *headlines(study.table, study.baseline)],
         ADDED: target_sentences(study.table),
         f"Against the baseline {study.baseline}": baseline_sentences(study.table),
+        CALIBRATED: study.reporting.sentences.get(CALIBRATED, []),
+        GROUPED: study.reporting.sentences.get(GROUPED, []),
         TRUSTED: trial_sentences(study.table),
         "Do they know the scanner?": place_sentences(study.table),
+        WHO: study.reporting.sentences.get(WHO, []),
         "How it was done": [
             how(study).removesuffix("."),
             WINDOWS.format(years=study.conversion),
