@@ -21,8 +21,9 @@ from disentangle_pl.studies.clinical_questions import Known, confound_rows, targ
 from disentangle_pl.studies.clinical_reliability import measure_lines
 from disentangle_pl.studies.clinical_report import Study, write_report
 from disentangle_pl.studies.clinical_reporting import reporting_of
+from disentangle_pl.studies.clinical_survival import survival_rows
 from disentangle_pl.studies.clinical_table import LATENTS, PCA, Name, reliability_rows, table_of
-from disentangle_pl.studies.clinical_targets import SCORES, Target, made_targets
+from disentangle_pl.studies.clinical_targets import CONVERTS, SCORES, Target, made_targets
 from disentangle_pl.studies.clinical_verdicts import with_verdicts
 from disentangle_pl.studies.exposure import cautions_of
 
@@ -80,6 +81,9 @@ def report_clinical(
     against = reference(models, files, baseline)
     sources = [(each.name, rest(fixed(LATENTS, each.codes), known)) for each in models]
     rows, refused = _ask(targets, sources, known, against, named=bool(settings.targets))
+    if not settings.targets or CONVERTS in settings.targets:
+        times, untimed = survival_rows(sources, known, around, against)
+        rows, refused = rows + times, refused + untimed
     measured, missing = _measures(models, known)
     remarks = [*harmoniser.report(out), *remarks, *more, *dict.fromkeys(refused + missing)]
     table = with_verdicts(table_of(rows + measured), against)
@@ -87,7 +91,7 @@ def report_clinical(
     study = Study(
         table, tested, len(sides.held_out), settings.protocol, settings.part, settings.plan, against,
         tuple(settings.residualise), remarks, settings.conversion, tuple(cautions_of(exposed)),
-        all(each.certain for each in exposed), reporting_of(targets, sources, latents, known, table),
+        all(each.certain for each in exposed), reporting_of(targets, sources, latents, known),
     )  # fmt: skip
     write_report(study, out)
     return table

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from disentangle_pl.metrics.prediction_folds import person_weights
 from disentangle_pl.metrics.probability import prediction_groups
 from disentangle_pl.studies.clinical_plot import COLOURS
-from disentangle_pl.studies.clinical_predictions import EVERYBODY, is_class, main_predictions
+from disentangle_pl.studies.clinical_predictions import ALONE, EVERYBODY, PLUS_VOLUMES, is_class, main_predictions
 from disentangle_pl.studies.clinical_targets import TITLES
 
 ACROSS = 4
-GREYS = {"covariates": "0.45", "volumes": "#2a9d5c"}
+GREYS = {ALONE: "0.45", PLUS_VOLUMES: "#2a9d5c"}
 
 
 def draw_calibration(predictions: pd.DataFrame) -> Figure:

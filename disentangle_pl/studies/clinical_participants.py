@@ -12,7 +12,7 @@ from disentangle_pl.metrics.development_size import people_for_classes, people_f
 from disentangle_pl.metrics.prediction_folds import Rows
 from disentangle_pl.studies.clinical_people import Sides
 from disentangle_pl.studies.clinical_predictions import is_class
-from disentangle_pl.studies.clinical_targets import MCI, SCORES, TITLES, Target, stages
+from disentangle_pl.studies.clinical_targets import CONVERTS, MCI, SCORES, TITLES, Target, stages
 
 EXPECTED_R2 = 0.15  # of quantities, where nothing is known, as of Nagelkerke's R² for classes
 STAGES = {"healthy": 0.0, "mild impairment": 1.0, "dementia": 2.0}
@@ -108,7 +108,7 @@ def follow_up_table(targets: Sequence[Target], visits: pd.DataFrame, sides: Side
     """
     rows: list[dict[str, object]] = []
     for target in targets:
-        if target.baseline is None and target.name != "conversion":
+        if target.baseline is None and target.name != CONVERTS:
             continue
         score = visits[target.baseline or "mmse"] if (target.baseline or "mmse") in visits else visits["age"] * np.nan
         counts = score.notna().to_numpy() if target.baseline else stages(visits) == MCI

@@ -46,13 +46,14 @@ def draw_scores(table: pd.DataFrame) -> Figure:
     grid = figure.subplots(len(metrics), 2, squeeze=False, gridspec_kw={"height_ratios": sizes})
     for row, metric in enumerate(metrics):
         name, nothing = METRICS[metric]
+        metric_name = name.split()[0]
         mine = main[main["metric"] == metric]
         targets = list(dict.fromkeys(mine["target"]))
         _draw(grid[row][0], mine[mine["versus"] == ""], targets, series)
         more = mine[mine["versus"].isin(BASES)].assign(inputs=[*map(added, mine[mine["versus"].isin(BASES)]["inputs"])])
         _draw(grid[row][1], more, targets, series)
         grid[row][0].set_xlabel(name)
-        grid[row][1].set_xlabel(f"{name}: added to covariates (scores to come: to the score at the scan)")
+        grid[row][1].set_xlabel(f"{metric_name} added to covariates (scores to come: to the score)")
         grid[row][1].set_yticklabels([])
         for axis, at in zip(grid[row], (nothing, 0.0), strict=True):
             axis.axvline(at, color="black", linewidth=0.8)

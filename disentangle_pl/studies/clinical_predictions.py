@@ -30,6 +30,7 @@ WHOSE = ["target", "setting", "model", "seed", "probe", "inputs"]
 THRESHOLDS: Values = np.round(np.arange(0.05, 0.96, 0.05), 2)
 DRAWS, FEW = 200, 10  # of intervals of subgroups; people below whom a subgroup is not scored
 CLASS, QUANTITY = "class", "quantity"
+ALONE, PLUS_VOLUMES = "covariates (the score, for scores to come)", "+ volumes"
 EVERYBODY, NOBODY = "everybody is treated", "nobody is treated"
 
 
@@ -163,17 +164,18 @@ def is_class(rows: pd.DataFrame) -> bool:
 def main_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     """Keep linear probes of covariates (or the score at the scan), and with latents and volumes added to them.
 
-    A target with the score at the scan has that alone as the first. A column `series` names them.
+    Of a setting the first model is taken. A column `series` names what was predicted from.
     """
     rows = predictions[predictions["probe"] == LINEAR]
     ahead = rows.groupby("target")["inputs"].transform(lambda inputs: (inputs == BASES[1]).any())
     alone = rows["inputs"].where(rows["inputs"].isin(BASES), "")
     base = (alone == BASES[0]) & ~ahead | (alone == BASES[1])
     more = rows["inputs"].map(added)
-    named = more.where(~base, "covariates")
-    named = named.where(rows["setting"] == RIVAL, "latents of " + rows["model"])
-    kept = base | more.isin((LATENTS, VOLUMES))
-    return rows[kept].assign(series=named[kept].replace({VOLUMES: "volumes"}))
+    named = more.where(~base, ALONE).replace({VOLUMES: PLUS_VOLUMES})
+    named = named.where(rows["setting"] == RIVAL, "+ latents of " + rows["model"])
+    first = rows["model"] == rows.groupby(["target", "setting"])["model"].transform("first")
+    kept = first & (base | more.isin((LATENTS, VOLUMES)))
+    return rows[kept].assign(series=named[kept])
 
 
 def _columns(rows: pd.DataFrame) -> tuple[Values, Values, Values]:

@@ -155,8 +155,8 @@ def prediction(
 def prior(to: Question, plan: Plan) -> Values:
     """Return the log odds (R, n) of class 1 among the people that each probe was fitted to."""
     if len(to.train):
-        side = np.isin(np.arange(len(to.rows)), to.test).astype(np.int64)
-        return prior_log_odds(to.targets, side)[to.test][None]
+        ill = np.average(to.targets.target[to.train], weights=to.targets.weights[to.train])
+        return np.full((1, len(to.test)), np.log(ill / (1 - ill)))
     return np.stack([prior_log_odds(to.targets, folds) for folds in dealt(to.targets, plan)])
 
 

@@ -14,7 +14,8 @@ from disentangle_pl.studies.clinical_headline import called, headlines
 from disentangle_pl.studies.clinical_page import page
 from disentangle_pl.studies.clinical_people import HeldOut, Protocol
 from disentangle_pl.studies.clinical_plot import draw_scores, draw_trials
-from disentangle_pl.studies.clinical_reporting import CALIBRATED, GROUPED, WHO, Reporting
+from disentangle_pl.studies.clinical_reporting import CALIBRATED, GROUPED, WHO, Reporting, elsewhere_sentences
+from disentangle_pl.studies.clinical_survival import survival_sentences
 from disentangle_pl.studies.clinical_table import RIVAL
 from disentangle_pl.studies.clinical_targets import CONVERSION
 from disentangle_pl.studies.clinical_verdicts import LEVEL, PRIMARY
@@ -28,6 +29,7 @@ from disentangle_pl.studies.clinical_words import (
 
 FEW = 50
 TITLE = "Dementia scores from latents"
+TIMED = "Time to conversion"
 SHORT, ADDED, TRUSTED = "In short", "What latents add to covariates", "Can they be trusted as measures?"
 WINDOWS = (
     "A score 12 or 24 months later is that of the visit nearest to that time, within 3 months; conversion is dementia "
@@ -139,7 +141,8 @@ def sections_of(study: Study) -> dict[str, list[str]]:
         ADDED: target_sentences(study.table),
         f"Against the baseline {study.baseline}": baseline_sentences(study.table),
         CALIBRATED: study.reporting.sentences.get(CALIBRATED, []),
-        GROUPED: study.reporting.sentences.get(GROUPED, []),
+        GROUPED: [*elsewhere_sentences(study.table), *study.reporting.sentences.get(GROUPED, [])],
+        TIMED: survival_sentences(study.table),
         TRUSTED: trial_sentences(study.table),
         "Do they know the scanner?": place_sentences(study.table),
         WHO: study.reporting.sentences.get(WHO, []),

@@ -30,7 +30,7 @@ from disentangle_pl.studies.clinical_questions import PLACES, Known
 from disentangle_pl.studies.clinical_table import BASES, LATENTS, SITE, Name
 from disentangle_pl.studies.clinical_targets import TITLES, Target
 from disentangle_pl.studies.clinical_verdicts import MAIN, means_only
-from disentangle_pl.studies.clinical_words import capital, signed, who
+from disentangle_pl.studies.clinical_words import signed, who
 
 WHO, CALIBRATED, GROUPED = "Whom it is of", "Are predictions calibrated, and worth acting on?", "Sites and sexes"
 
@@ -62,7 +62,7 @@ class Reporting(NamedTuple):
 
 
 def reporting_of(
-    targets: Sequence[Target], models: Sequence[tuple[Name, Source]], latents: int, known: Known, table: pd.DataFrame
+    targets: Sequence[Target], models: Sequence[tuple[Name, Source]], latents: int, known: Known
 ) -> Reporting:
     """Gather what is to be reported.
 
@@ -71,7 +71,6 @@ def reporting_of(
         models: Names and latents.
         latents: How many the models have.
         known: All else.
-        table: Of `table_of`.
     """
     places = known.places.get(SITE)
     predictions = prediction_table(targets, models, known)
@@ -90,7 +89,7 @@ def reporting_of(
             *size_sentences(predictions, known.covariates.shape[1] + latents),
         ],
         CALIBRATED: calibration_sentences(tables["calibration"]),
-        GROUPED: [*place_sentences(table), *subgroup_sentences(tables["subgroups"])],
+        GROUPED: subgroup_sentences(tables["subgroups"]),
     }
     return Reporting(tables, sentences)
 
@@ -110,7 +109,7 @@ def calibration_sentences(calibration: pd.DataFrame) -> list[str]:
     return said
 
 
-def place_sentences(table: pd.DataFrame) -> list[str]:
+def elsewhere_sentences(table: pd.DataFrame) -> list[str]:
     """Say what latents add for people of sites that probes have not seen."""
     rows = table[(table["mode"] == PLACES) & table["versus"].isin(BASES) & table["metric"].isin(MAIN)]
     rows = means_only(rows[rows["inputs"].str.endswith(f"+{LATENTS}") & (rows["interval"] != "seeds")])
@@ -125,18 +124,17 @@ def subgroup_sentences(subgroups: pd.DataFrame) -> list[str]:
     """Name the subgroups in which predictions with latents are best and worst."""
     if subgroups.empty:
         return []
+    table = main_predictions(subgroups)
+    table = table[table["series"].str.startswith(f"+ {LATENTS}")]
     said = []
-    for (target, series, name), rows in main_predictions(subgroups).groupby(
-        ["target", "series", "subgroup"], sort=False
-    ):
-        if not str(series).startswith(LATENTS) or len(rows) < 2:
+    for (target, series, name), rows in table.groupby(["target", "series", "subgroup"], sort=False):
+        if len(rows) < 2:
             continue
         ordered = rows.sort_values("value")
-        ends = [
+        worst, best = (
             f"{row['level']} {row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}] ({row['people']} people)"
             for row in (ordered.iloc[0].to_dict(), ordered.iloc[-1].to_dict())
-        ]
-        metric = MAIN[str(ordered["metric"].iloc[0])]
-        title = TITLES.get(str(target), str(target))
-        said.append(capital(f"{title} by {name}, {series}: {metric} from {ends[0]} to {ends[1]}"))
+        )
+        title, metric = TITLES.get(str(target), str(target)), MAIN[str(ordered["metric"].iloc[0])]
+        said.append(f"{title} by {name}, covariates {series}: {metric} from {worst} to {best}")
     return said

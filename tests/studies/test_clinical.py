@@ -18,21 +18,28 @@ from disentangle_pl.metrics.prediction import Plan, ProbeTarget, cross_validated
 from disentangle_pl.metrics.prediction_folds import person_weights
 from disentangle_pl.metrics.prediction_inputs import principal_components, remembered
 from disentangle_pl.metrics.prediction_scores import scored
+from disentangle_pl.studies.clinical_ahead import visits_around
 from disentangle_pl.studies.clinical_inputs import (
     covariates,
+    fixed,
     indicators,
     sites,
     volumes,
 )
+from disentangle_pl.studies.clinical_known import Settings, known_of
 from disentangle_pl.studies.clinical_people import refuse_seen, sides_of
 from disentangle_pl.studies.clinical_pictures import brief_pictures, inner_products, refuse_twins
 from disentangle_pl.studies.clinical_probe import ALL, ONE
+from disentangle_pl.studies.clinical_questions import PLACES
+from disentangle_pl.studies.clinical_survival import survival_rows, survival_sentences
 from disentangle_pl.studies.clinical_table import (
     COMPARED,
     COVARIATES,
     LATENTS,
     REFITTED,
     WITH,
+    Name,
+    table_of,
 )
 from disentangle_pl.studies.harmonisation import TABLE
 from tests.command_line import refused, run
@@ -174,6 +181,16 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
     assert {"reliability", ONE} <= set(table["mode"])
     assert table["people"].max() == PEOPLE - TRAIN
     assert not ((table["metric"] == "icc") & (table["inputs"] == "mmse")).any()
+    guesses = pd.read_csv(tmp_path / "predictions.tsv", sep="\t", keep_default_na=False, na_values=["n/a"])
+    own = guesses[(guesses["target"] == "cn_ad") & (guesses["model"] == "good0") & (guesses["inputs"] == LATENTS)]
+    assert len(own) == len(own.drop_duplicates(["participant_id", "session_id"])) > 60
+    assert own["predicted"].between(0, 1).all()
+    assert own.groupby("observed")["predicted"].mean().tolist() == pytest.approx([0, 1], abs=0.1)
+    assert {"people", "flow", "follow_up", "calibration", "decisions", "subgroups"} <= {
+        path.stem for path in tmp_path.glob("*.tsv")
+    }
+    away = table[(table["mode"] == PLACES) & (table["target"] == "mmse") & (table["metric"] == "r2")]
+    assert away[away["inputs"] == WITH + LATENTS].set_index(["model", "versus"])["value"]["good0", ""] > 0.8
     said = capsys.readouterr().out
     assert "40 people of the validation and test part" in said
     assert said.index("Latents of AdaGVAE (2 seeds) add to covariates for") < said.index("Latents of plain model")
@@ -199,6 +216,27 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
     words = (tmp_path / "b" / "findings.md").read_text()
     assert "Taken out" in words
     assert re.search(r"Confounds \(1 columns\) are fitted to \d+ scans of controls", words)
+
+
+def test_times_to_conversion_stand_beside_the_yes_or_no(clinic: Clinic, tmp_path: Path) -> None:
+    pytest.importorskip("sksurv")
+    data = data_of(clinic)
+    settings = Settings(plan=Plan(folds=2, inner=2, repeats=1))
+    known, _ = known_of(data, sides_of(data, "both"), settings, tmp_path)
+    score = fixed(LATENTS, data.visits[["mmse"]].to_numpy(np.float64))
+    models = [(Name("ada", "a", "0"), score)]
+    rows, remarks = survival_rows(models, known, visits_around(data.visits)[0], None)
+    assert not remarks
+    table = table_of(rows)
+    assert set(table["metric"]) == {"c_index"}
+    alone = table[(table["inputs"] == LATENTS) & (table["versus"] == "")]
+    assert alone["value"].item() > 0.5
+    assert (alone["people"].item(), alone["people_1"].item()) == (alone["scans"].item(), alone["people_1"].item())
+    assert table[table["versus"] == COVARIATES]["p"].between(0, 1).all()
+    assert "C-index" in survival_sentences(table)[0]
+    assert survival_rows(models, known._replace(plan=Plan()), visits_around(data.visits)[0], None)[1][0].startswith(
+        "conversion_time: "
+    )
 
 
 def test_trees_and_visits_without_a_scan_by_the_verb(clinic: Clinic, tmp_path: Path) -> None:
