@@ -27,7 +27,7 @@ install: $(VENV)/.installed  ## make .venv with the exact versions of constraint
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c constraints.txt -e ".[dev,onnx]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c constraints.txt -e ".[dev,onnx,survival]"
 	touch $@
 
 train: install  ## the main job: Ada-GVAE on pairs of sprites, scores and traversals (CONFIG=, ARGS=)

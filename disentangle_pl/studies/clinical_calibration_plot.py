@@ -30,9 +30,10 @@ def draw_calibration(predictions: pd.DataFrame) -> Figure:
         ends = []
         for series, each in own.groupby("series", sort=False):
             weights = person_weights(pd.factorize(each["participant_id"])[0].astype(np.int64))
-            cut = prediction_groups(*(each[name].to_numpy(np.float64) for name in ("observed", "predicted")), weights)
+            observed, predicted = (each[name].to_numpy(np.float64) for name in ("observed", "predicted"))
+            cut = prediction_groups(observed, predicted, weights)
             axis.plot(
-                cut.predicted, cut.observed, "o-", markersize=3.5, linewidth=1, color=colours[series], label=series
+                cut.predicted, cut.observed, "o-", markersize=3.5, linewidth=1, color=colours[str(series)], label=series
             )
             ends += [*cut.predicted, *cut.observed]
         low, high = (0.0, 1.0) if is_class(own) else (min(ends), max(ends))
@@ -54,7 +55,7 @@ def draw_decisions(decisions: pd.DataFrame) -> Figure:
     figure, axes = _panels(list(dict.fromkeys(rows["target"])), 3.2)
     for axis, (target, own) in zip(axes, rows.groupby("target", sort=False), strict=True):
         for series, each in own.groupby("series", sort=False):
-            axis.plot(each["threshold"], each["net_benefit"], linewidth=1.2, color=colours[series], label=series)
+            axis.plot(each["threshold"], each["net_benefit"], linewidth=1.2, color=colours[str(series)], label=series)
         whole = own.drop_duplicates("threshold")
         axis.plot(whole["threshold"], whole[EVERYBODY], color="black", linewidth=0.8, linestyle=":", label=EVERYBODY)
         axis.axhline(0, color="black", linewidth=0.8)

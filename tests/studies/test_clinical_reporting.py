@@ -35,7 +35,11 @@ def predictions(kind: str = "class") -> pd.DataFrame:
     """Of 40 people seen twice, half of whom are ill; chances say so or nothing."""
     person = np.repeat(np.arange(40), 2)
     ill = (person % 2).astype(float)
-    common = {"participant_id": [f"p{i}" for i in person], "session_id": ["a", "b"] * 40, "kind": kind}
+    common: dict[str, object] = {
+        "participant_id": [f"p{i}" for i in person],
+        "session_id": ["a", "b"] * 40,
+        "kind": kind,
+    }
     common |= {"target": "cn_ad", "probe": "linear", "observed": ill, "training": 0.5}
     tables = []
     for setting, model, inputs, sure in (
@@ -54,7 +58,7 @@ def test_calibration_and_decisions_are_of_every_model() -> None:
     table = calibration_table(predictions()).set_index(["model", "inputs"])
     assert len(table) == 5
     assert (table["people"] == 40).all()
-    sure = table.loc["a", "covariates+latents"]
+    (sure,) = table.loc[[("a", "covariates+latents")]].to_dict("records")
     assert sure["brier"] == pytest.approx(0.75 * 0.01 + 0.25 * 0.81)
     assert sure["slope"] == pytest.approx(np.log(3) / np.log(9)), "right for three of four, sure as for nine of ten"
     assert sure["intercept"] == pytest.approx(0, abs=1e-9)
@@ -102,10 +106,8 @@ def test_people_flow_and_follow_up_are_counted() -> None:
     sides = Sides(first[number[first] < 20], first[number[first] >= 20])
     covariates = pd.DataFrame({"age": visits["age"], "sex": visits["sex"].map({"F": 0.0, "M": 1.0})})
     table = people_table(visits, sides, covariates, visits["site"]).set_index("characteristic")
-    assert table.loc["people"].tolist() == ["20", "40"]
-    assert table.loc["scans"].tolist() == ["60", "120"]
-    assert table.loc["healthy", "training"] == "7 (35%)"
-    assert table.loc["sites"].tolist() == ["3", "3"]
+    assert table["training"][["people", "scans", "healthy", "sites"]].tolist() == ["20", "60", "7 (35%)", "3"]
+    assert table["tested"][["people", "scans", "sites"]].tolist() == ["40", "120", "3"]
     target = Target("mmse_12m", False, np.where(number == 25, NAN, 1.0), baseline="mmse")
     used = pd.DataFrame({"target": "mmse_12m", "participant_id": ["sub-030"] * 2, "session_id": ["a", "b"]})
     (flow,) = flow_table([target], visits, sides, pd.concat((used, used))).to_dict("records")

@@ -96,12 +96,13 @@ def test_only_primary_comparisons_have_a_verdict_after_holm() -> None:
             found.append(Answered(Name(setting, setting, "0"), "linear", WITH + LATENTS, scores))
         rows += [row | {"target": target} for row in rows_of(to, found, None)]
     table = with_verdicts(table_of(rows), "beta")
-    judged = main_rows(table)[lambda t: t["versus"] == COVARIATES].to_dict("records")
-    assert {row["target"]: verdict(row) for row in judged if row["setting"] == "ada"} == {
+    main = main_rows(table)
+    compared = main[main["versus"] == COVARIATES].to_dict("records")
+    assert {row["target"]: verdict(row) for row in compared if row["setting"] == "ada"} == {
         **{"clear": MORE, "so-so": SAME, "none": SAME, "worse": LESS}
     }
-    assert {verdict(row) for row in judged if row["setting"] == "beta"} == {EXPLORED}
-    (row,) = (row for row in judged if (row["setting"], row["target"]) == ("ada", "so-so"))
+    assert {verdict(row) for row in compared if row["setting"] == "beta"} == {EXPLORED}
+    (row,) = (row for row in compared if (row["setting"], row["target"]) == ("ada", "so-so"))
     assert row["p"] == pytest.approx(0.033, abs=0.001)  # Student's t of 2.3, 19 degrees of freedom
     assert row["p_holm"] == pytest.approx(2 * row["p"])
 
