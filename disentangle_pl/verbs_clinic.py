@@ -31,8 +31,9 @@ def predict_scores(args: Sequence[str]) -> None:
     """
     does = (
         "Predict scores, diagnoses, conversion and later scores of people no encoder has seen from frozen latents, "
-        "beside covariates, volumes, principal components and a baseline model; and say how reliable latents are as "
-        "measures. The same command goes on after a kill. Associations; not for clinical use."
+        "beside covariates, volumes, principal components and a baseline model; say how reliable latents are as "
+        "measures, and report what TRIPOD+AI asks: predictions, calibration, decision curves, subgroups, people lost. "
+        "The same command goes on after a kill. Associations; not for clinical use."
     )
     parser = verb_parser("predict-scores", does, predict_scores.__doc__)
     parser.add_argument("checkpoints", nargs="+", type=Path, help="checkpoints; several are grouped over their seeds")

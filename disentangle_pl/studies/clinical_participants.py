@@ -1,6 +1,6 @@
 """Whom a study of scores is of: people by part, from the table to the analysis, lost on the way, and if they suffice.
 
-Source: Collins et al. 2024, TRIPOD+AI, BMJ 385:e078378, items 8, 10, 20 and 21.
+Source: Collins et al. 2024, TRIPOD+AI, BMJ 385:e078378, items 10, 20 and 21.
 """
 
 from collections.abc import Iterator, Sequence

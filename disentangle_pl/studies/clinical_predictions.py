@@ -1,6 +1,6 @@
 """What was predicted of every person at every visit, and how good that is of groups of them, as TRIPOD+AI asks.
 
-Source: Collins et al. 2024, TRIPOD+AI, BMJ 385:e078378, items 12, 14, 23 and 24.
+Source: Collins et al. 2024, TRIPOD+AI, BMJ 385:e078378, items 12, 14 and 23.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
