@@ -24,7 +24,7 @@ from disentangle_pl.studies.sparsity_compare import holm
 
 CAUSES, NOISE, COVARIATES = 4, 4, 3
 ROWS = (("r2", 50, 1.0), ("r2", 60, 1.0), ("r2", 100, 1.0), ("auc", 60, 0.25), ("auc", 100, 0.25))  # share of studies
-TARGETS, FAMILIES, LEVEL = 13, 100, 0.05
+TARGETS, FAMILIES, LEVEL = 13, 300, 0.05
 NAMES = {"r2": "R²", "auc": "AUC"}
 
 

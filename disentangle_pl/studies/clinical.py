@@ -1,6 +1,7 @@
 """`disentangle-pl predict-scores`: what frozen codes say of dementia scores, beside what is known without them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from disentangle_pl.studies.clinical_inputs import ICV, Source, fixed, images
 from disentangle_pl.studies.clinical_known import Settings, known_of, rest
 from disentangle_pl.studies.clinical_people import refuse_seen, sides_of
 from disentangle_pl.studies.clinical_pictures import MOST, brief_pictures, refuse_twins
-from disentangle_pl.studies.clinical_questions import Known, confound_rows, target_rows
+from disentangle_pl.studies.clinical_questions import PLACES, Known, confound_rows, place_rows, target_rows
 from disentangle_pl.studies.clinical_reliability import measure_lines
 from disentangle_pl.studies.clinical_report import Study, write_report
 from disentangle_pl.studies.clinical_reporting import reporting_of
@@ -80,7 +81,7 @@ def report_clinical(
         known = known._replace(rivals=[*known.rivals, rest(components, known)])
     against = reference(models, files, baseline)
     sources = [(each.name, rest(fixed(LATENTS, each.codes), known)) for each in models]
-    rows, refused = _ask(targets, sources, known, against, named=bool(settings.targets))
+    rows, refused = ask_all(targets, sources, known, against, named=bool(settings.targets))
     if not settings.targets or CONVERTS in settings.targets:
         times, untimed = survival_rows(sources, known, around, against)
         rows, refused = rows + times, refused + untimed
@@ -97,7 +98,7 @@ def report_clinical(
     return table
 
 
-def _ask(
+def ask_all(
     targets: Sequence[Target],
     models: Sequence[tuple[Name, Source]],
     known: Known,
@@ -105,10 +106,25 @@ def _ask(
     *,
     named: bool,
 ) -> tuple[Rows, list[str]]:
-    """Put all questions; what cannot be answered is refused if it was named, else remarked."""
+    """Put all questions to models and rivals.
+
+    Args:
+        targets: Of all scans.
+        models: Names and latents.
+        known: All else.
+        baseline: The setting to compare with.
+        named: Whether the targets were named by the user.
+
+    Returns:
+        Rows of the table; what could not be answered, in sentences.
+
+    Raises:
+        InputError: If a target that was named cannot be predicted, or none can.
+    """
     asked: list[tuple[str, bool, Callable[[], Rows]]] = []
     for target in targets:
         asked += [(target.name, named, ask) for ask in target_rows(target, models, known, baseline)]
+        asked.append((f"{target.name}, {PLACES}", False, partial(place_rows, target, models, known, baseline)))
     asked += [(name, False, ask) for name, ask in confound_rows(models, known)]
     rows: Rows = []
     remarks = []

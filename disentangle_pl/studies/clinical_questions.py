@@ -77,7 +77,7 @@ class Known(NamedTuple):
 def target_rows(
     target: Target, models: Sequence[tuple[Name, Source]], known: Known, baseline: str | None
 ) -> list[Callable[[], Rows]]:
-    """Return questions about a target: of all visits, of one scan a person, and site by site; they answer with rows.
+    """Return two questions about a target, of all visits and of one scan a person, that answer with rows of the table.
 
     Args:
         target: Of all scans.
@@ -85,8 +85,7 @@ def target_rows(
         known: All else.
         baseline: The setting to compare with.
     """
-    asks = [partial(_target_rows, target, models, known, baseline, mode) for mode in (ALL, ONE)]
-    return [*asks, partial(place_rows, target, models, known, baseline)]
+    return [partial(_target_rows, target, models, known, baseline, mode) for mode in (ALL, ONE)]
 
 
 def _target_rows(

@@ -54,7 +54,7 @@ def with_verdicts(table: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     """
     rows = means_only(main_rows(table))
     rows = rows[(rows["added"] == LATENTS) & (rows["setting"] != baseline) & rows["versus"].isin((*BASES, BASELINE))]
-    rows = rows[[_fewest(row) >= ENOUGH for row in rows.to_dict("records")]]
+    rows = rows[np.array([_fewest(row) >= ENOUGH for row in rows.to_dict("records")], bool)]
     corrected = pd.Series(holm(rows["p"]), index=rows.index, dtype=np.float64)
     return table.assign(p_holm=corrected.reindex(table.index))
 

@@ -18,6 +18,7 @@ from disentangle_pl.metrics.prediction import Plan, ProbeTarget, cross_validated
 from disentangle_pl.metrics.prediction_folds import person_weights
 from disentangle_pl.metrics.prediction_inputs import principal_components, remembered
 from disentangle_pl.metrics.prediction_scores import scored
+from disentangle_pl.studies.clinical import ask_all
 from disentangle_pl.studies.clinical_ahead import visits_around
 from disentangle_pl.studies.clinical_inputs import (
     covariates,
@@ -41,6 +42,7 @@ from disentangle_pl.studies.clinical_table import (
     Name,
     table_of,
 )
+from disentangle_pl.studies.clinical_targets import Target
 from disentangle_pl.studies.harmonisation import TABLE
 from tests.command_line import refused, run
 from tests.studies.clinic import PEOPLE, TRAIN, Clinic, make_clinic
@@ -237,6 +239,18 @@ def test_times_to_conversion_stand_beside_the_yes_or_no(clinic: Clinic, tmp_path
     assert survival_rows(models, known._replace(plan=Plan()), visits_around(data.visits)[0], None)[1][0].startswith(
         "conversion_time: "
     )
+
+
+def test_a_site_that_holds_a_whole_class_is_said_and_refuses_nothing(clinic: Clinic, tmp_path: Path) -> None:
+    data = data_of(clinic)
+    sides = sides_of(data, "test")
+    known, _ = known_of(data, sides, Settings(plan=Plan(folds=2, inner=2, repeats=1)), tmp_path)
+    target = Target("cn_ad", True, (data.visits["site"] == "A").to_numpy(np.float64))
+    models = [(Name("ada", "a", "0"), fixed(LATENTS, data.visits[["mmse"]].to_numpy(np.float64)))]
+    rows, remarks = ask_all([target], models, known, None, named=True)
+    assert {row["mode"] for row in rows} >= {ALL, ONE}
+    assert PLACES not in {row["mode"] for row in rows}
+    assert remarks[0].startswith(f"cn_ad, {PLACES}: the target has one class only")
 
 
 def test_trees_and_visits_without_a_scan_by_the_verb(clinic: Clinic, tmp_path: Path) -> None:

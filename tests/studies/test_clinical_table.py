@@ -105,6 +105,7 @@ def test_only_primary_comparisons_have_a_verdict_after_holm() -> None:
     (row,) = (row for row in compared if (row["setting"], row["target"]) == ("ada", "so-so"))
     assert row["p"] == pytest.approx(0.033, abs=0.001)  # Student's t of 2.3, 19 degrees of freedom
     assert row["p_holm"] == pytest.approx(2 * row["p"])
+    assert with_verdicts(table_of(measured()), None)["p_holm"].isna().all(), "of no comparison there is no verdict"
 
 
 def test_the_rival_of_a_score_to_come_is_the_score_alone() -> None:
