@@ -245,7 +245,7 @@ def test_a_site_that_holds_a_whole_class_is_said_and_refuses_nothing(clinic: Cli
     data = data_of(clinic)
     sides = sides_of(data, "test")
     known, _ = known_of(data, sides, Settings(plan=Plan(folds=2, inner=2, repeats=1)), tmp_path)
-    target = Target("cn_ad", True, (data.visits["site"] == "A").to_numpy(np.float64))
+    target = Target("cn_ad", True, np.asarray(data.visits["site"] == "A", dtype=np.float64))
     models = [(Name("ada", "a", "0"), fixed(LATENTS, data.visits[["mmse"]].to_numpy(np.float64)))]
     rows, remarks = ask_all([target], models, known, None, named=True)
     assert {row["mode"] for row in rows} >= {ALL, ONE}
