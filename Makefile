@@ -7,7 +7,7 @@ PIP_ARGS ?=
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS)
 # pip fetches torch, as it is set up here; uv all others, in a third of the time. It does not read pip's settings, of mirrors
 # for example: where it fails, pip goes on
-PACKAGES = -c constraints.txt -e ".[dev,onnx]"
+PACKAGES = -c constraints.txt -e ".[dev,onnx,survival]"
 CONFIG ?= configs/sprites_ada_gvae.yaml
 SWEEP ?= sweeps/sprites_beta.yaml
 TEST_PROCESSES ?= 4

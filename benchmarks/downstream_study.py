@@ -104,10 +104,10 @@ def predict(folder: Path, runs: pd.DataFrame) -> None:
         files("disentangle_pl.brain.mappings").joinpath("adnimerge.yaml").read_text().replace("ADNI", "SIM")
     )
     later = ("--clinical", folder / "cohort" / "adnimerge.csv", "--mapping", mapping)
-    call("predict-scores", *models, *later, *data(folder), "--out", folder / "clinic")
+    call("predict-scores", *models, *later, "--part=both", *data(folder), "--out", folder / "clinic")
     models = (*pairs[-1], "--baseline", *single)
     without = ("--residualise", "site", "tesla", "--targets", "mmse", "cn_ad", "cn_mci")
-    call("predict-scores", *models, *without, *data(folder), "--out", folder / RESIDUAL)
+    call("predict-scores", *models, *without, "--part=both", *data(folder), "--out", folder / RESIDUAL)
 
 
 def keep(folder: Path, studies: dict[str, list[Path]], results: Path) -> None:

@@ -31,8 +31,9 @@ def predict_scores(args: Sequence[str]) -> None:
     """
     does = (
         "Predict scores, diagnoses, conversion and later scores of people no encoder has seen from frozen latents, "
-        "beside covariates, volumes, principal components and a baseline model; and say how reliable latents are as "
-        "measures. The same command goes on after a kill. Associations; not for clinical use."
+        "beside covariates, volumes, principal components and a baseline model; say how reliable latents are as "
+        "measures, and report what TRIPOD+AI asks: predictions, calibration, decision curves, subgroups, people lost. "
+        "The same command goes on after a kill. Associations; not for clinical use."
     )
     parser = verb_parser("predict-scores", does, predict_scores.__doc__)
     parser.add_argument("checkpoints", nargs="+", type=Path, help="checkpoints; several are grouped over their seeds")
@@ -48,7 +49,7 @@ def predict_scores(args: Sequence[str]) -> None:
         "--clinical", nargs="+", type=Path, default=[], help="tables of visits without a scan, for what is to come"
     )
     parser.add_argument("--mapping", nargs="+", type=str, default=[], help="of each, as disentangle-pl scans takes it")
-    parser.add_argument("--part", type=HeldOut, default="both", help="which of the held-out people")
+    parser.add_argument("--part", type=HeldOut, default="test", help="which of the held-out people")
     parser.add_argument("--folds", type=int, default=5, help="of people")
     parser.add_argument("--repeats", type=int, default=5, help="times the folds are dealt anew")
     parser.add_argument("--seed", type=int, default=0, help="of folds and bootstraps")

@@ -94,13 +94,56 @@ def cross_validated(
     plan = plan or Plan()
     _check(targets)
     values, base = np.full((2, plan.repeats, len(targets.target)), np.nan)
-    for repeat in range(plan.repeats):
-        seed = plan.seed + APART * repeat
-        folds = person_folds(targets.people, targets.target, plan.folds, discrete=targets.discrete, seed=seed)
+    for repeat, folds in enumerate(dealt(targets, plan)):
         if without is not None:
             folds = np.where(without, LEFT_OUT, folds)
         values[repeat], base[repeat] = _over(folds, inputs, targets, probe, plan)
     return Predicted(values, base)
+
+
+@one_blas_thread()
+def left_out(inputs: Inputs, targets: ProbeTarget, probe: Probe, folds: Folds, plan: Plan | None = None) -> Predicted:
+    """Predict the people of every fold, as of every site, by a probe that was fitted to all others.
+
+    Args:
+        inputs: Of the N scans.
+        targets: N scans.
+        probe: `linear` or `boosted`.
+        folds: (N,) the fold of every scan.
+        plan: Inner folds and the seed.
+
+    Returns:
+        Predictions (1, N).
+
+    Raises:
+        InputError: If a person is in two folds, or those of other folds are of one class.
+    """
+    _check(targets)
+    values, base = _over(folds, inputs, targets, probe, plan or Plan())
+    return Predicted(values[None], base[None])
+
+
+def dealt(targets: ProbeTarget, plan: Plan) -> list[Folds]:
+    """Return the folds (N,) of every repeat of `cross_validated`."""
+    return [
+        person_folds(targets.people, targets.target, plan.folds, discrete=targets.discrete, seed=plan.seed + APART * r)
+        for r in range(plan.repeats)
+    ]
+
+
+def prior_log_odds(targets: ProbeTarget, folds: Folds) -> Values:
+    """Return the log odds (N,) of class 1 among the people outside the fold of each scan.
+
+    Probes take classes for equally large; these log odds added to theirs are those of people as they are.
+
+    Source: King and Zeng 2001, Political Analysis 9:137, on prior correction.
+    """
+    odds = np.empty(len(folds))
+    for fold in np.unique(folds):
+        own = folds != fold
+        ill = np.average(targets.target[own], weights=targets.weights[own])
+        odds[~own] = np.log(ill / (1 - ill))
+    return odds
 
 
 @one_blas_thread()
@@ -171,7 +214,7 @@ def _over(folds: Folds, inputs: Inputs, targets: ProbeTarget, probe: Probe, plan
     """Predict every fold by the others."""
     check_folds(folds, targets.people)
     values, base = np.full((2, len(folds)), np.nan)
-    for fold in range(plan.folds):
+    for fold in np.unique(folds[folds != LEFT_OUT]):
         train, test = np.flatnonzero((folds != fold) & (folds != LEFT_OUT)), np.flatnonzero(folds == fold)
         values[test] = probe(inputs, targets, train, plan.inner, plan.seed)[test]
         base[test] = _without_inputs(targets, train)

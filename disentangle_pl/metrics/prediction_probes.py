@@ -73,7 +73,9 @@ def logistic_path(inputs: Values, target: Values, weights: Values, penalties: Va
     beta = np.zeros(design.shape[1])
     finite = np.flatnonzero(np.isfinite(penalties))
     for i in finite[np.argsort(penalties[finite])[::-1]]:
-        beta = _newton(design, target, even, np.concatenate(([0.0], np.full(units.shape[1], penalties[i]))), beta)
+        beta = newton_logistic(
+            design, target, even, np.concatenate(([0.0], np.full(units.shape[1], penalties[i]))), beta
+        )
         solutions[i] = beta
     return Path(centre, scale, solutions[:, 1:], solutions[:, 0])
 
@@ -98,8 +100,16 @@ def _standardised(inputs: Values, weights: Values) -> tuple[Values, Values, Valu
     return np.where(still, 0.0, (inputs - centre) / scale), centre, scale
 
 
-def _newton(design: Values, target: Values, weights: Values, penalty: Values, beta: Values) -> Values:
-    """Descend from beta by Newton steps, halved where they lead uphill."""
+def newton_logistic(design: Values, target: Values, weights: Values, penalty: Values, beta: Values) -> Values:
+    """Descend from beta (k,) by Newton steps, halved where they lead uphill.
+
+    Args:
+        design: (N, k).
+        target: (N,) of 0 and 1.
+        weights: (N,).
+        penalty: (k,) of squared slopes.
+        beta: (k,) to begin with.
+    """
     loss = _objective(design, target, weights, penalty, beta)
     for _ in range(STEPS):
         chance = expit(design @ beta)

@@ -25,7 +25,7 @@ from disentangle_pl.metrics.score import Values
 
 DRAWS = 1000
 LEVEL = 0.95
-CHANCE = {"auc": 0.5, "balanced_accuracy": 0.5, "r2": 0.0, "pearson": 0.0}
+CHANCE = {"auc": 0.5, "balanced_accuracy": 0.5, "r2": 0.0, "pearson": 0.0, "c_index": 0.5}
 
 
 class Scored(NamedTuple):

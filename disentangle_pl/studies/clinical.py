@@ -1,6 +1,7 @@
 """`disentangle-pl predict-scores`: what frozen codes say of dementia scores, beside what is known without them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,14 @@ from disentangle_pl.studies.clinical_inputs import ICV, Source, fixed, images
 from disentangle_pl.studies.clinical_known import Settings, known_of, rest
 from disentangle_pl.studies.clinical_people import refuse_seen, sides_of
 from disentangle_pl.studies.clinical_pictures import MOST, brief_pictures, refuse_twins
-from disentangle_pl.studies.clinical_questions import Known, confound_rows, target_rows
+from disentangle_pl.studies.clinical_questions import PLACES, Known, confound_rows, place_rows, target_rows
 from disentangle_pl.studies.clinical_reliability import measure_lines
 from disentangle_pl.studies.clinical_report import Study, write_report
+from disentangle_pl.studies.clinical_reporting import reporting_of
+from disentangle_pl.studies.clinical_survival import survival_rows
 from disentangle_pl.studies.clinical_table import LATENTS, PCA, Name, reliability_rows, table_of
-from disentangle_pl.studies.clinical_targets import SCORES, Target, made_targets
+from disentangle_pl.studies.clinical_targets import CONVERTS, SCORES, Target, made_targets
+from disentangle_pl.studies.clinical_verdicts import with_verdicts
 from disentangle_pl.studies.exposure import cautions_of
 
 Rows = list[dict[str, object]]
@@ -77,20 +81,24 @@ def report_clinical(
         known = known._replace(rivals=[*known.rivals, rest(components, known)])
     against = reference(models, files, baseline)
     sources = [(each.name, rest(fixed(LATENTS, each.codes), known)) for each in models]
-    rows, refused = _ask(targets, sources, known, against, named=bool(settings.targets))
+    rows, refused = ask_all(targets, sources, known, against, named=bool(settings.targets))
+    if not settings.targets or CONVERTS in settings.targets:
+        times, untimed = survival_rows(sources, known, around, against)
+        rows, refused = rows + times, refused + untimed
     measured, missing = _measures(models, known)
     remarks = [*harmoniser.report(out), *remarks, *more, *dict.fromkeys(refused + missing)]
-    table = table_of(rows + measured)
+    table = with_verdicts(table_of(rows + measured), against)
+    latents = max(each.codes.shape[1] for each in models)
     study = Study(
         table, tested, len(sides.held_out), settings.protocol, settings.part, settings.plan, against,
         tuple(settings.residualise), remarks, settings.conversion, tuple(cautions_of(exposed)),
-        all(each.certain for each in exposed),
+        all(each.certain for each in exposed), reporting_of(targets, sources, latents, known),
     )  # fmt: skip
     write_report(study, out)
     return table
 
 
-def _ask(
+def ask_all(
     targets: Sequence[Target],
     models: Sequence[tuple[Name, Source]],
     known: Known,
@@ -98,10 +106,25 @@ def _ask(
     *,
     named: bool,
 ) -> tuple[Rows, list[str]]:
-    """Put all questions; what cannot be answered is refused if it was named, else remarked."""
+    """Put all questions to models and rivals.
+
+    Args:
+        targets: Of all scans.
+        models: Names and latents.
+        known: All else.
+        baseline: The setting to compare with.
+        named: Whether the targets were named by the user.
+
+    Returns:
+        Rows of the table; what could not be answered, in sentences.
+
+    Raises:
+        InputError: If a target that was named cannot be predicted, or none can.
+    """
     asked: list[tuple[str, bool, Callable[[], Rows]]] = []
     for target in targets:
         asked += [(target.name, named, ask) for ask in target_rows(target, models, known, baseline)]
+        asked.append((f"{target.name}, {PLACES}", False, partial(place_rows, target, models, known, baseline)))
     asked += [(name, False, ask) for name, ask in confound_rows(models, known)]
     rows: Rows = []
     remarks = []

@@ -5,21 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from disentangle_pl.studies.clinical_table import BASELINE, COVARIATES, LATENTS, PCA, RIVAL, VOLUMES, WITH
+from disentangle_pl.studies.clinical_table import BASELINE, BASES, LATENTS, PCA, RIVAL, VOLUMES
 from disentangle_pl.studies.clinical_targets import TITLES
-from disentangle_pl.studies.clinical_words import (
+from disentangle_pl.studies.clinical_verdicts import (
+    EXPLORED,
     FEWER,
     LESS,
     MAIN,
     MORE,
+    SAME,
     Row,
     main_rows,
     means_only,
-    measure,
-    signed,
     verdict,
-    who,
 )
+from disentangle_pl.studies.clinical_words import measure, signed, who
 from disentangle_pl.studies.labels import short_factor
 
 NAMED = 4  # targets named with their intervals
@@ -61,9 +61,9 @@ def headlines(table: pd.DataFrame, baseline: str | None) -> list[str]:
         baseline: The setting others are compared with, if there is another.
     """
     rows = means_only(main_rows(table))
-    rows = rows[rows["inputs"] == WITH + LATENTS]
+    rows = rows[rows["added"] == LATENTS]
     order = sorted(dict.fromkeys(rows["setting"]), key=lambda name: name == baseline)
-    told = [_added(mine) for name in order if len(mine := _versus(rows, name, COVARIATES))]
+    told = [_added(mine) for name in order if len(mine := _versus(rows, name, *BASES))]
     for other, words in BESIDE.items():
         for name in order[:1]:
             mine = _versus(rows, name, other)
@@ -74,37 +74,44 @@ def headlines(table: pd.DataFrame, baseline: str | None) -> list[str]:
     return told + _agreed(table) + _smallest(table)
 
 
-def _versus(rows: pd.DataFrame, setting: str, versus: str) -> pd.DataFrame:
-    return rows[(rows["setting"] == setting) & (rows["versus"] == versus)]
+def _versus(rows: pd.DataFrame, setting: str, *versus: str) -> pd.DataFrame:
+    return rows[(rows["setting"] == setting) & rows["versus"].isin(versus)]
 
 
 def _added(rows: pd.DataFrame) -> str:
-    found = [(row, verdict(row)) for row in rows.to_dict("records")]
-    clear = sorted((row for row, said in found if said == MORE), key=lambda row: -float(row["value"]))
-    name = who(found[0][0])
+    results = [(row, verdict(row)) for row in rows.to_dict("records")]
+    name = who(results[0][0])
+    if any(each == EXPLORED for _, each in results):
+        return f"Latents of {name}, added to covariates: {_explored(rows)}"
+    clear = sorted((row for row, each in results if each == MORE), key=lambda row: -float(row["value"]))
+    less = [_title(row) for row, each in results if each == LESS]
+    worse = f"; they take away from {', '.join(less)}" if less else ""
     if not clear:
-        return f"Latents of {name} add nothing certain to covariates for any of {len(found)} targets{_worse(found)}"
+        return f"Latents of {name} add nothing certain to covariates for any of {len(results)} targets{worse}"
     first = ", ".join(f"{_title(row)} {MAIN[row['metric']]} {signed(row)}" for row in clear[:NAMED])
-    rest = f", and {', '.join(map(_title, clear[NAMED:]))}" if clear[NAMED:] else ""
-    return f"Latents of {name} add to covariates for {len(clear)} of {len(found)} targets: {first}{rest}{_worse(found)}"
+    more = f", and {', '.join(map(_title, clear[NAMED:]))}" if clear[NAMED:] else ""
+    return f"Latents of {name} add to covariates for {len(clear)} of {len(results)} targets: {first}{more}{worse}"
 
 
-def _worse(found: Sequence[tuple[Row, str]]) -> str:
-    less = [_title(row) for row, said in found if said == LESS]
-    return f"; they take away from {', '.join(less)}" if less else ""
+def _explored(rows: pd.DataFrame) -> str:
+    """Count the signs of comparisons that have no verdict."""
+    above = int((rows["value"] > 0).sum())
+    return f"above 0 for {above} of {len(rows)} targets; not a primary comparison, so without a verdict"
 
 
 def _counted(rows: pd.DataFrame) -> str:
-    found = [(row, verdict(row)) for row in rows.to_dict("records")]
-    told = []
-    for said, words in ((MORE, "more for"), (LESS, "less for")):
-        mine = [f"{_title(row)} ({signed(row)})" for row, each in found if each == said]
-        told += [f"{words} {', '.join(mine)}"] if mine else []
-    few = sum(each == FEWER for _, each in found)
-    even = len(found) - few - sum(each in (MORE, LESS) for _, each in found)
-    told += [f"no evidence of a difference for {even} of {len(found)} targets"] if even else []
-    told += [f"too few people for {few}"] if few else []
-    return "; ".join(told)
+    results = [(row, verdict(row)) for row in rows.to_dict("records")]
+    if any(each == EXPLORED for _, each in results):
+        return _explored(rows)
+    parts = []
+    for sign, words in ((MORE, "more for"), (LESS, "less for")):
+        named = [f"{_title(row)} ({signed(row)})" for row, each in results if each == sign]
+        parts += [f"{words} {', '.join(named)}"] if named else []
+    few = sum(each == FEWER for _, each in results)
+    even = sum(each == SAME for _, each in results)
+    parts += [f"no evidence of a difference for {even} of {len(results)} targets"] if even else []
+    parts += [f"too few people for {few}"] if few else []
+    return "; ".join(parts)
 
 
 def _agreed(table: pd.DataFrame) -> list[str]:

@@ -44,7 +44,7 @@ class Settings:
 
     targets: Sequence[str] = ()
     protocol: Protocol = "held-out"
-    part: HeldOut = "both"
+    part: HeldOut = "test"
     plan: Plan = field(default_factory=Plan)
     volumes: Sequence[str] = ()
     residualise: Sequence[str] = ()

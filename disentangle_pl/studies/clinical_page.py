@@ -7,21 +7,10 @@ from html import escape
 import pandas as pd
 
 from disentangle_pl.studies.clinical_probe import ONE
-from disentangle_pl.studies.clinical_table import BASELINE, COVARIATES, LATENTS, PCA, RIVAL, VOLUMES, WITH
+from disentangle_pl.studies.clinical_table import BASELINE, BASES, BEFORE, COVARIATES, LATENTS, PCA, RIVAL, VOLUMES
 from disentangle_pl.studies.clinical_targets import TITLES
-from disentangle_pl.studies.clinical_words import (
-    FEWER,
-    LESS,
-    MAIN,
-    MORE,
-    Row,
-    capital,
-    main_rows,
-    means_only,
-    signed,
-    verdict,
-    who,
-)
+from disentangle_pl.studies.clinical_verdicts import FEWER, LESS, MAIN, MORE, Row, main_rows, means_only, verdict
+from disentangle_pl.studies.clinical_words import capital, signed, who
 
 STYLE = """body{font:15px/1.45 system-ui,sans-serif;max-width:1240px;margin:1.5em auto;padding:0 1em;color:#222}
 h1{font-size:1.6em;margin:.2em 0}h2{font-size:1.2em;margin:1.6em 0 .4em}li{margin:.35em 0}ul{padding-left:1.2em}
@@ -33,16 +22,21 @@ td.few{color:#888}.short{background:#eef4fb;padding:.4em 1em;border-left:4px sol
 RIVALS = {VOLUMES: "volumes", PCA: "components"}
 SIGNS = {MORE: "▲ ", LESS: "▼ "}
 LEGEND = (
-    "Added to covariates, with the 95 % interval over people to be scored by the same probes: ▲ above 0, ▼ below 0, "
-    "grey: too few people to tell. "
+    "Added to covariates, with the 95 % interval over people to fit probes to and to score: ▲ above 0, ▼ below 0, "
+    "after Holm over the primary comparisons, the only ones that have a verdict; grey: too few people to tell. "
     "In brackets: how many people are ill (AD, MCI), convert, or are male. "
-    "AUC of 0.5 and R² of 0 are chance; R² is against the training mean. Scores to come have the score at the scan "
-    "among their covariates."
+    "AUC of 0.5 and R² of 0 are chance; R² is against the training mean. For scores to come all is added to the "
+    "score at the scan alone, which stands in the column of covariates."
 )
 
 
 def page(
-    title: str, lead: str, table: pd.DataFrame, sections: Mapping[str, Sequence[str]], pictures: Mapping[str, bytes]
+    title: str,
+    lead: str,
+    table: pd.DataFrame,
+    sections: Mapping[str, Sequence[str]],
+    pictures: Mapping[str, Sequence[bytes]],
+    tables: Mapping[str, Sequence[pd.DataFrame]],
 ) -> str:
     """Write the page.
 
@@ -51,7 +45,8 @@ def page(
         lead: Its first sentence.
         table: Of `table_of`, settings as they are to be called.
         sections: Sentences by heading, the first of which are the headlines; the table of scores follows these.
-        pictures: PNG files by the heading they belong to; one whose heading has no sentences follows the table.
+        pictures: PNG files by the heading they belong to; those whose heading has no sentences follow the table.
+        tables: Tables of text and numbers by the heading they belong to.
     """
     parts = [f"<h1>{escape(title)}</h1><p>{escape(lead)}</p>"]
     for number, (heading, sentences) in enumerate(sections.items()):
@@ -62,8 +57,9 @@ def page(
         if not number:
             parts.append(f'<h2>Target by target</h2><div class="wide">{summary(table)}</div>')
             parts.append(f'<p class="note">{escape(LEGEND)}</p>')
-        if heading in pictures:
-            source = b64encode(pictures[heading]).decode()
+        parts += [f'<div class="wide">{_plain_table(each)}</div>' for each in tables.get(heading, ())]
+        for picture in pictures.get(heading, ()):
+            source = b64encode(picture).decode()
             parts.append(f'<div class="wide"><img alt="{escape(heading)}" src="data:image/png;base64,{source}"></div>')
     parts.append(_numbers(table))
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -79,12 +75,13 @@ def summary(table: pd.DataFrame) -> str:
     lines = []
     for target, mine in rows.groupby("target", sort=False):
         first = mine.iloc[0].to_dict()
-        alone = mine[(mine["inputs"] == COVARIATES) & (mine["versus"] == "")]["value"]
+        first_of = {row["inputs"]: row["value"] for row in mine[mine["versus"] == ""].to_dict("records")}
+        alone = first_of.get(BEFORE, first_of.get(COVARIATES))
         ill = first["people_1"]
         people = f"{first['people']}" + (f" ({ill:.0f} yes)" if ill == ill else "")
         cells = [f"<th>{escape(TITLES.get(str(target), str(target)))}</th>"]
-        cells.append(f'<td class="n">{MAIN[first["metric"]]} {alone.iloc[0]:.2f}</td>' if len(alone) else "<td></td>")
-        keys = mine.set_index(["inputs", "setting", "versus"])
+        cells.append("<td></td>" if alone is None else f'<td class="n">{MAIN[first["metric"]]} {alone:.2f}</td>')
+        keys = _plainly(mine).set_index(["added", "setting", "versus"])
         cells += [_difference(keys, key) for key in shown.values()]
         lines.append(f"<tr>{''.join(cells)}<td>{people}</td></tr>")
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
@@ -93,14 +90,20 @@ def summary(table: pd.DataFrame) -> str:
 def _columns(rows: pd.DataFrame) -> dict[str, tuple[str, str, str]]:
     """Return inputs, setting and what they are compared with, by the heading of a column."""
     found: dict[str, tuple[str, str, str]] = {}
-    latents = rows[rows["inputs"] == WITH + LATENTS]
+    rows = _plainly(rows)
+    latents = rows[rows["added"] == LATENTS]
     for setting, mine in latents.groupby("setting", sort=False):
-        found[f"+ latents of {who(mine.iloc[0].to_dict())}"] = (WITH + LATENTS, str(setting), COVARIATES)
-    found |= {f"+ {name}": (WITH + inputs, RIVAL, COVARIATES) for inputs, name in RIVALS.items()}
+        found[f"+ latents of {who(mine.iloc[0].to_dict())}"] = (LATENTS, str(setting), COVARIATES)
+    found |= {f"+ {name}": (inputs, RIVAL, COVARIATES) for inputs, name in RIVALS.items()}
     for setting in latents.loc[latents["versus"] == BASELINE, "setting"].unique():
-        found[f"{setting} less the baseline"] = (WITH + LATENTS, str(setting), BASELINE)
-    there = set(rows[["inputs", "setting", "versus"]].itertuples(index=False, name=None))
+        found[f"{setting} less the baseline"] = (LATENTS, str(setting), BASELINE)
+    there = set(rows[["added", "setting", "versus"]].itertuples(index=False, name=None))
     return {name: key for name, key in found.items() if key in there}
+
+
+def _plainly(rows: pd.DataFrame) -> pd.DataFrame:
+    """Call all that latents are added to covariates."""
+    return rows.assign(versus=rows["versus"].where(~rows["versus"].isin(BASES), COVARIATES))
 
 
 def _difference(rows: pd.DataFrame, key: tuple[str, str, str]) -> str:
@@ -115,12 +118,31 @@ def _difference(rows: pd.DataFrame, key: tuple[str, str, str]) -> str:
 def _numbers(table: pd.DataFrame) -> str:
     """Write the numbers of linear probes over all visits, and of measures, closed at first."""
     rows = table[(table["probe"] != "boosted") & (table["mode"] != ONE)]
-    columns = ["target", "mode", "setting", "model", "inputs", "versus", "metric", "value", "low", "high", "interval"]
+    columns = [
+        "target",
+        "mode",
+        "setting",
+        "model",
+        "inputs",
+        "versus",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "interval",
+        "p_holm",
+    ]
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     lines = ("".join(_cell(value) for value in row) for row in rows[columns].itertuples(index=False, name=None))
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     words = f"{len(rows)} of the {len(table)} numbers; scores.tsv has all"
     return f'<details><summary>{words}</summary><div class="wide"><table><tr>{head}</tr>{body}</table></div></details>'
+
+
+def _plain_table(table: pd.DataFrame) -> str:
+    head = "".join(f"<th>{escape(str(name).replace('_', ' '))}</th>" for name in table.columns)
+    lines = ("".join(_cell(value) for value in row) for row in table.itertuples(index=False, name=None))
+    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def _cell(value: object) -> str:

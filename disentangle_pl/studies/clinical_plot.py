@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 
 from disentangle_pl.studies.clinical_probe import ALL
 from disentangle_pl.studies.clinical_table import (
+    BASES,
     BEFORE,
+    COMPARED,
     COVARIATES,
     LATENTS,
     PCA,
@@ -17,7 +19,7 @@ from disentangle_pl.studies.clinical_table import (
     RIVAL,
     SITE,
     VOLUMES,
-    WITH,
+    added,
 )
 from disentangle_pl.studies.clinical_targets import SCORES, TITLES
 from disentangle_pl.studies.clinical_words import measure, who
@@ -35,7 +37,7 @@ def draw_scores(table: pd.DataFrame) -> Figure:
     Args:
         table: Of `table_of`; all visits, linear probes.
     """
-    main = table[(table["mode"] == ALL) & (table["probe"] == "linear") & (table["interval"] == PEOPLE)]
+    main = table[(table["mode"] == ALL) & (table["probe"] == "linear") & table["interval"].isin((PEOPLE, COMPARED))]
     series = _series(main)
     metrics = [metric for metric in METRICS if (main["metric"] == metric).any()]
     sizes = [main[main["metric"] == metric]["target"].nunique() for metric in metrics]
@@ -44,12 +46,14 @@ def draw_scores(table: pd.DataFrame) -> Figure:
     grid = figure.subplots(len(metrics), 2, squeeze=False, gridspec_kw={"height_ratios": sizes})
     for row, metric in enumerate(metrics):
         name, nothing = METRICS[metric]
+        metric_name = name.split()[0]
         mine = main[main["metric"] == metric]
         targets = list(dict.fromkeys(mine["target"]))
-        _draw(grid[row][0], mine[mine["versus"] == ""], targets, series, "")
-        _draw(grid[row][1], mine[mine["versus"] == COVARIATES], targets, series, WITH)
+        _draw(grid[row][0], mine[mine["versus"] == ""], targets, series)
+        more = mine[mine["versus"].isin(BASES)].assign(inputs=[*map(added, mine[mine["versus"].isin(BASES)]["inputs"])])
+        _draw(grid[row][1], more, targets, series)
         grid[row][0].set_xlabel(name)
-        grid[row][1].set_xlabel(f"{name}: more than covariates alone")
+        grid[row][1].set_xlabel(f"{metric_name} added to covariates (scores to come: to the score)")
         grid[row][1].set_yticklabels([])
         for axis, at in zip(grid[row], (nothing, 0.0), strict=True):
             axis.axvline(at, color="black", linewidth=0.8)
@@ -90,12 +94,10 @@ def _series(main: pd.DataFrame) -> list[tuple[str, str, str]]:
     return found + [(LATENTS, name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(settings)]
 
 
-def _draw(
-    axis: Axes, rows: pd.DataFrame, targets: Sequence[str], series: list[tuple[str, str, str]], prefix: str
-) -> None:
+def _draw(axis: Axes, rows: pd.DataFrame, targets: Sequence[str], series: list[tuple[str, str, str]]) -> None:
     step = 0.8 / max(len(series), 1)
     for number, (inputs, setting, colour) in enumerate(series):
-        mine = rows[(rows["inputs"] == prefix + inputs) & (rows["setting"] == setting)]
+        mine = rows[(rows["inputs"] == inputs) & (rows["setting"] == setting)]
         mean = mine[mine["model"].str.startswith("mean of ")]
         mine = (mean if len(mean) else mine).drop_duplicates("target").set_index("target").reindex(list(targets))
         places = np.arange(len(targets)) + (number - (len(series) - 1) / 2) * step

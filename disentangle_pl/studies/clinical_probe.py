@@ -19,10 +19,13 @@ from disentangle_pl.metrics.prediction import (
     ProbeTarget,
     boosted,
     cross_validated,
+    dealt,
+    left_out,
     linear,
+    prior_log_odds,
     transferred,
 )
-from disentangle_pl.metrics.prediction_folds import Rows, person_weights
+from disentangle_pl.metrics.prediction_folds import Folds, Rows, person_weights
 from disentangle_pl.metrics.prediction_scores import Scored, refitted_intervals, resampled_people, scored
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.clinical_inputs import Source
@@ -58,6 +61,12 @@ class Question(NamedTuple):
         """What is asked of the scans that are scored; their people count alike."""
         people = self.targets.people[self.test]
         return ProbeTarget(self.targets.target[self.test], self.targets.discrete, people, person_weights(people))
+
+    def people(self, folds: int) -> tuple[int, float]:
+        """Return how many people are scored, and how many each probe is fitted to."""
+        tested = len(np.unique(self.targets.people[self.test]))
+        fitted = len(np.unique(self.targets.people[self.train]))
+        return tested, fitted or tested * (folds - 1) / folds
 
 
 def question(
@@ -95,7 +104,7 @@ def question(
 def answer(
     to: Question, source: Source, probe: str, plan: Plan, folder: Path, drawn: Values | None = None
 ) -> dict[str, Scored]:
-    """Answer a question, or look the answer up.
+    """Score the answer to a question.
 
     Args:
         to: The question.
@@ -108,16 +117,47 @@ def answer(
     Raises:
         InputError: As `cross_validated`.
     """
-    path = folder / f"{_key(to, source, probe, plan)}.npz"
+    predicted = prediction(to, source, probe, plan, folder)
+    return scored(to.tested, predicted, resampled_people(to.tested, seed=plan.seed) if drawn is None else drawn)
+
+
+def prediction(
+    to: Question, source: Source, probe: str, plan: Plan, folder: Path, folds: Folds | None = None
+) -> Predicted:
+    """Answer a question, or look the answer up.
+
+    Args:
+        to: The question.
+        source: What the probe sees.
+        probe: `linear` or `boosted`.
+        plan: Folds and repeats.
+        folder: Of answers.
+        folds: (n,) folds of its rows, as sites; None for those of the plan.
+
+    Raises:
+        InputError: As `cross_validated`, or `left_out`.
+    """
+    key = _key(to, source, probe, plan)
+    path = folder / f"{key if folds is None else hashlib.sha256(key.encode() + folds.tobytes()).hexdigest()[:32]}.npz"
     predicted = _read(path)
     if predicted is None:
         inputs, how = source.at(to.rows), PROBES[probe]
-        if len(to.train):
+        if folds is not None:
+            predicted = left_out(inputs, to.targets, how, folds, plan)
+        elif len(to.train):
             predicted = transferred(inputs, to.targets, how, to.train, to.test, plan)
         else:
             predicted = cross_validated(inputs, to.targets, how, plan)
         _write(path, predicted)
-    return scored(to.tested, predicted, resampled_people(to.tested, seed=plan.seed) if drawn is None else drawn)
+    return predicted
+
+
+def prior(to: Question, plan: Plan) -> Values:
+    """Return the log odds (R, n) of class 1 among the people that each probe was fitted to."""
+    if len(to.train):
+        ill = np.average(to.targets.target[to.train], weights=to.targets.weights[to.train])
+        return np.full((1, len(to.test)), np.log(ill / (1 - ill)))
+    return np.stack([prior_log_odds(to.targets, folds) for folds in dealt(to.targets, plan)])
 
 
 def refitted_answer(to: Question, source: Source, probe: str, plan: Plan, folder: Path) -> dict[str, Interval]:

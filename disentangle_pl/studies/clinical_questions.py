@@ -10,25 +10,29 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.metrics.prediction import Plan
-from disentangle_pl.metrics.prediction_scores import resampled_people
+from disentangle_pl.metrics.prediction import Plan, ProbeTarget
+from disentangle_pl.metrics.prediction_folds import person_weights
+from disentangle_pl.metrics.prediction_scores import resampled_people, scored
 from disentangle_pl.metrics.score import Values
 from disentangle_pl.studies.clinical_inputs import Source, fixed, indicators, joined
 from disentangle_pl.studies.clinical_people import Protocol, Sides
-from disentangle_pl.studies.clinical_probe import ALL, ONE, Question, answer, question, refitted_answer
+from disentangle_pl.studies.clinical_probe import ALL, ONE, Question, answer, prediction, question, refitted_answer
 from disentangle_pl.studies.clinical_table import (
+    BASES,
     BEFORE,
     COVARIATES,
     PCA,
     SITE,
     Answered,
     Name,
+    added,
     mean_of,
     rows_of,
 )
 from disentangle_pl.studies.clinical_targets import Target, score
 
 Rows = list[dict[str, object]]
+PLACES = "leave one site out"
 ILL = ("cn_ad", "cn_mci", "conversion")
 LINEAR, BOOSTED = "linear", "boosted"
 CONFOUND = "site probe"
@@ -87,6 +91,23 @@ def target_rows(
 def _target_rows(
     target: Target, models: Sequence[tuple[Name, Source]], known: Known, baseline: str | None, mode: str
 ) -> Rows:
+    return _answers(*asked(target, models, known, mode), known, baseline)
+
+
+def asked(
+    target: Target, models: Sequence[tuple[Name, Source]], known: Known, mode: str = ALL
+) -> tuple[Question, list[tuple[Name, Source]]]:
+    """Return a question about a target, and all that it is put to: rivals and models, alone and added to covariates.
+
+    Args:
+        target: Of all scans.
+        models: Names and latents.
+        known: All else.
+        mode: `ALL` or `ONE`.
+
+    Raises:
+        InputError: As `question`.
+    """
     table = known.covariates.drop(columns=[name for name in target.omit if name in known.covariates.columns])
     before = score(known.visits, target.baseline)[:, None] if target.baseline else np.empty((len(table), 0))
     base = np.column_stack((table.to_numpy(np.float64), before))
@@ -94,11 +115,50 @@ def _target_rows(
     to = question(target, known.visits, known.sides, known.protocol, needed, mode)
     covariates = fixed(COVARIATES, base)
     sources = [(Name(), covariates)]
-    sources += [(Name(), fixed(BEFORE, before))] if target.baseline else []
+    beside = fixed(BEFORE, before) if target.baseline else covariates
+    sources += [(Name(), beside)] if target.baseline else []
     sources += [(Name(), indicators_of) for indicators_of in _sites(known, target)]
     for name, source in [*((Name(), rival) for rival in known.rivals), *models]:
-        sources += [(name, source), (name, joined(covariates, source))]
-    return _answers(to, sources, known, baseline)
+        sources += [(name, source), (name, joined(beside, source))]
+    return to, sources
+
+
+def place_rows(target: Target, models: Sequence[tuple[Name, Source]], known: Known, baseline: str | None) -> Rows:
+    """Return rows of predictions of people at each site by probes fitted to people elsewhere.
+
+    Somebody seen at several sites is at the first. Nothing is returned without sites, or where probes are fitted to
+    training people.
+
+    Raises:
+        InputError: As `left_out`, as for two sites each of one class.
+    """
+    if SITE not in known.places or known.protocol != "held-out":
+        return []
+    to, sources = asked(target, models, known)
+    table = pd.DataFrame({"who": to.targets.people, "site": known.places[SITE].iloc[to.rows].to_numpy()})
+    at = table["who"].map(table.dropna().drop_duplicates("who").set_index("who")["site"])
+    rows = np.flatnonzero(at.notna())
+    if at.nunique() < 2:
+        return []
+    to = to._replace(
+        mode=PLACES,
+        rows=to.rows[rows],
+        targets=ProbeTarget(
+            to.targets.target[rows],
+            to.targets.discrete,
+            to.targets.people[rows],
+            person_weights(to.targets.people[rows]),
+        ),
+        test=np.arange(len(rows)),
+    )
+    folds = pd.factorize(at.iloc[rows])[0].astype(np.int64)
+    drawn = resampled_people(to.tested, seed=known.plan.seed)
+    answers = []
+    for name, source in sources:
+        if source.name in BASES or added(source.name):
+            predicted = prediction(to, source, LINEAR, known.plan, known.folder, folds)
+            answers.append(Answered(name, LINEAR, source.name, scored(to.tested, predicted, drawn)))
+    return rows_of(to, answers, baseline, int(at.nunique()))
 
 
 def _answers(to: Question, sources: Sequence[tuple[Name, Source]], known: Known, baseline: str | None) -> Rows:
@@ -109,7 +169,7 @@ def _answers(to: Question, sources: Sequence[tuple[Name, Source]], known: Known,
             scores = answer(to, source, probe, known.plan, known.folder, drawn)
             anew = refitted_answer(to, source, probe, known.plan, known.folder) if known.refitted else {}
             answers.append(Answered(name, probe, source.name, scores, anew))
-    return rows_of(to, answers, baseline)
+    return rows_of(to, answers, baseline, known.plan.folds)
 
 
 def _sites(known: Known, target: Target) -> Iterator[Source]:

@@ -14,8 +14,11 @@ from disentangle_pl.studies.clinical_headline import called, headlines
 from disentangle_pl.studies.clinical_page import page
 from disentangle_pl.studies.clinical_people import HeldOut, Protocol
 from disentangle_pl.studies.clinical_plot import draw_scores, draw_trials
+from disentangle_pl.studies.clinical_reporting import CALIBRATED, GROUPED, WHO, Reporting, elsewhere_sentences
+from disentangle_pl.studies.clinical_survival import survival_sentences
 from disentangle_pl.studies.clinical_table import RIVAL
 from disentangle_pl.studies.clinical_targets import CONVERSION
+from disentangle_pl.studies.clinical_verdicts import LEVEL, PRIMARY
 from disentangle_pl.studies.clinical_words import (
     baseline_sentences,
     lines_of,
@@ -26,6 +29,7 @@ from disentangle_pl.studies.clinical_words import (
 
 FEW = 50
 TITLE = "Dementia scores from latents"
+TIMED = "Time to conversion"
 SHORT, ADDED, TRUSTED = "In short", "What latents add to covariates", "Can they be trusted as measures?"
 WINDOWS = (
     "A score 12 or 24 months later is that of the visit nearest to that time, within 3 months; conversion is dementia "
@@ -33,10 +37,10 @@ WINDOWS = (
     "at the scan"
 )
 CAVEATS = [
-    "Intervals, 95 % bootstraps over people, are of scores of the same probes by other people: they do not hold what "
+    "Intervals of scores, 95 % bootstraps over people, are of the same probes by other people: they do not hold what "
     "other people to train probes on would do (of the mean R² of probes they hold 74 % at 40 people, 89 % at 100, 94 % "
-    "at 400), nor other cohorts, scanners or trainings of the encoder",
-    "Nothing is corrected for the number of targets",
+    "at 400). Intervals of comparisons do, by the correction of Nadeau and Bengio (2003). Neither holds other cohorts, "
+    "scanners or trainings of the encoder",
     "Covariates below chance count as chance when something is added to them",
     "The latent that needs the fewest people was chosen among many on the same people, so it will need more of others",
     "Inputs that take away from covariates have made probes fit noise: there are too few people for so many inputs",
@@ -60,6 +64,7 @@ class Study(NamedTuple):
         conversion: Years within which impairment becomes dementia.
         cautions: What else encoders may have to do with the tested people.
         certain: Whether all checkpoints say that they were not trained on them.
+        reporting: What TRIPOD+AI asks for beside scores.
     """
 
     table: pd.DataFrame
@@ -74,6 +79,7 @@ class Study(NamedTuple):
     conversion: float = CONVERSION
     cautions: tuple[str, ...] = ()
     certain: bool = True
+    reporting: Reporting = Reporting({}, {})
 
 
 def write_report(study: Study, out: Path) -> None:
@@ -86,7 +92,10 @@ def write_report(study: Study, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     study.table.to_csv(out / "scores.tsv", sep="\t", index=False, na_rep="n/a", float_format="%.6g")
     said = plainly(study)
-    pictures = {"scores": _png(draw_scores(said.table)), "reliability": _png(draw_trials(said.table))}
+    study.reporting.write(out)
+    figures = {"scores": draw_scores(said.table), "reliability": draw_trials(said.table)}
+    figures |= study.reporting.pictures() if study.reporting.tables else {}
+    pictures = {name: _png(figure) for name, figure in figures.items()}
     for name, content in pictures.items():
         (out / f"{name}.png").write_bytes(content)
     sections = sections_of(said)
@@ -95,8 +104,10 @@ def write_report(study: Study, out: Path) -> None:
         lines += lines_of(title, sentences)
     (out / "findings.md").write_text("\n".join(lines), encoding="utf-8")
     shown = {title: [] if title == ADDED or title.startswith("Against") else told for title, told in sections.items()}
-    placed = {ADDED: pictures["scores"], TRUSTED: pictures["reliability"]}
-    (out / "report.html").write_text(page(TITLE, lead_of(said), said.table, shown, placed), encoding="utf-8")
+    placed = {ADDED: ["scores"], TRUSTED: ["reliability"], CALIBRATED: ["calibration", "decisions"]}
+    images = {title: [pictures[name] for name in names if name in pictures] for title, names in placed.items()}
+    tables = {WHO: [study.reporting.tables[name] for name in ("people", "flow") if name in study.reporting.tables]}
+    (out / "report.html").write_text(page(TITLE, lead_of(said), said.table, shown, images, tables), encoding="utf-8")
     console = Console()
     console.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
     console.print(f"written: {', '.join(str(out / name) for name in ('report.html', 'scores.tsv'))}", soft_wrap=True)
@@ -129,12 +140,29 @@ def sections_of(study: Study) -> dict[str, list[str]]:
         SHORT: [*study.cautions, *headlines(study.table, study.baseline)],
         ADDED: target_sentences(study.table),
         f"Against the baseline {study.baseline}": baseline_sentences(study.table),
+        CALIBRATED: study.reporting.sentences.get(CALIBRATED, []),
+        GROUPED: [*elsewhere_sentences(study.table), *study.reporting.sentences.get(GROUPED, [])],
+        TIMED: survival_sentences(study.table),
         TRUSTED: trial_sentences(study.table),
         "Do they know the scanner?": place_sentences(study.table),
-        "How it was done": [how(study).removesuffix("."), WINDOWS.format(years=study.conversion)],
+        WHO: study.reporting.sentences.get(WHO, []),
+        "How it was done": [
+            how(study).removesuffix("."),
+            WINDOWS.format(years=study.conversion),
+            _primary(study.table),
+        ],
         "Caveats": CAVEATS,
         "Notes": [remark.rstrip(".") for remark in study.remarks],
     }
+
+
+def _primary(table: pd.DataFrame) -> str:
+    """Say which comparisons have a verdict, and how their number was corrected for."""
+    count = table["p_holm"].notna().sum()
+    return (
+        f"Primary is {PRIMARY}; these {count} comparisons have a verdict, at p < {LEVEL:g} after Holm over them. "
+        "All others are exploratory: they have intervals, not corrected for their number, and no verdict"
+    )
 
 
 def lead_of(study: Study) -> str:

@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from disentangle_pl.metrics.comparison import compared
 from disentangle_pl.metrics.intervals import Interval, mean_interval
-from disentangle_pl.metrics.prediction_scores import Scored, difference, not_below_chance
+from disentangle_pl.metrics.prediction import Plan
+from disentangle_pl.metrics.prediction_scores import Scored, not_below_chance
 from disentangle_pl.studies.clinical_probe import Question
 from disentangle_pl.studies.clinical_reliability import Line
 
@@ -28,13 +30,16 @@ COLUMNS = [
     "low",
     "high",
     "interval",
+    "p",
 ]
 COVARIATES, LATENTS, VOLUMES, PCA, SITE, BEFORE = "covariates", "latents", "volumes", "pca", "site", "score before"
-WITH = f"{COVARIATES}+"
+WITH, AHEAD = f"{COVARIATES}+", f"{BEFORE}+"
+BASES = (COVARIATES, BEFORE)
 BASELINE = "baseline"
 CHANCE = "chance"
 RIVAL = "rival"
 PEOPLE, REFITTED, SEEDS = "people", "people, probes fitted anew", "seeds"
+COMPARED = "people to fit to and to score"
 
 
 class Name(NamedTuple):
@@ -69,13 +74,21 @@ class Answered(NamedTuple):
     refitted: Mapping[str, Interval] = {}
 
 
-def rows_of(to: Question, answers: Sequence[Answered], baseline: str | None) -> list[dict[str, object]]:
-    """Write the scores of one question, their increments over covariates (at least chance), and over the baseline.
+def added(inputs: str) -> str:
+    """Return what inputs add to covariates, or to the score at the scan; nothing if they do not."""
+    return next((inputs.removeprefix(each) for each in (WITH, AHEAD) if inputs.startswith(each)), "")
+
+
+def rows_of(
+    to: Question, answers: Sequence[Answered], baseline: str | None, folds: int = Plan().folds
+) -> list[dict[str, object]]:
+    """Write the scores of one question, their increments over covariates or the score (at least chance) and baseline.
 
     Args:
         to: The question.
         answers: Of all rivals and models.
         baseline: The setting of the baseline model, if there is one.
+        folds: Of cross-validation.
     """
     counts: dict[str, object] = {
         "target": to.name,
@@ -88,7 +101,7 @@ def rows_of(to: Question, answers: Sequence[Answered], baseline: str | None) -> 
     rows = []
     for each in averaged:
         for versus, other in _rivals(each, averaged, baseline):
-            rows += [counts | row for row in _scores(each, versus, other)]
+            rows += [counts | row for row in _scores(each, versus, other, to.people(folds))]
         rows += [counts | row for row in _refitted(each)]
     return rows + _seed_rows(counts, pd.DataFrame(rows))
 
@@ -131,15 +144,15 @@ def mean_of(scores: Sequence[Scored]) -> Scored:
 def _rivals(
     each: Answered, answers: Sequence[Answered], baseline: str | None
 ) -> list[tuple[str, Mapping[str, Scored] | None]]:
-    """Return what scores are compared with: nothing, covariates alone, rivals beside covariates, and the baseline."""
+    """Return what scores are compared with: nothing, what they are added to, rivals added to it, and the baseline."""
     found: list[tuple[str, Mapping[str, Scored] | None]] = [("", None)]
     for other in answers:
         if other.probe != each.probe:
             continue
-        if each.inputs.startswith(WITH) and other.inputs == COVARIATES:
-            found.append((COVARIATES, not_below_chance(other.scores)))
-        if each.inputs == WITH + LATENTS and other.inputs in (WITH + VOLUMES, WITH + PCA):
-            found.append((other.inputs.removeprefix(WITH), other.scores))
+        if each.inputs.startswith(f"{other.inputs}+") or (each.inputs, other.inputs) == (COVARIATES, BEFORE):
+            found.append((other.inputs, not_below_chance(other.scores)))
+        if added(each.inputs) == LATENTS and added(other.inputs) in (VOLUMES, PCA):
+            found.append((added(other.inputs), other.scores))
         theirs = other.name.setting == baseline and each.name.setting not in (baseline, RIVAL)
         whole = other.name.model.startswith("mean of ") or not _has_mean(other, answers)
         if theirs and whole and other.inputs == each.inputs:
@@ -151,12 +164,17 @@ def _has_mean(one: Answered, answers: Sequence[Answered]) -> bool:
     return sum(other.name.setting == one.name.setting and other[1:3] == one[1:3] for other in answers) > 1
 
 
-def _scores(each: Answered, versus: str, other: Mapping[str, Scored] | None) -> list[dict[str, object]]:
+def _scores(
+    each: Answered, versus: str, other: Mapping[str, Scored] | None, people: tuple[int, float]
+) -> list[dict[str, object]]:
     rows = []
     for metric, found in each.scores.items():
-        value = found.interval() if other is None else difference(found, other[metric])
-        row = {"probe": each.probe, "inputs": each.inputs, "versus": versus, "metric": metric, "interval": PEOPLE}
-        rows.append({**each.name._asdict(), **row, **_ends(value)})
+        row = {**each.name._asdict(), "probe": each.probe, "inputs": each.inputs, "versus": versus, "metric": metric}
+        if other is None:
+            rows.append({**row, "interval": PEOPLE, **_ends(found.interval())})
+        else:
+            difference = compared(found, other[metric], *people)
+            rows.append({**row, "interval": COMPARED, **_ends(Interval(*difference[:3])), "p": difference.p})
     return rows
 
 
@@ -167,7 +185,9 @@ def _refitted(each: Answered) -> list[dict[str, object]]:
 
 def _seed_rows(counts: Mapping[str, object], rows: pd.DataFrame) -> list[dict[str, object]]:
     """Say how much numbers differ between the seeds of a setting."""
-    models = rows[(rows["setting"] != RIVAL) & (rows["interval"] == PEOPLE) & ~rows["model"].str.startswith("mean of ")]
+    models = rows[
+        (rows["setting"] != RIVAL) & (rows["interval"] != REFITTED) & ~rows["model"].str.startswith("mean of ")
+    ]
     keys = ["setting", "probe", "inputs", "versus", "metric"]
     found = []
     for key, mine in models.groupby(keys, sort=False):

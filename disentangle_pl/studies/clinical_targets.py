@@ -22,6 +22,7 @@ SCORES = ("mmse", "cdr_sb", "adas13")
 MONTHS = (12, 24)
 WINDOW = 0.25  # years around a date within which a visit counts as at it
 CONVERSION = 2.0
+CONVERTS = "conversion"
 
 
 class Target(NamedTuple):
@@ -96,7 +97,7 @@ def make_target(
     if name not in TARGETS:
         raise InputError(f"there is no target {name!r}: name some of {', '.join(TARGETS)}")
     told = Told(visits, visits_around(visits)[0] if around is None else around)
-    made = _conversion(name, told, conversion) if name == "conversion" else TARGETS[name](name, told)
+    made = _conversion(name, told, conversion) if name == CONVERTS else TARGETS[name](name, told)
     if np.isnan(made.values).all():
         raise InputError(f"{name} is not known of any of the {len(visits)} scans")
     return made
@@ -139,12 +140,31 @@ def _conversion(name: str, told: Told, years: float = CONVERSION) -> Target:
     return Target(name, True, np.where(stages(told.visits) == MCI, values, np.nan))
 
 
+def conversion_times(visits: pd.DataFrame, around: pd.DataFrame) -> tuple[Values, Values]:
+    """Return years (N,) from scans with mild impairment to the first visit with dementia, and if there was one (N,).
+
+    Without one the years are those to the last visit with a diagnosis, where the time is censored. They are NaN of
+    other scans, and of those without a later diagnosis.
+
+    Args:
+        visits: Table of the N scans.
+        around: Of `visits_around`.
+    """
+    later_on = around.assign(stage=stages(around))[around[AHEAD] > 0].dropna(subset=["stage"])
+    last = later_on.groupby("scan")[AHEAD].max()
+    first = later_on[later_on["stage"] == AD].groupby("scan")[AHEAD].min()
+    rows = pd.RangeIndex(len(visits))
+    years = first.reindex(rows).fillna(last.reindex(rows)).to_numpy(np.float64)
+    years = np.where(stages(visits) == MCI, years, np.nan)
+    return years, np.where(np.isnan(years), np.nan, np.isin(rows, first.index).astype(np.float64))
+
+
 TARGETS: dict[str, Maker] = {
     **dict.fromkeys((*SCORES, "age"), _score),
     "sex": _sex,
     "cn_ad": partial(_stages, ill=AD),
     "cn_mci": partial(_stages, ill=MCI),
-    "conversion": _conversion,
+    CONVERTS: _conversion,
     **{f"{name}_{months}m": partial(_future, base=name, months=months) for months in MONTHS for name in SCORES},
 }
 TITLES = {
@@ -155,7 +175,7 @@ TITLES = {
     "sex": "sex",
     "cn_ad": "CN or AD",
     "cn_mci": "CN or MCI",
-    "conversion": "MCI: converts",
+    CONVERTS: "MCI: converts",
     **{
         f"{name}_{m}m": f"{title} +{m} mo"
         for m in MONTHS

@@ -1,15 +1,14 @@
 """What a study of scores found, in sentences."""
 
-from collections.abc import Hashable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from disentangle_pl.studies.clinical_probe import ALL
 from disentangle_pl.studies.clinical_questions import CONFOUND
 from disentangle_pl.studies.clinical_table import (
     BASELINE,
+    BASES,
     BEFORE,
     COVARIATES,
     LATENTS,
@@ -18,14 +17,11 @@ from disentangle_pl.studies.clinical_table import (
     RIVAL,
     SITE,
     VOLUMES,
-    WITH,
 )
 from disentangle_pl.studies.clinical_targets import TITLES
+from disentangle_pl.studies.clinical_verdicts import MAIN, Row, main_rows, means_only, verdict
 from disentangle_pl.studies.labels import short_factor
 
-Row: TypeAlias = dict[Hashable, Any]
-MAIN = {"auc": "AUC", "r2": "R²"}
-MORE, LESS, SAME, FEWER = "more", "less", "no evidence of a difference", "too few people to tell"
 RIVALS = {
     COVARIATES: "covariates",
     BEFORE: "the score at the scan",
@@ -35,7 +31,6 @@ RIVALS = {
 }
 BEST = 3
 ALONE = "model"  # the setting of models that nothing tells apart
-ENOUGH = 20  # people, half of them in either class, below which a percentile interval says little
 SMALL = 0.02  # below it a difference is told with three digits
 MOST_DIGITS = 5
 
@@ -48,7 +43,7 @@ def target_sentences(table: pd.DataFrame) -> list[str]:
 def baseline_sentences(table: pd.DataFrame) -> list[str]:
     """Say how the latents of settings differ from those of the baseline."""
     rows = main_rows(table)
-    rows = rows[(rows["versus"] == BASELINE) & (rows["inputs"] == WITH + LATENTS)]
+    rows = rows[(rows["versus"] == BASELINE) & (rows["added"] == LATENTS)]
     return [
         f"{TITLES.get(name, name)}: {who(row)} {signed(row)} {MAIN[row['metric']]} ({verdict(row)})"
         for name, row in ((row["target"], row) for row in means_only(rows).to_dict("records"))
@@ -99,28 +94,9 @@ def _sentence(name: str, rows: pd.DataFrame) -> str:
     )
     latents = means_only(rows[(rows["versus"] == "") & (rows["inputs"] == LATENTS)]).to_dict("records")
     said += "".join(f", {_interval(row)} by latents of {who(row)}" for row in latents)
-    added = means_only(rows[(rows["versus"] == COVARIATES) & (rows["inputs"] == WITH + LATENTS)]).to_dict("records")
-    more = "; ".join(f"{who(row)} {signed(row)} ({verdict(row)})" for row in added)
-    return f"{said}. Added to covariates: {more}"
-
-
-def main_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep AUC and R² of linear probes, over all visits, with intervals over people."""
-    kept = (table["mode"] == ALL) & (table["probe"] == "linear") & (table["interval"] == PEOPLE)
-    rows = table[kept & table["metric"].isin(MAIN)]
-    return rows.assign(people_1=pd.to_numeric(rows["people_1"], errors="coerce"))
-
-
-def means_only(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep the mean over seeds where there is one; settings are in the order of their first models."""
-    several = rows[rows["model"].str.startswith("mean of ")][["target", "setting"]].drop_duplicates()
-    keys = set(several.itertuples(index=False, name=None))
-    alone = [
-        model.startswith("mean of ") or (target, setting) not in keys
-        for target, setting, model in zip(rows["target"], rows["setting"], rows["model"], strict=True)
-    ]
-    order = {name: place for place, name in enumerate(dict.fromkeys(rows["setting"]))}
-    return rows[np.array(alone, bool)].sort_values("setting", key=lambda names: names.map(order), kind="stable")
+    more = means_only(rows[rows["versus"].isin(BASES) & (rows["added"] == LATENTS)]).to_dict("records")
+    sure = "; ".join(f"{who(row)} {signed(row)} ({verdict(row)})" for row in more)
+    return f"{said}. Added to {RIVALS[more[0]['versus']] if more else RIVALS[COVARIATES]}: {sure}"
 
 
 def who(row: Row) -> str:
@@ -156,21 +132,6 @@ def _with_sign(number: float, digits: int) -> str:
     """Write a number with its sign; what rounds to 0 has none."""
     rounded = round(number, digits)
     return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
-
-
-def verdict(row: Row) -> str:
-    """Say whether the interval of a difference leaves 0 out."""
-    if min((row["people"], *_classes(row))) < ENOUGH:
-        return FEWER
-    if row["low"] > 0:
-        return MORE
-    return LESS if row["high"] < 0 else SAME
-
-
-def _classes(row: Row) -> tuple[float, ...]:
-    """Return twice the people of both classes, nothing for quantities."""
-    ill = row["people_1"]
-    return () if ill != ill else (2 * ill, 2 * (row["people"] - ill))
 
 
 def _size(row: Row) -> str:

@@ -18,26 +18,37 @@ from disentangle_pl.metrics.prediction import Plan, ProbeTarget, cross_validated
 from disentangle_pl.metrics.prediction_folds import person_weights
 from disentangle_pl.metrics.prediction_inputs import principal_components, remembered
 from disentangle_pl.metrics.prediction_scores import scored
+from disentangle_pl.studies.clinical import ask_all
+from disentangle_pl.studies.clinical_ahead import visits_around
 from disentangle_pl.studies.clinical_inputs import (
     covariates,
+    fixed,
     indicators,
     sites,
     volumes,
 )
+from disentangle_pl.studies.clinical_known import Settings, known_of
 from disentangle_pl.studies.clinical_people import refuse_seen, sides_of
 from disentangle_pl.studies.clinical_pictures import brief_pictures, inner_products, refuse_twins
 from disentangle_pl.studies.clinical_probe import ALL, ONE
+from disentangle_pl.studies.clinical_questions import PLACES
+from disentangle_pl.studies.clinical_survival import survival_rows, survival_sentences
 from disentangle_pl.studies.clinical_table import (
+    COMPARED,
     COVARIATES,
     LATENTS,
     REFITTED,
     WITH,
+    Name,
+    table_of,
 )
+from disentangle_pl.studies.clinical_targets import Target
 from disentangle_pl.studies.harmonisation import TABLE
 from tests.command_line import refused, run
 from tests.studies.clinic import PEOPLE, TRAIN, Clinic, make_clinic
 
 NAN = np.nan
+TESTED = 30  # people of the test part
 
 
 @pytest.fixture(scope="module")
@@ -149,13 +160,14 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
         "cn_ad",
         "mmse_12m",
         "--repeats=1",
+        "--part=both",
         f"--data.truth={clinic.truth}",
         f"--out={tmp_path}",
     ]
     models = [*map(str, clinic.good), "--baseline", str(clinic.blind)]
     run("predict-scores", *models, *flags)
     table = pd.read_csv(tmp_path / "scores.tsv", sep="\t", keep_default_na=False, na_values=["n/a"])
-    main = table[(table["mode"] == ALL) & (table["interval"] == "people")]
+    main = table[(table["mode"] == ALL) & table["interval"].isin(("people", COMPARED))]
     score = main.set_index(["target", "model", "inputs", "versus", "metric"])["value"]
     assert score["mmse", "good0", LATENTS, "", "r2"] > 0.8
     assert score["mmse", "blind", LATENTS, "", "r2"] < 0.1
@@ -171,6 +183,16 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
     assert {"reliability", ONE} <= set(table["mode"])
     assert table["people"].max() == PEOPLE - TRAIN
     assert not ((table["metric"] == "icc") & (table["inputs"] == "mmse")).any()
+    guesses = pd.read_csv(tmp_path / "predictions.tsv", sep="\t", keep_default_na=False, na_values=["n/a"])
+    own = guesses[(guesses["target"] == "cn_ad") & (guesses["model"] == "good0") & (guesses["inputs"] == LATENTS)]
+    assert len(own) == len(own.drop_duplicates(["participant_id", "session_id"])) > 60
+    assert own["predicted"].between(0, 1).all()
+    assert own.groupby("observed")["predicted"].mean().tolist() == pytest.approx([0, 1], abs=0.1)
+    assert {"people", "flow", "follow_up", "calibration", "decisions", "subgroups"} <= {
+        path.stem for path in tmp_path.glob("*.tsv")
+    }
+    away = table[(table["mode"] == PLACES) & (table["target"] == "mmse") & (table["metric"] == "r2")]
+    assert away[away["inputs"] == WITH + LATENTS].set_index(["model", "versus"])["value"]["good0", ""] > 0.8
     said = capsys.readouterr().out
     assert "40 people of the validation and test part" in said
     assert said.index("Latents of AdaGVAE (2 seeds) add to covariates for") < said.index("Latents of plain model")
@@ -198,6 +220,39 @@ def test_the_verb_finds_what_is_planted(clinic: Clinic, tmp_path: Path, capsys: 
     assert re.search(r"Confounds \(1 columns\) are fitted to \d+ scans of controls", words)
 
 
+def test_times_to_conversion_stand_beside_the_yes_or_no(clinic: Clinic, tmp_path: Path) -> None:
+    pytest.importorskip("sksurv")
+    data = data_of(clinic)
+    settings = Settings(plan=Plan(folds=2, inner=2, repeats=1))
+    known, _ = known_of(data, sides_of(data, "both"), settings, tmp_path)
+    score = fixed(LATENTS, data.visits[["mmse"]].to_numpy(np.float64))
+    models = [(Name("ada", "a", "0"), score)]
+    rows, remarks = survival_rows(models, known, visits_around(data.visits)[0], None)
+    assert not remarks
+    table = table_of(rows)
+    assert set(table["metric"]) == {"c_index"}
+    alone = table[(table["inputs"] == LATENTS) & (table["versus"] == "")]
+    assert alone["value"].item() > 0.5
+    assert (alone["people"].item(), alone["people_1"].item()) == (alone["scans"].item(), alone["people_1"].item())
+    assert table[table["versus"] == COVARIATES]["p"].between(0, 1).all()
+    assert "C-index" in survival_sentences(table)[0]
+    assert survival_rows(models, known._replace(plan=Plan()), visits_around(data.visits)[0], None)[1][0].startswith(
+        "conversion_time: "
+    )
+
+
+def test_a_site_that_holds_a_whole_class_is_said_and_refuses_nothing(clinic: Clinic, tmp_path: Path) -> None:
+    data = data_of(clinic)
+    sides = sides_of(data, "test")
+    known, _ = known_of(data, sides, Settings(plan=Plan(folds=2, inner=2, repeats=1)), tmp_path)
+    target = Target("cn_ad", True, np.asarray(data.visits["site"] == "A", dtype=np.float64))
+    models = [(Name("ada", "a", "0"), fixed(LATENTS, data.visits[["mmse"]].to_numpy(np.float64)))]
+    rows, remarks = ask_all([target], models, known, None, named=True)
+    assert {row["mode"] for row in rows} >= {ALL, ONE}
+    assert PLACES not in {row["mode"] for row in rows}
+    assert remarks[0].startswith(f"cn_ad, {PLACES}: the target has one class only")
+
+
 def test_trees_and_visits_without_a_scan_by_the_verb(clinic: Clinic, tmp_path: Path) -> None:
     """The scores of the year after the last scan are in a clinical table alone."""
     visits = pd.read_parquet(clinic.root / INDEX)
@@ -219,7 +274,7 @@ def test_trees_and_visits_without_a_scan_by_the_verb(clinic: Clinic, tmp_path: P
         found = table[(table["inputs"] == LATENTS) & (table["versus"] == "") & (table["metric"] == "r2")]
         assert set(found["probe"]) == {"linear", "boosted"}
         assert found["value"].min() > 0.3
-    assert scans["clinic"] == scans["scans"] + PEOPLE - TRAIN
+    assert scans["clinic"] == scans["scans"] + TESTED
 
 
 def test_refitted_intervals_by_the_verb(clinic: Clinic, tmp_path: Path) -> None:
@@ -250,7 +305,7 @@ def test_sites_are_taken_out_of_latents_volumes_and_images(
     assert list(zip(found["of"], found["stage"], strict=True)) == [
         (of, stage) for of in ("volumes", "latents", "pca") for stage in ("before", "after")
     ]
-    assert (found["people"] == PEOPLE - TRAIN).all()
+    assert (found["people"] == TESTED).all()
     said = capsys.readouterr().out
     assert "of 7 people at 3 sites; what stays in: age, sex, and the person" in said
     assert "Site AUC of latents of good0, before" in said
@@ -285,7 +340,7 @@ def test_wrong_input_is_one_sentence(clinic: Clinic, tmp_path: Path, capsys: pyt
     names = [f"sub-{i:03d}" for i in range(PEOPLE)]
     parts = ["test"] * 30 + ["val"] * 10 + ["train"] * 20
     other.write_text("participant_id\tpart\n" + "\n".join(map("\t".join, zip(names, parts, strict=True))))
-    assert "was trained on 20 of the 40 people to be tested" in said(f"--data.split_file={other}")
+    assert "was trained on 20 of the 30 people to be tested" in said(f"--data.split_file={other}")
     assert "has none" in said(
         "--data=SyntheticData", "--data.dataset=disentangle_pl.data.sprites.Sprites", "--data.batch_size=2"
     )

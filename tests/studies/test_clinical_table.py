@@ -17,6 +17,9 @@ from disentangle_pl.studies.clinical_page import summary
 from disentangle_pl.studies.clinical_reliability import Line, measure_lines, rescan_pairs
 from disentangle_pl.studies.clinical_report import Study, how, plainly, sections_of, write_report
 from disentangle_pl.studies.clinical_table import (
+    AHEAD,
+    BEFORE,
+    COMPARED,
     COVARIATES,
     LATENTS,
     REFITTED,
@@ -29,6 +32,7 @@ from disentangle_pl.studies.clinical_table import (
     rows_of,
     table_of,
 )
+from disentangle_pl.studies.clinical_verdicts import EXPLORED, LESS, MORE, SAME, main_rows, verdict, with_verdicts
 from disentangle_pl.studies.clinical_words import capital
 from tests.studies.clinic import PEOPLE, small_question, visits_of
 
@@ -62,22 +66,65 @@ def test_refitted_intervals_have_rows_of_their_own() -> None:
 def test_the_table_has_increments_seeds_and_the_baseline() -> None:
     table = table_of(planted_rows())
     index = table.set_index(["model", "inputs", "versus", "interval"])["value"]
-    assert index["ada<0>", WITH + LATENTS, COVARIATES, "people"] == pytest.approx(0.3)
-    assert index["mean of 2", WITH + LATENTS, COVARIATES, "people"] == pytest.approx(0.4)
+    assert index["ada<0>", WITH + LATENTS, COVARIATES, COMPARED] == pytest.approx(0.3)
+    assert index["mean of 2", WITH + LATENTS, COVARIATES, COMPARED] == pytest.approx(0.4)
     assert index["mean of 2", LATENTS, "", "seeds"] == pytest.approx(0.5)
-    assert index["mean of 2", WITH + LATENTS, "baseline", "people"] == pytest.approx(0.2)
-    assert index["ada<1>", LATENTS, "baseline", "people"] == pytest.approx(0.3)
+    assert index["mean of 2", WITH + LATENTS, "baseline", COMPARED] == pytest.approx(0.2)
+    assert index["ada<1>", LATENTS, "baseline", COMPARED] == pytest.approx(0.3)
     seeds = table[(table["interval"] == "seeds") & (table["inputs"] == LATENTS) & (table["versus"] == "")].iloc[0]
     assert (seeds["low"], seeds["high"]) == (pytest.approx(0.5 - 1.270620), pytest.approx(0.5 + 1.270620))  # t of 2
     assert not table[(table["setting"] == "beta")]["versus"].eq("baseline").any()
     paired = table[(table["versus"] == COVARIATES) & (table["model"] == "ada<0>")].iloc[0]
     assert paired["low"] == pytest.approx(paired["value"]), "the same draws differ by a constant"
     assert (table["people"] == 20).all()
-    beside = table[(table["versus"] == "volumes") & (table["interval"] == "people")]
+    beside = table[(table["versus"] == "volumes") & (table["interval"] == COMPARED)]
     assert set(beside["inputs"]) == {WITH + LATENTS}
     np.testing.assert_allclose(beside.set_index("model")["value"][["ada<0>", "ada<1>", "ada<0>"]], [-0.3, -0.1, -0.3])
     worse = table_of(planted_rows(covariates=-5)).set_index(["model", "inputs", "versus", "interval"])["value"]
-    assert worse["ada<0>", WITH + LATENTS, COVARIATES, "people"] == pytest.approx(0.4), "less than chance is chance"
+    assert worse["ada<0>", WITH + LATENTS, COVARIATES, COMPARED] == pytest.approx(0.4), "less than chance is chance"
+
+
+def test_only_primary_comparisons_have_a_verdict_after_holm() -> None:
+    """One p of 0.03 is no verdict beside three others."""
+    to, _ = small_question()
+    rows: list[dict[str, object]] = []
+    for target, z in (("clear", 4.5), ("so-so", 2.3), ("none", 0.5), ("worse", -5.0)):
+        noise = np.random.default_rng(0).normal(size=1000) / 1.5  # 5 folds stretch a standard deviation by 1.5
+        noise = (noise - noise.mean()) / noise.std(ddof=1) / 1.5
+        found = [answered(Name(), COVARIATES, 0.1, 0.0)._replace(scores={"r2": Scored(0.1, np.full(1000, 0.1))})]
+        for setting in ("ada", "beta"):
+            scores = {"r2": Scored(0.1 + z, 0.1 + z + noise)}
+            found.append(Answered(Name(setting, setting, "0"), "linear", WITH + LATENTS, scores))
+        rows += [row | {"target": target} for row in rows_of(to, found, None)]
+    table = with_verdicts(table_of(rows), "beta")
+    main = main_rows(table)
+    compared = main[main["versus"] == COVARIATES].to_dict("records")
+    assert {row["target"]: verdict(row) for row in compared if row["setting"] == "ada"} == {
+        **{"clear": MORE, "so-so": SAME, "none": SAME, "worse": LESS}
+    }
+    assert {verdict(row) for row in compared if row["setting"] == "beta"} == {EXPLORED}
+    (row,) = (row for row in compared if (row["setting"], row["target"]) == ("ada", "so-so"))
+    assert row["p"] == pytest.approx(0.033, abs=0.001)  # Student's t of 2.3, 19 degrees of freedom
+    assert row["p_holm"] == pytest.approx(2 * row["p"])
+    assert with_verdicts(table_of(measured()), None)["p_holm"].isna().all(), "of no comparison there is no verdict"
+
+
+def test_the_rival_of_a_score_to_come_is_the_score_alone() -> None:
+    to, _ = small_question()
+    found = [answered(Name(), BEFORE, 0.5), answered(Name(), COVARIATES, 0.2), answered(Name(), AHEAD + VOLUMES, 0.4)]
+    found.append(answered(Name("ada", "a", "0"), AHEAD + LATENTS, 0.6))
+    table = with_verdicts(table_of(rows_of(to, found, None)), None)
+    index = table.set_index(["inputs", "versus"])
+    assert index["value"][AHEAD + LATENTS, BEFORE] == pytest.approx(0.1)
+    assert index["value"][AHEAD + LATENTS, VOLUMES] == pytest.approx(0.2)
+    assert index["value"][COVARIATES, BEFORE] == pytest.approx(-0.3)
+    assert table["p_holm"].notna().sum() == 1
+    line = summary(table)
+    assert "R² 0.50" in line
+    assert "▲ +0.10" in line
+    assert headlines(table, None)[0].startswith(
+        "Latents of ada, seed 0 add to covariates for 1 of 1 targets: x R² +0.10"
+    )
 
 
 def test_the_reference_is_named_or_the_only_plain_setting() -> None:
@@ -113,8 +160,12 @@ def test_measures_are_described() -> None:
     assert len(said) == 2
 
 
+def judged(rows: list[dict[str, object]], baseline: str | None = "beta") -> pd.DataFrame:
+    return with_verdicts(table_of(rows), baseline)
+
+
 def study(rows: list[dict[str, object]], **more: Any) -> Study:
-    base = Study(table_of(rows), ["sub-1"], 3, "held-out", "both", Plan(), "beta", (), ["a <b> & c: no."])
+    base = Study(judged(rows), ["sub-1"], 3, "held-out", "both", Plan(), "beta", (), ["a <b> & c: no."])
     return base._replace(**more)
 
 
@@ -143,34 +194,35 @@ def test_the_page_is_whole_and_escaped(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_a_row_of_the_page_has_what_is_added_and_how_sure_it_is() -> None:
     rows = [*planted_rows(), *(row | {"people": 19, "target": "mmse"} for row in planted_rows())]
-    lines = re.findall("<tr>.*?</tr>", summary(table_of(rows)))
+    lines = re.findall("<tr>.*?</tr>", summary(judged(rows)))
     assert [re.sub("<.*?>", "", cell) for cell in re.findall("<th>.*?</th>", lines[0])] == [
         *("target", "covariates", "+ latents of ada (2 seeds)", "+ latents of beta, seed 0", "+ volumes"),
         *("ada less the baseline", "people"),
     ]
     assert '<td class="n">R² 0.10</td><td class="n more">▲ +0.40 [+0.40, +0.40]</td>' in lines[1]
-    added = '<td class="n more">▲ +0.60 [+0.60, +0.60]</td><td class="n more">▲ +0.20 [+0.20, +0.20]</td>'
+    added = '<td class="n">+0.60 [+0.60, +0.60]</td><td class="n more">▲ +0.20 [+0.20, +0.20]</td>'
     assert lines[1].endswith(f"{added}<td>20</td></tr>")
     assert "<th>MMSE</th>" in lines[2]
     assert lines[2].count('<td class="n few">+') == 4
 
 
 def test_the_headline_is_what_latents_add() -> None:
-    told = headlines(table_of(planted_rows() + measured()), "beta")
+    explored = "of 1 targets; not a primary comparison, so without a verdict"
+    told = headlines(judged(planted_rows() + measured()), "beta")
     assert told == [
         "Latents of ada (2 seeds) add to covariates for 1 of 1 targets: x R² +0.40 [+0.40, +0.40]",
-        "Latents of beta, seed 0 add to covariates for 1 of 1 targets: x R² +0.20 [+0.20, +0.20]",
-        "Latents of ada (2 seeds) against volumes, each added to covariates: less for x (-0.20 [-0.20, -0.20])",
+        f"Latents of beta, seed 0, added to covariates: above 0 for 1 {explored}",
+        f"Latents of ada (2 seeds) against volumes, each added to covariates: above 0 for 0 {explored}",
         "Latents of ada (2 seeds) against the baseline (beta), each added to covariates: more for x "
         "(+0.20 [+0.20, +0.20])",
         "Of a rescan the latents of ada say the same with a median ICC of 0.90 (0.90 to 0.90, 1 latents of 1 models)",
         "To show a slowing by 25 % a trial needs 40 people per arm by the best of 1 latents (z<0> of ada, seed 0), 30 "
         "by cortex; the best was chosen on these very people",
     ]
-    few = headlines(table_of([row | {"people": 19} for row in planted_rows()]), None)
+    few = headlines(judged([row | {"people": 19} for row in planted_rows()], None), None)
     assert few[0] == "Latents of ada (2 seeds) add nothing certain to covariates for any of 1 targets"
     assert few[2] == "Latents of ada (2 seeds) against volumes, each added to covariates: too few people for 1"
-    worse = headlines(table_of(planted_rows(covariates=0.9)), None)[0]
+    worse = headlines(judged(planted_rows(covariates=0.9), None), None)[0]
     assert worse.endswith("; they take away from x")
 
 
