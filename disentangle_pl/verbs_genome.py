@@ -49,7 +49,7 @@ def gwas(args: Sequence[str]) -> None:
         return
     plan = Plan(
         tuple(given.bed),
-        Limits(given.maf, given.geno, given.hwe),
+        Limits(given.maf, given.geno, given.hwe, given.info),
         given.block,
         _shard(given.shard),
         given.rint,
@@ -59,6 +59,7 @@ def gwas(args: Sequence[str]) -> None:
         given.build,
         given.permutations,
         given.loco,
+        given.sample,
     )
     phenotyped = _from_files(given) if model is None or not given.checkpoint else model.phenotypes(given, parser)
     phenotyped = phenotyped._replace(phenotypes=without_withdrawn(phenotyped.phenotypes, given.withdrawn))
@@ -75,7 +76,15 @@ def on_tables(args: Sequence[str]) -> bool:
 
 def _what(parser: VerbParser) -> None:
     parser.add_argument(
-        "--bed", nargs="+", type=str, required=True, help="PLINK 1 .bed files; {chr} in a path is every chromosome"
+        "--bed",
+        "--genotypes",
+        nargs="+",
+        type=str,
+        required=True,
+        help=".bed, .pgen, .bgen, .vcf[.gz] or .bcf files; {chr} in a path is every chromosome",
+    )
+    parser.add_argument(
+        "--sample", type=str | None, help="people of .bgen, .vcf or .bcf: .sample, .psam or .fam (default: beside)"
     )
     parser.add_argument("--phenotypes", type=Path | None, help="a table of FID, IID and a column a phenotype")
     parser.add_argument("--checkpoint", type=Path | None, help="instead: the latents of a model of brain scans")
@@ -97,6 +106,7 @@ def _what(parser: VerbParser) -> None:
     parser.add_argument("--maf", type=float, default=0.01, help="least frequency of the rarer allele")
     parser.add_argument("--geno", type=float, default=0.05, help="largest share of missing calls")
     parser.add_argument("--hwe", type=float, default=1e-6, help="least p of Hardy-Weinberg proportions (exact, mid-p)")
+    parser.add_argument("--info", type=float, default=0.3, help="least r2 of imputation, from dosages (MaCH's)")
     parser.add_argument("--build", type=str | None, help="genome build, such as GRCh38 (default: by APOE's variants)")
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.association import Associations
 from disentangle_pl.genetics.designs import Values
-from disentangle_pl.genetics.filesets import chromosome_names
+from disentangle_pl.genetics.genotypes import chromosome_names
 from disentangle_pl.genetics.results import PLACE
 from disentangle_pl.genetics.tails import TINY, log10_p_of_t
 

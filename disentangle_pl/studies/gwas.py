@@ -14,8 +14,8 @@ from rich.progress import track
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.control import permutations_of
 from disentangle_pl.genetics.exports import check_exports
-from disentangle_pl.genetics.filesets import Fileset, build_of, open_filesets
-from disentangle_pl.genetics.genotypes import AUTOSOMES, REASONS, Genotypes, Limits, Span, X, spans
+from disentangle_pl.genetics.filesets import build_of, open_filesets
+from disentangle_pl.genetics.genotypes import AUTOSOMES, REASONS, Fileset, Genotypes, Limits, Span, X, spans
 from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable
 from disentangle_pl.genetics.results import Journal
@@ -45,6 +45,7 @@ class Plan:
         build: Genome build, where the variants do not tell.
         permutations: Of the people of every block, for the control; see `permutations_of`.
         loco: List of the predictions of step 1 of regenie, see `Loco`.
+        sample: File of the people of the filesets, see `open_filesets`.
 
     Raises:
         InputError: If a setting makes no sense.
@@ -61,6 +62,7 @@ class Plan:
     build: str | None = None
     permutations: int | None = None
     loco: Path | None = None
+    sample: str | None = None
 
     def __post_init__(self) -> None:
         self.limits.check()
@@ -89,7 +91,7 @@ def associate(
     Raises:
         InputError: If files, tables or settings are wrong, or blocks to merge are missing.
     """
-    filesets = open_filesets(plan.beds)
+    filesets = open_filesets(plan.beds, plan.sample)
     check_exports(told.exports, build_of(filesets, plan.build))
     loco = None if plan.loco is None else _loco(plan.loco, phenotypes, filesets)
     inputs = gather(filesets, phenotypes, covariates, plan.ranks, loco)
@@ -179,7 +181,7 @@ def _for_others(out: Path, inputs: Inputs, filesets: Sequence[Fileset], limits: 
         "phenotypes": (inputs.names, inputs.phenotypes),
         "covariates": (inputs.covariate_names, inputs.covariates),
     }
-    write_scripts(out / "scripts", inputs.people, tables, [each.bed for each in filesets], limits)
+    write_scripts(out / "scripts", inputs.people, tables, [each.path for each in filesets], limits)
 
 
 def _settings(plan: Plan, routine: Routine, filesets: Sequence[Fileset], inputs: Inputs) -> dict[str, Any]:
@@ -188,5 +190,5 @@ def _settings(plan: Plan, routine: Routine, filesets: Sequence[Fileset], inputs:
     told = {name: told[name] for name in ("block", "ranks", "permute", "together", "seed")}
     told |= {"limits": list(plan.limits), "inputs": inputs.fingerprint(), "recipe": RECIPE}
     told["permutations"] = routine.permutations
-    told["genotypes"] = [[each.bed.name, len(each.people), len(each.variants)] for each in filesets]
+    told["genotypes"] = [[each.path.name, len(each.people), len(each.variants)] for each in filesets]
     return told

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.designs import Values
-from disentangle_pl.genetics.filesets import Fileset
-from disentangle_pl.genetics.genotypes import common_people
+from disentangle_pl.genetics.genotypes import Fileset, common_people
 from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable, covariates_of, numbers_of, rows_of
 from disentangle_pl.genetics.traits import traits_of

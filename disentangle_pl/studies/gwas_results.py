@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.designs import Values
-from disentangle_pl.genetics.filesets import Fileset, open_filesets
-from disentangle_pl.genetics.genotypes import Genotypes
+from disentangle_pl.genetics.filesets import open_filesets
+from disentangle_pl.genetics.genotypes import Fileset, Genotypes
 from disentangle_pl.genetics.outputs import Part, by_phenotype, read_outputs
 from disentangle_pl.genetics.results import Journal, TableFile, associations_table
 from disentangle_pl.studies.gwas_findings import Found
@@ -45,7 +45,7 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
         InputError: If a file is wrong, or has variants that the genotypes have not.
     """
     filesets = open_filesets(beds)
-    files = by_phenotype(results, [each.bed.stem for each in filesets])
+    files = by_phenotype(results, [each.path.stem for each in filesets])
     names = list(files)
     settings: dict[str, Any] = {"recipe": RECIPE, "results": [[path.name, _digest(path)] for path in results]}
     with ExitStack() as stack:
