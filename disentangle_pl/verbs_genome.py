@@ -8,12 +8,12 @@ from typing import Any, Literal
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
 from disentangle_pl.genetics.genotypes import Limits
-from disentangle_pl.genetics.people import read_people, without_withdrawn
+from disentangle_pl.genetics.people import as_categories, read_people, with_columns, without_withdrawn
 from disentangle_pl.genetics.traits import Summary
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_inputs import Phenotyped
 from disentangle_pl.studies.gwas_report import Told
-from disentangle_pl.studies.gwas_results import associated
+from disentangle_pl.studies.gwas_results import Results, associated
 from disentangle_pl.verb_parser import VerbParser, verb_parser
 
 
@@ -28,6 +28,9 @@ def gwas(args: Sequence[str]) -> None:
         disentangle-pl gwas --bed cohort.bed --checkpoint last.ckpt --out study --combat.batch=site
         disentangle-pl gwas --bed cohort.bed --phenotypes z.txt --covariates c.txt --loco step1_pred.list --out study
         disentangle-pl gwas --bed cohort.bed --results plink2.*.glm.linear --out study
+        disentangle-pl gwas --results saige_z0.txt --ld_reference 1000genomes.pgen --out study --export ssf
+        disentangle-pl gwas --bed ukb_c{chr}.bgen --sample ukb_c{chr}_s9.sample --phenotypes z.txt --pheno_name z0 z1
+            --covariates c.txt --covar_name age,sex,centre --categorical centre --info 0.8 --out study
     """
     does = (
         "Least squares of all phenotypes on all variants at once, exact where calls are missing, and tests of all "
@@ -44,6 +47,8 @@ def gwas(args: Sequence[str]) -> None:
         raise InputError("give gwas either --phenotypes FILE, or --checkpoint FILE, or --results FILES, not both")
     if model is not None and given.combat.batch is not None and not given.checkpoint:
         raise InputError("--combat.batch takes sites out of the latents of --checkpoint: give one, or leave it out")
+    if not given.bed and not (given.results and given.ld_reference):
+        raise InputError("give gwas --bed FILES of genotypes, or --results with --ld_reference")
     if given.results:
         _of_others(given)
         return
@@ -62,6 +67,7 @@ def gwas(args: Sequence[str]) -> None:
         given.sample,
     )
     phenotyped = _from_files(given) if model is None or not given.checkpoint else model.phenotypes(given, parser)
+    phenotyped = _columns(given, phenotyped)
     phenotyped = phenotyped._replace(phenotypes=without_withdrawn(phenotyped.phenotypes, given.withdrawn))
     told = _told(given, phenotyped.remarks)
     associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
@@ -80,7 +86,7 @@ def _what(parser: VerbParser) -> None:
         "--genotypes",
         nargs="+",
         type=str,
-        required=True,
+        default=[],
         help=".bed, .pgen, .bgen, .vcf[.gz] or .bcf files; {chr} in a path is every chromosome",
     )
     parser.add_argument(
@@ -88,15 +94,25 @@ def _what(parser: VerbParser) -> None:
     )
     parser.add_argument("--phenotypes", type=Path | None, help="a table of FID, IID and a column a phenotype")
     parser.add_argument("--checkpoint", type=Path | None, help="instead: the latents of a model of brain scans")
+    parser.add_argument("--pheno_name", nargs="+", type=str, default=[], help="phenotypes, or latents, to test")
     parser.add_argument(
-        "--results", nargs="+", type=Path, default=[], help="instead: .glm.linear or .regenie[.gz] of all phenotypes"
+        "--results",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="instead: tests of plink2, regenie, SAIGE, BOLT-LMM, fastGWA, or GWAS-SSF, of all phenotypes",
     )
+    parser.add_argument("--results_n", type=int | None, help="people in --results, where these do not tell (BOLT-LMM)")
     parser.add_argument("--summary", type=Summary, default="baseline", help="with --checkpoint: one value a person")
     parser.add_argument(
         "--with-training", type=bool, default=False, help="with --checkpoint: also the people it was trained on"
     )
     parser.add_argument(
         "--covariates", type=Path | None, help="FID, IID and numbers or texts (of --checkpoint: age, sex, site, ICV)"
+    )
+    parser.add_argument("--covar_name", nargs="+", type=str, default=[], help="columns of --covariates to take")
+    parser.add_argument(
+        "--categorical", nargs="+", type=str, default=[], help="covariates whose numbers are names of groups"
     )
     parser.add_argument(
         "--loco", type=Path | None, help="step1_pred.list of regenie: take off what other chromosomes predict"
@@ -126,6 +142,13 @@ def _how(parser: VerbParser) -> None:
     parser.add_argument("--clump-r2", type=float, default=0.1, help="r2 from which a variant belongs to a lead variant")
     parser.add_argument("--clump-kb", type=int, default=250, help="and its largest distance in 1,000 base pairs")
     parser.add_argument(
+        "--ld_reference",
+        nargs="+",
+        type=str,
+        default=[],
+        help="genotypes of other people to clump by (default: --bed); with --results these need no --bed then",
+    )
+    parser.add_argument(
         "--planted", type=Path | None, help="truth_snps.tsv of a simulated cohort (default: the one beside)"
     )
     parser.add_argument("--against", type=Path | None, help="another finished study, drawn mirrored (miami.png)")
@@ -142,24 +165,38 @@ def _told(given: Any, remarks: Sequence[str]) -> Told:
     clumping.check()
     planted, said = _planted(given)
     pictures = given.plots, given.against
-    return Told(clumping, planted, given.export, given.trait, *pictures, [*remarks, *said], given.scripts)
+    remarks = [*remarks, *said]
+    return Told(clumping, planted, given.export, given.trait, *pictures, remarks, given.scripts, given.ld_reference)
 
 
 def _of_others(given: Any) -> None:
-    names = ("covariates", "loco", "merge", "scripts", "withdrawn")
+    names = ("covariates", "loco", "merge", "scripts", "withdrawn", "pheno_name", "covar_name", "categorical")
     useless = {name: given[name] for name in names}
     idle = [f"--{name}" for name, value in useless.items() if value]
     if idle:
         raise InputError(f"--results are of tests that are made: {idle[0]} is of no use with them, leave it out")
-    associated(given.bed, given.results, given.out, _told(given, []), given.build)
+    results = Results(given.results, given.bed, given.sample, given.results_n)
+    associated(results, given.out, _told(given, []), given.build)
 
 
 def _planted(given: Any) -> tuple[Path | None, list[str]]:
     """Find what was planted in a simulated cohort, whose genotypes lie in a folder of their own within it."""
     beside = {Path(bed).absolute().parent.parent / "truth_snps.tsv" for bed in given.bed}
-    if given.planted or len(beside) > 1 or not next(iter(beside)).is_file():
+    if given.planted or len(beside) != 1 or not next(iter(beside)).is_file():
         return given.planted, []
     return next(iter(beside)), [f"planted effects are those of {next(iter(beside))}, which lies beside the genotypes"]
+
+
+def _columns(given: Any, phenotyped: Phenotyped) -> Phenotyped:
+    """Take the columns that were asked for."""
+    covariates = phenotyped.covariates
+    if covariates is None and (given.covar_name or given.categorical):
+        raise InputError("--covar_name and --categorical are of --covariates: give that table, or leave them out")
+    if covariates is not None:
+        covariates = with_columns(covariates, given.covar_name, "--covar_name")
+        covariates = as_categories(covariates, given.categorical, "--categorical")
+    phenotypes = with_columns(phenotyped.phenotypes, given.pheno_name, "--pheno_name")
+    return phenotyped._replace(phenotypes=phenotypes, covariates=covariates)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from disentangle_pl.genetics.control import Control, control_of, control_table, 
 from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.genotypes import Genotypes, either_way
 from disentangle_pl.genetics.multivariate import Nulls, fit_nulls, min_log10_p, most_log10_p
+from disentangle_pl.genetics.plink import MISSING
 from disentangle_pl.genetics.results import PLACE, TableFile, read_part, readable, write_whole
 from disentangle_pl.genetics.significance import Histogram
 
@@ -153,7 +154,9 @@ def best_of_together(path: Path, largest: float) -> pd.DataFrame:
     return _stacked(kept)
 
 
-def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: Clumping) -> pd.DataFrame:
+def lead_variants(
+    hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: Clumping, reference: bool = False
+) -> pd.DataFrame:
     """Clump variants by the best p over their rows, and describe the lead variants.
 
     Args:
@@ -161,17 +164,25 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
         column: Of -log10 p.
         genotypes: To read their calls from.
         rule: When variants belong together.
+        reference: The genotypes are of other people: variants are looked up by place and alleles, and one that is not
+            there stands alone.
 
     Returns:
-        The best row of every lead variant, its clump's number of `variants` and of `phenotypes`, the best first.
+        The best row of every lead variant, its clump's number of `variants` and of `phenotypes`, the best first; with
+        a reference also whether the variant is `in_ld_reference`.
+
+    Raises:
+        InputError: If the genotypes lack a variant, or a reference all of them.
     """
     if hits.empty:
         return hits.assign(variants=[], phenotypes=[])
     best = hits.sort_values(column, ascending=False, kind="stable").drop_duplicates(VARIANT).reset_index(drop=True)
-    where = _places(best, genotypes)
+    where = _places(best, genotypes, reference)
+    nothing = np.full((1, len(genotypes.rows[0])), MISSING)
 
     def calls(rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([genotypes.pick(*where[row]).calls for row in rows])
+        places = (where[row] for row in rows)
+        return np.concatenate([nothing if place is None else genotypes.pick(*place).calls for place in places])
 
     lead = clump(
         best["chromosome"].to_numpy(str),
@@ -181,6 +192,8 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
         rule,
     )
     leads = best.iloc[np.unique(lead)].assign(variants=np.bincount(lead)[np.unique(lead)])
+    if reference:
+        leads["in_ld_reference"] = [where[row] is not None for row in leads.index]
     clumps = best[VARIANT].assign(lead=lead)
     phenotypes = hits[[*VARIANT, *(["phenotype"] if "phenotype" in hits else [])]].merge(clumps, on=VARIANT)
     if "phenotype" in hits:
@@ -188,19 +201,26 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
     return leads.sort_values(column, ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndarray]]:
+def _places(best: pd.DataFrame, genotypes: Genotypes, reference: bool) -> list[tuple[int, np.ndarray] | None]:
     """Find fileset and column of variants, whichever allele is counted; the first where one is there twice."""
-    wanted = either_way(best)
+    keys = [name for name in either_way(best.head(0)) if name != "id" or not reference]
+    column = "position" if reference else "id"
+    wanted = either_way(best)[keys]
     places: list[tuple[int, np.ndarray] | None] = [None] * len(best)
     for i, each in reversed(list(enumerate(genotypes.filesets))):
-        mine = either_way(each.variants[each.variants["id"].isin(best["id"])])
+        mine = either_way(each.variants[each.variants[column].isin(best[column])])[keys]
         mine = mine[~mine.duplicated()]
         rows = pd.MultiIndex.from_frame(mine).get_indexer(pd.MultiIndex.from_frame(wanted))
         for k in np.flatnonzero(rows >= 0):
             places[k] = i, np.array([mine.index[rows[k]]])
-    missing = [name for name, place in zip(best["id"], places, strict=True) if place is None]
+    if reference and not any(places):
+        raise InputError(
+            f"--ld_reference has none of the {len(best)} variants with a small p, by chromosome, position and alleles: "
+            "give one of the same genome build"
+        )
+    missing = [] if reference else [name for name, place in zip(best["id"], places, strict=True) if place is None]
     if missing:
         raise InputError(
             f"the genotypes have no {listing(missing, 3)} with the alleles that were tested: give their --bed"
         )
-    return [place for place in places if place is not None]
+    return places
