@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
+from disentangle_pl.genetics.exports import Kind
 from disentangle_pl.genetics.genotypes import Limits
 from disentangle_pl.genetics.people import as_categories, read_people, with_columns, without_withdrawn
 from disentangle_pl.genetics.traits import Summary
@@ -152,9 +153,7 @@ def _how(parser: VerbParser) -> None:
         "--planted", type=Path | None, help="truth_snps.tsv of a simulated cohort (default: the one beside)"
     )
     parser.add_argument("--against", type=Path | None, help="another finished study, drawn mirrored (miami.png)")
-    parser.add_argument(
-        "--export", nargs="+", type=Literal["glm", "regenie", "ssf"], default=[], help="text files a phenotype"
-    )
+    parser.add_argument("--export", nargs="+", type=Kind, default=[], help="text files a phenotype")
     parser.add_argument("--scripts", type=bool, default=False, help="write tables and scripts for plink2 and regenie")
     parser.add_argument("--trait", type=str, default="latent of a brain model", help="for the metadata of ssf")
     parser.add_argument("--plots", type=bool, default=True, help="draw pictures")

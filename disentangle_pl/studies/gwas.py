@@ -19,7 +19,7 @@ from disentangle_pl.genetics.genotypes import AUTOSOMES, REASONS, Fileset, Genot
 from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable
 from disentangle_pl.genetics.results import Journal
-from disentangle_pl.genetics.scripts import write_scripts
+from disentangle_pl.genetics.scripts import check_scripts, write_scripts
 from disentangle_pl.genetics.significance import pairwise_correlation
 from disentangle_pl.studies.gwas_blocks import ByChromosome, Routine, scan_block
 from disentangle_pl.studies.gwas_findings import Found
@@ -93,6 +93,8 @@ def associate(
     """
     filesets = open_filesets(plan.beds, plan.sample)
     check_exports(told.exports, build_of(filesets, plan.build))
+    if told.scripts:
+        check_scripts([each.path for each in filesets])
     loco = None if plan.loco is None else _loco(plan.loco, phenotypes, filesets)
     inputs = gather(filesets, phenotypes, covariates, plan.ranks, loco)
     tests = ByChromosome(inputs, plan.together, loco)

@@ -44,7 +44,7 @@ class Told:
     Args:
         clumping: When variants belong to one lead variant.
         planted: A table of planted effects, see `read_planted`.
-        exports: Formats to write beside: glm, regenie or ssf.
+        exports: Formats to write beside: glm, regenie, ssf or ldsc.
         trait: What the phenotypes are, for the metadata of exports.
         plots: Also draw pictures.
         against: Folder of another finished study, to be drawn mirrored.

@@ -17,6 +17,7 @@ from disentangle_pl.genetics.filesets import open_filesets
 from disentangle_pl.genetics.frequencies import seen, seen_on_x
 from disentangle_pl.genetics.genotypes import REASONS, Fileset, Genotypes, Limits, spans
 from disentangle_pl.genetics.samples import read_samples
+from disentangle_pl.genetics.scripts import write_scripts
 from tests.genetics.imputed import Dosages, dosages, write_vcf
 from tests.genetics.made import names
 
@@ -296,5 +297,15 @@ def test_plink2s_files_make_plink2s_numbers(exported: dict[str, Path], drawn: Do
         assert theirs["OBS_CT"].tolist() == mine.people[:, k].tolist()
         for name, ours in (("BETA", mine.beta), ("SE", mine.error), ("T_STAT", mine.t), ("A1_FREQ", mine.frequency)):
             np.testing.assert_allclose(ours[:, k], theirs[name], rtol=2e-5, atol=1e-6)
+    people = pd.DataFrame({"fid": "0", "iid": names(PEOPLE)})
+    written = {"phenotypes": (["z0", "z1"], phenotypes), "covariates": (["c"], covariates)}
+    write_scripts(folder / "scripts", people, written, [exported["pgen"]], Limits(hwe=0, geno=1, maf=0))
+    subprocess.run(["sh", "scripts/plink2.sh"], cwd=folder, check=True, capture_output=True, timeout=60)
+    theirs = pd.read_csv(folder / "plink2_a.z1.glm.linear", sep="\t")
+    kept = theirs["ID"].str[2:].astype(int) - 1
+    np.testing.assert_allclose(found["pgen"].t[kept, 1], theirs["T_STAT"], rtol=2e-5)
+    assert '--pgen "$genotypes"' in (folder / "scripts" / "regenie.sh").read_text()
+    with pytest.raises(InputError, match=r"for \.bed and \.pgen"):
+        write_scripts(folder / "scripts", people, written, [exported["bgen"]], Limits())
     quality = pd.read_csv(folder / "p.afreq", sep="\t")["MACH_R2"]
     np.testing.assert_allclose(seen(drawn).quality, quality, rtol=1e-4)
