@@ -55,7 +55,7 @@ class Bgen:
                     dosages[k] = variant.alt_dosage[people]
                     if self._on_x[row]:
                         dosages[k, variant.ploidy[people] == 1] *= 2
-        np.nan_to_num(dosages, copy=False, nan=MISSING)
+        np.nan_to_num(dosages, copy=False, nan=float(MISSING))
         return dosages
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ AUTOSOMES = frozenset(map(str, range(1, 23)))
 X = "X"
 PERSON = ["fid", "iid"]
 REASONS = (
-    "not on chromosomes 1 to 22 or X, or on X without sexes in the .fam",
+    "not on chromosomes 1 to 22 or X, or on X without known sexes",
     "at a negative position",
     "given twice",
     "of more than two alleles",

@@ -234,8 +234,8 @@ def _fits(raw: pd.DataFrame, path: Path, people: int | None) -> pd.DataFrame:
 def _check_columns(
     theirs: dict[str, str], layout: Layout, columns: Sequence[str], path: Path, people: int | None
 ) -> None:
-    choices = [("chromosome",), ("position",), ("id",), ("a1",), ("other",), ("se",)]
-    choices += [("beta", "odds"), ("p", "neg_log10_p")]
+    choices = [[name] for name in ("chromosome", "position", "id", "a1", "other", "se")]
+    choices += [["beta", "odds"], ["p", "neg_log10_p"]]
     lacking = [
         next(layout.names[name][0] for name in each if name in layout.names)
         for each in choices

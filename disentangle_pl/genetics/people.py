@@ -154,7 +154,7 @@ def rows_of(people: pd.DataFrame, table: PeopleTable) -> NDArray[np.intp]:
     found = pd.Index(theirs).get_indexer(pd.Index(mine))
     if not (found >= 0).any():
         raise InputError(
-            f"{table.name} has none of the genotyped people: it has {listing(theirs.tolist(), 2)}, the .fam "
+            f"{table.name} has none of the genotyped people: it has {listing(theirs.tolist(), 2)}, the genotypes "
             f"{listing(mine.tolist(), 2)}"
         )
     return found

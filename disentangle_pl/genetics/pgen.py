@@ -75,7 +75,7 @@ def open_pgen(pgen: Path, sample: Path | None) -> Fileset:
     """
     people = read_samples(sample or pgen.with_suffix(".psam"), BESIDE)
     variants = _variants(pgen.with_suffix(".pvar"))
-    alleles = 2 + variants["a1"].str.count(",").to_numpy(np.int64)
+    alleles = 2 + variants["a1"].str.count(",").to_numpy().astype(np.int64)
     source = partial(Pgen, pgen, len(people), alleles)
     source().close()
     return Fileset(pgen, people, variants, source)

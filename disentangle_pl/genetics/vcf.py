@@ -71,7 +71,7 @@ class Vcf:
                 record = self._record(row)
                 if len(record.ALT) == 1:
                     dosages[k] = _dosage(record, bool(self._places.on_x[row]))[people]
-        np.nan_to_num(dosages, copy=False, nan=MISSING)
+        np.nan_to_num(dosages, copy=False, nan=float(MISSING))
         return dosages
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ def open_vcf(vcf: Path, sample: Path | None) -> Fileset:
     table = pd.DataFrame(rows, columns=["chromosome", "position", "id", "other", "a1"], dtype=object)
     variants = variants_table(table, vcf)
     keys = table["chromosome"] + ":" + table["position"]
-    rank = keys.groupby((keys != keys.shift()).cumsum()).cumcount().to_numpy(np.int64)
+    rank = keys.groupby((keys != keys.shift()).cumsum()).cumcount().to_numpy().astype(np.int64)
     contig, position = table["chromosome"].to_numpy(object), variants["position"].to_numpy(np.int64)
     places = Places(contig, position, rank, (variants["chromosome"] == X).to_numpy(bool))
     return Fileset(vcf, people, variants, partial(Vcf, vcf, places))
@@ -142,7 +142,7 @@ def _dosage(record: Any, on_x: bool) -> NDArray[np.float32]:
     """
     fields = record.FORMAT
     if "DS" in fields:
-        dosage = record.format("DS")[:, 0].astype(np.float32)
+        dosage: NDArray[np.float32] = record.format("DS")[:, 0].astype(np.float32)
     elif "GP" in fields:
         chances = record.format("GP").astype(np.float32)
         dosage = chances[:, 1] + 2 * np.nan_to_num(chances[:, 2:]).sum(axis=1)  # haploid people have two chances

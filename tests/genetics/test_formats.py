@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -18,45 +19,15 @@ from disentangle_pl.genetics.frequencies import seen, seen_on_x
 from disentangle_pl.genetics.genotypes import REASONS, Fileset, Genotypes, Limits, spans
 from disentangle_pl.genetics.samples import read_samples
 from disentangle_pl.genetics.scripts import write_scripts
-from tests.genetics.imputed import Dosages, dosages, write_vcf
+from tests.genetics.imputed import SAMPLE, Dosages, dosages, pack_vcf, write_bgen, write_pgen, write_vcf
 from tests.genetics.made import names
 
 PEOPLE, VARIANTS = 90, 30
-SAMPLE = "ID_1 ID_2 missing sex\n0 0 0 D\n"
 
 
 @pytest.fixture(scope="module")
 def drawn() -> Dosages:
     return dosages(PEOPLE, VARIANTS)
-
-
-def write_pgen(path: Path, drawn: Dosages) -> Path:
-    writer = pytest.importorskip("pgenlib", reason="needs Pgenlib").PgenWriter
-    with writer(str(path).encode(), drawn.shape[1], variant_ct=len(drawn), dosage_present=True) as file:
-        for row in drawn:
-            file.append_dosages(np.where(row < 0, -9, row).astype(np.float32))
-    rows = [f"1\t{1000 * (k + 1)}\trs{k + 1}\tG\tA" for k in range(len(drawn))]
-    path.with_suffix(".pvar").write_text("\n".join(["##x", "#CHROM\tPOS\tID\tREF\tALT", *rows]) + "\n")
-    people = [f"{name}\t{i % 3}" for i, name in enumerate(names(drawn.shape[1]))]
-    path.with_suffix(".psam").write_text("\n".join(["#IID\tSEX", *people]) + "\n")
-    return path
-
-
-def write_bgen(path: Path, drawn: Dosages, chromosome: str = "1", haploid: frozenset[int] = frozenset()) -> Path:
-    writer = pytest.importorskip("bgen", reason="needs bgen").BgenWriter
-    ploidy = np.array([1 if i in haploid else 2 for i in range(drawn.shape[1])], np.uint8)
-    with writer(path, drawn.shape[1], samples=names(drawn.shape[1])) as file:
-        for k, row in enumerate(drawn):
-            two = np.maximum(row - 1, 0)
-            chances = np.stack((1 - row + two, row - 2 * two, two), axis=1).astype(np.float64)
-            single = np.stack((1 - row / 2, row / 2, row * np.nan), axis=1)
-            chances = np.where((ploidy == 1)[:, None], single, chances)
-            chances[row < 0] = np.nan
-            name, place = f"rs{k + 1}", 1000 * (k + 1)
-            file.add_variant(name, name, chromosome, place, ["G", "A"], chances, ploidy=ploidy, bit_depth=32)
-    people = [f"{name} {name} 0 {i % 3}" for i, name in enumerate(names(drawn.shape[1]))]
-    path.with_suffix(".sample").write_text(SAMPLE + "\n".join(people) + "\n")
-    return path
 
 
 def check(fileset: Fileset, drawn: Dosages, apart: float = 1e-6) -> None:
@@ -108,12 +79,7 @@ def test_vcf(drawn: Dosages, tmp_path: Path, suffix: str) -> None:
     plain = write_vcf(tmp_path / "a.vcf", drawn)
     path = tmp_path / f"a.{suffix}"
     if suffix != "vcf":
-        library = pytest.importorskip("cyvcf2", reason="needs cyvcf2")
-        source = library.VCF(str(plain))
-        writer = library.Writer(str(path), source, mode="wz")
-        for record in source:
-            writer.write_record(record)
-        writer.close()
+        pack_vcf(plain, path, "wz")
     check(open_filesets([str(path)])[0], drawn)
     with pytest.raises(InputError, match="has other people than"):
         open_filesets([str(path)], str(write_bgen(tmp_path / "b.bgen", drawn[:, ::-1][:, :9]).with_suffix(".sample")))
@@ -135,17 +101,12 @@ def index_vcf(path: Path, contigs: list[str]) -> None:
 
 
 def test_an_index_takes_a_reader_to_any_variant(drawn: Dosages, tmp_path: Path) -> None:
-    library = pytest.importorskip("cyvcf2", reason="needs cyvcf2")
     plain, path = write_vcf(tmp_path / "a.vcf", drawn), tmp_path / "a.vcf.gz"
     lines = plain.read_text().splitlines()
     second = [f"2{line[1:]}" for line in lines[-5:]]
     lines = [line.replace("\t4000\t", "\t3000\t").replace("\t5000\t", "\t3000\t") for line in lines[:-5]]
     plain.write_text("\n".join([lines[0], "##contig=<ID=2>", *lines[1:], *second]) + "\n")
-    source = library.VCF(str(plain))
-    writer = library.Writer(str(path), source, mode="wz")
-    for record in source:
-        writer.write_record(record)
-    writer.close()
+    pack_vcf(plain, path, "wz")
     index_vcf(path, ["1", "2"])
     (fileset,) = open_filesets([str(path)])
     reader = fileset.source()
@@ -187,10 +148,10 @@ def test_haploid_men_count_twice_on_x(tmp_path: Path, drawn: Dosages) -> None:
 
 @pytest.mark.parametrize("module", [pgen, bgen, vcf])
 def test_a_library_that_lacks_is_named(
-    module: object, drawn: Dosages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, drawn: Dosages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [write_pgen(tmp_path / "a.pgen", drawn), write_bgen(tmp_path / "a.bgen", drawn)]
-    path = [*paths, write_vcf(tmp_path / "a.vcf", drawn)][[pgen, bgen, vcf].index(module)]  # type: ignore[list-item]
+    path = [*paths, write_vcf(tmp_path / "a.vcf", drawn)][[pgen, bgen, vcf].index(module)]
 
     def absent(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
@@ -281,8 +242,8 @@ def test_plink2s_files_make_plink2s_numbers(exported: dict[str, Path], drawn: Do
         with Genotypes([fileset], fileset.people) as genotypes:
             found[suffix] = scan(np.concatenate([genotypes.read(span).calls for span in spans([fileset], 8)]))
     for each in found.values():
-        for mine, theirs in zip(each, found["pgen"], strict=True):
-            np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6)
+        for one, two in zip(each, found["pgen"], strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)
     folder = exported["pgen"].parent
     table = pd.DataFrame(np.column_stack((phenotypes, covariates)), columns=["z0", "z1", "c"])
     table.insert(0, "#IID", names(PEOPLE))
@@ -302,7 +263,7 @@ def test_plink2s_files_make_plink2s_numbers(exported: dict[str, Path], drawn: Do
     write_scripts(folder / "scripts", people, written, [exported["pgen"]], Limits(hwe=0, geno=1, maf=0))
     subprocess.run(["sh", "scripts/plink2.sh"], cwd=folder, check=True, capture_output=True, timeout=60)
     theirs = pd.read_csv(folder / "plink2_a.z1.glm.linear", sep="\t")
-    kept = theirs["ID"].str[2:].astype(int) - 1
+    kept = theirs["ID"].str[2:].to_numpy(np.int64) - 1
     np.testing.assert_allclose(found["pgen"].t[kept, 1], theirs["T_STAT"], rtol=2e-5)
     assert '--pgen "$genotypes"' in (folder / "scripts" / "regenie.sh").read_text()
     with pytest.raises(InputError, match=r"for \.bed and \.pgen"):

@@ -65,7 +65,7 @@ def test_every_exclusion_has_its_reason(tmp_path: Path) -> None:
     reasons = ["passes" if number < 0 else REASONS[number] for number in told]
     names = ["passes", "no call at all", "monomorphic", "too few calls (geno)", "too rare (maf)"]
     names += ["out of Hardy-Weinberg proportions (hwe)", "given twice", "given twice"]
-    assert reasons == [*names, "not on chromosomes 1 to 22 or X, or on X without sexes in the .fam"]
+    assert reasons == [*names, "not on chromosomes 1 to 22 or X, or on X without known sexes"]
 
 
 def test_a_swapped_copy_and_a_negative_position_are_left_out(tmp_path: Path) -> None:

@@ -9,9 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from disentangle_pl.genetics.association import Scan
+from disentangle_pl.genetics.genotypes import Limits
+from disentangle_pl.genetics.people import read_people
+from disentangle_pl.studies.gwas import Plan, associate
+from disentangle_pl.studies.gwas_report import Told
 from tests.command_line import refused
 from tests.command_line import run as command
-from tests.genetics.imputed import Dosages, dosages, write_vcf
+from tests.genetics.imputed import Dosages, dosages, pack_vcf, write_bgen, write_pgen, write_vcf
 from tests.genetics.made import names, write
 
 PEOPLE, VARIANTS = 120, 40
@@ -56,6 +60,22 @@ def test_dosages_and_chosen_columns_make_the_numbers_of_the_scan(study: Path, dr
     summary = json.loads((study / "study" / "summary.json").read_text())
     assert summary["covariates"] == ["age", "centre=12", "centre=13"]
     assert {why: n for why, n in summary["variants_left_out"].items() if n} == {"imputed too uncertainly (info)": 1}
+
+
+def test_four_formats_make_one_study(study: Path, drawn: Dosages, tmp_path: Path) -> None:
+    plain = write_vcf(tmp_path / "a.vcf", drawn)
+    files = [write_pgen(tmp_path / "a.pgen", drawn), write_bgen(tmp_path / "a.bgen", drawn), plain]
+    files.append(pack_vcf(plain, tmp_path / "a.bcf", "wb"))
+    table = read_people(study / "all.txt")
+    plans = [Plan((str(path),), Limits(hwe=0, geno=1), 30, ranks=False, permutations=2) for path in files]
+    tables = []
+    for k, plan in enumerate(plans):
+        associate(plan, table, None, tmp_path / str(k), Told(plots=False))
+        rows = pq.read_table(tmp_path / str(k) / "associations.parquet").to_pandas()
+        tables.append((rows, pd.read_csv(tmp_path / str(k) / "leads.tsv", sep="\t")))
+    for rows, leads in tables[1:]:
+        pd.testing.assert_frame_equal(rows, tables[0][0], rtol=1e-6, atol=1e-6)
+        pd.testing.assert_frame_equal(leads, tables[0][1], rtol=1e-6)
 
 
 def test_columns_that_are_not_there(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
