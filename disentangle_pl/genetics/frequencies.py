@@ -1,5 +1,6 @@
 """How often the alleles of variants are there, and how well their dosages are imputed."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -76,8 +77,7 @@ def _moments(dosages: Calls, weight: Values) -> tuple[Counts, Values, Values]:
     known, alleles, total, square = np.empty((4, len(dosages)))
     whole = np.empty(len(dosages), dtype=bool)
     counted = (weight > 0).astype(np.float64)
-    step = max(CELLS // max(dosages.shape[1], 1), 1)
-    for rows in (slice(start, start + step) for start in range(0, len(dosages), step)):
+    for rows in _tiles(dosages):
         there = (dosages[rows] >= 0).astype(np.float64)
         tile = np.maximum(dosages[rows], 0).astype(np.float64)
         known[rows], alleles[rows], total[rows] = there @ counted, there @ weight, tile @ weight
@@ -91,10 +91,18 @@ def _moments(dosages: Calls, weight: Values) -> tuple[Counts, Values, Values]:
     return known.astype(np.int64), rarer, np.where(whole, 1.0, quality)
 
 
+def _tiles(dosages: Calls) -> Iterator[slice]:
+    step = max(CELLS // max(dosages.shape[1], 1), 1)
+    return (slice(start, start + step) for start in range(0, len(dosages), step))
+
+
 def _nearest(dosages: Calls) -> Calls:
     """Return whole calls, missing where a dosage is far from each."""
-    whole = np.rint(dosages)
-    return np.where(np.abs(dosages - whole) <= NEAR, whole, MISSING).astype(np.int8)
+    calls = np.empty(dosages.shape, dtype=np.int8)
+    for rows in _tiles(dosages):
+        whole = np.rint(dosages[rows])
+        calls[rows] = np.where(np.abs(dosages[rows] - whole) <= NEAR, whole, MISSING)
+    return calls
 
 
 def _called(calls: Calls) -> _Called:

@@ -1,6 +1,7 @@
 """The tables of a genome-wide study: blocks put together, and what a pass over them counts."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from disentangle_pl.genetics.control import Control, control_of, control_table, 
 from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.genotypes import Genotypes, either_way
 from disentangle_pl.genetics.multivariate import Nulls, fit_nulls, min_log10_p, most_log10_p
-from disentangle_pl.genetics.plink import MISSING
+from disentangle_pl.genetics.plink import MISSING, Calls
 from disentangle_pl.genetics.results import PLACE, TableFile, read_part, readable, write_whole
 from disentangle_pl.genetics.significance import Histogram
 
@@ -178,11 +179,9 @@ def lead_variants(
         return hits.assign(variants=[], phenotypes=[])
     best = hits.sort_values(column, ascending=False, kind="stable").drop_duplicates(VARIANT).reset_index(drop=True)
     where = _places(best, genotypes, reference)
-    nothing = np.full((1, len(genotypes.rows[0])), MISSING)
 
-    def calls(rows: np.ndarray) -> np.ndarray:
-        places = (where[row] for row in rows)
-        return np.concatenate([nothing if place is None else genotypes.pick(*place).calls for place in places])
+    def calls(rows: np.ndarray) -> Calls:
+        return _calls_at([where[row] for row in rows], genotypes)
 
     lead = clump(
         best["chromosome"].to_numpy(str),
@@ -201,18 +200,30 @@ def lead_variants(
     return leads.sort_values(column, ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _places(best: pd.DataFrame, genotypes: Genotypes, reference: bool) -> list[tuple[int, np.ndarray] | None]:
+def _calls_at(places: Sequence[tuple[int, int] | None], genotypes: Genotypes) -> Calls:
+    """Read the calls (m, N) at places, missing where there is none: each fileset once, in the order of its variants."""
+    found: list[Calls] = [np.full(len(genotypes.rows[0]), MISSING)] * len(places)
+    there = sorted((place, k) for k, place in enumerate(places) if place is not None)
+    for fileset, group in groupby(there, key=lambda each: each[0][0]):
+        columns = [(column, k) for (_, column), k in group]
+        calls = genotypes.pick(fileset, np.array([column for column, _ in columns])).calls
+        for (_, k), row in zip(columns, calls, strict=True):
+            found[k] = row
+    return np.stack(found)
+
+
+def _places(best: pd.DataFrame, genotypes: Genotypes, reference: bool) -> list[tuple[int, int] | None]:
     """Find fileset and column of variants, whichever allele is counted; the first where one is there twice."""
     keys = [name for name in either_way(best.head(0)) if name != "id" or not reference]
     column = "position" if reference else "id"
     wanted = either_way(best)[keys]
-    places: list[tuple[int, np.ndarray] | None] = [None] * len(best)
+    places: list[tuple[int, int] | None] = [None] * len(best)
     for i, each in reversed(list(enumerate(genotypes.filesets))):
         mine = either_way(each.variants[each.variants[column].isin(best[column])])[keys]
         mine = mine[~mine.duplicated()]
         rows = pd.MultiIndex.from_frame(mine).get_indexer(pd.MultiIndex.from_frame(wanted))
         for k in np.flatnonzero(rows >= 0):
-            places[k] = i, np.array([mine.index[rows[k]]])
+            places[k] = i, int(mine.index[rows[k]])
     if reference and not any(places):
         raise InputError(
             f"--ld_reference has none of the {len(best)} variants with a small p, by chromosome, position and alleles: "

@@ -146,6 +146,29 @@ def test_haploid_men_count_twice_on_x(tmp_path: Path, drawn: Dosages) -> None:
         check(open_filesets([str(path)])[0], drawn)
 
 
+def test_a_vcf_tells_dosages_by_what_it_has(tmp_path: Path) -> None:
+    head = "##fileformat=VCFv4.3\n##contig=<ID=X>\n"
+    kinds = {"GT": ("1", "String"), "DS": ("A", "Float"), "GP": ("G", "Float"), "XX": ("1", "Integer")}
+    head += "".join(f'##FORMAT=<ID={k},Number={n},Type={t},Description="">\n' for k, (n, t) in kinds.items())
+    head += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tP0\tP1\tP2\tP3\n"
+    cells = {
+        "GT:DS": "0/1:0.75 1/1 ./. 1",
+        "GT:GP": "0/1:0.5,0.25,0.25 0/0:1,0,0 ./.:. 1:0.25,0.75",
+        "GT": "0|1 1/1 ./. 1",
+        "DS": "0.75 2 . 1.5",
+    }
+    rows = ["\t".join(["X", "7", "r", "G", "A", ".", ".", ".", *[k, *v.split()]]) for k, v in cells.items()]
+    path = tmp_path / "a.vcf"
+    path.write_text(head + "\n".join(rows) + "\n")
+    (fileset,) = open_filesets([str(path)])
+    found = fileset.source().read(np.arange(4), np.arange(4))
+    expected = [[0.75, 2, -127, 2], [0.75, 0, -127, 1.5], [1, 2, -127, 2], [0.75, 2, -127, 1.5]]
+    np.testing.assert_allclose(found, expected)
+    path.write_text(head + "\t".join([*rows[0].split("\t")[:8], "XX", "1", "1", "1", "1"]) + "\n")
+    with pytest.raises(InputError, match="r has no DS, GP or GT"):
+        open_filesets([str(path)])[0].source().read(np.arange(4), np.arange(1))
+
+
 @pytest.mark.parametrize("module", [pgen, bgen, vcf])
 def test_a_library_that_lacks_is_named(
     module: ModuleType, drawn: Dosages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
