@@ -162,7 +162,7 @@ def test_a_vcf_tells_dosages_by_what_it_has(tmp_path: Path) -> None:
     path.write_text(head + "\n".join(rows) + "\n")
     (fileset,) = open_filesets([str(path)])
     found = fileset.source().read(np.arange(4), np.arange(4))
-    expected = [[0.75, 2, -127, 2], [0.75, 0, -127, 1.5], [1, 2, -127, 2], [0.75, 2, -127, 1.5]]
+    expected = np.array([[0.75, 2, -127, 2], [0.75, 0, -127, 1.5], [1, 2, -127, 2], [0.75, 2, -127, 1.5]], np.float32)
     np.testing.assert_allclose(found, expected)
     path.write_text(head + "\t".join([*rows[0].split("\t")[:8], "XX", "1", "1", "1", "1"]) + "\n")
     with pytest.raises(InputError, match="r has no DS, GP or GT"):
