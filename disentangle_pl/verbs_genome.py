@@ -91,7 +91,9 @@ def _what(parser: VerbParser) -> None:
         help=".bed, .pgen, .bgen, .vcf[.gz] or .bcf files; {chr} in a path is every chromosome",
     )
     parser.add_argument(
-        "--sample", type=str | None, help="people of .bgen, .vcf or .bcf: .sample, .psam or .fam (default: beside, or inside)"
+        "--sample",
+        type=str | None,
+        help="people of .bgen, .vcf, .bcf: .sample, .psam or .fam (default: beside or inside)",
     )
     parser.add_argument("--phenotypes", type=Path | None, help="a table of FID, IID and a column a phenotype")
     parser.add_argument("--checkpoint", type=Path | None, help="instead: the latents of a model of brain scans")
