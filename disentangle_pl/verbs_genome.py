@@ -5,6 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
 from disentangle_pl.genetics.exports import Kind
@@ -50,6 +52,8 @@ def gwas(args: Sequence[str]) -> None:
         raise InputError("--combat.batch takes sites out of the latents of --checkpoint: give one, or leave it out")
     if not given.bed and not (given.results and given.ld_reference):
         raise InputError("give gwas --bed FILES of genotypes, or --results with --ld_reference")
+    if given.jobs is not None and given.jobs < 1:
+        raise InputError(f"--jobs {given.jobs} are none: give at least 1")
     if given.results:
         _of_others(given)
         return
@@ -71,7 +75,8 @@ def gwas(args: Sequence[str]) -> None:
     phenotyped = _columns(given, phenotyped)
     phenotyped = phenotyped._replace(phenotypes=without_withdrawn(phenotyped.phenotypes, given.withdrawn))
     told = _told(given, phenotyped.remarks)
-    associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
+    with threadpool_limits(given.jobs):
+        associate(plan, phenotyped.phenotypes, phenotyped.covariates, given.out, told, given.merge)
     if model is not None and phenotyped.sites:
         model.write_lines(phenotyped.sites, given.out)
 
@@ -135,7 +140,13 @@ def _how(parser: VerbParser) -> None:
     parser.add_argument(
         "--mostest-permute", type=bool, default=False, help="permute all genotypes too: p of MOSTest and min-P"
     )
-    parser.add_argument("--block", type=int, default=2000, help="variants in memory at a time")
+    parser.add_argument(
+        "--block",
+        type=int | None,
+        help="variants in memory at a time, 4 bytes x block x people and 300 bytes x block x phenotypes (default: what "
+        "an eighth of the free memory holds, up to 8,000)",
+    )
+    parser.add_argument("--jobs", type=int | None, help="threads of matrix products (default: all processors)")
     parser.add_argument("--shard", type=str, default="1/1", help="do this share i/n of the blocks only")
     parser.add_argument("--merge", type=bool, default=False, help="put the blocks of all shards together, and report")
     parser.add_argument(

@@ -11,6 +11,7 @@ Computations, section 6.5, for the removal of rows.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +21,11 @@ from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.designs import NONE, Holes, Rows, Values, gather_holes, orthonormal_basis, solve_each
 from disentangle_pl.genetics.logistic import logistic, separated
 from disentangle_pl.genetics.plink import Calls
-from disentangle_pl.genetics.tails import log10_p_of_t, log10_p_of_z, p_of_t, p_of_z
+from disentangle_pl.genetics.tails import log10_p_of_z, p_of_z, tails_of_t
 
-TILE = 250_000
-"""Calls that are turned into floating-point numbers at a time: 2 MB, which the second cache of a core holds."""
+TILE, CHUNK = 500_000, 2048
+"""Calls, and people of them, that are turned into floating-point numbers at a time: 4 MB, which a cache holds."""
+STEEP = 1e3
 
 
 class Associations(NamedTuple):
@@ -126,7 +128,7 @@ class Panel:
 
     def products(self, calls: Calls) -> Products:
         """Multiply calls (m, N) with basis and targets."""
-        return products_of([self], calls)[0]
+        return Multiplier([self])(calls)[0]
 
     def fit(self, products: Products) -> Associations:
         """Fit all variants and phenotypes."""
@@ -157,50 +159,115 @@ class Panel:
         residual = np.maximum(total - beta * cross, np.finfo(np.float64).eps * total)
         error = np.sqrt(residual / freedom / left)
         t = beta / error
-        p = p_of_t(t, freedom)
+        p, log10_p = tails_of_t(t, freedom)
         frequency = products.dosage / np.maximum(2 * products.people, 1)
         people, frequency, freedom = (
             np.broadcast_to(each.reshape(-1, 1), t.shape) for each in (products.people, frequency, freedom)
         )
-        log10_p = log10_p_of_t(t, freedom, p)
         return Associations(people, frequency, beta * self.scale, error * self.scale, t, p, log10_p, freedom)
 
 
-def products_of(panels: Sequence[Panel], calls: Calls) -> list[Products]:
-    """Multiply calls (m, N) with the bases and targets of several panels of the same N people, in one pass over them.
+class Multiplier:
+    """Multiplies calls with the bases and targets of several panels of the same people, in one pass over the calls.
 
-    A tile of variants at a time is made floating-point numbers. Counts of people and sums of squares are whole numbers.
+    Panels that lack few people share the basis of everybody: what those people add to it is taken off, and the rest is
+    turned into the basis of the panel. Others bring their own.
+
+    Args:
+        panels: Of the same N people.
+        shared: (N, p) orthonormal basis of intercept and covariates of everybody; None lets all panels bring their own.
     """
-    lacking = calls < 0
-    missing = lacking.sum(axis=1)
-    wide = panels[0].padded[:-1] if len(panels) == 1 else np.hstack([each.padded[:-1] for each in panels])
-    masks = np.stack([each.there for each in panels], axis=1).astype(np.float64)
-    found = np.empty((len(calls), wide.shape[1]))
-    dosage, square, people = np.empty((3, len(calls), len(panels)))
-    for rows in tiles(calls.shape):
-        tile = np.maximum(calls[rows], np.int8(0)).astype(np.float64)
-        found[rows] = tile @ wide
-        dosage[rows] = tile @ masks
-        np.multiply(tile, tile, out=tile)
-        square[rows] = tile @ masks
-    people[:] = masks.sum(axis=0)
-    some = np.flatnonzero(missing)
-    for rows in tiles((len(some), calls.shape[1])):
-        people[some[rows]] -= lacking[some[rows]].astype(np.float64) @ masks
-    holes = list(gather_holes(lacking, missing, max(each.padded.shape[1] for each in panels)))
-    made, start = [], 0
-    for k, panel in enumerate(panels):
-        middle, stop = start + panel.basis.shape[1], start + panel.padded.shape[1]
-        counts = people[:, k].round().astype(np.int64)
-        parts = found[:, start:middle], found[:, middle:stop]
-        made.append(Products(holes, counts, dosage[:, k], square[:, k], *parts))
-        start = stop
-    return made
+
+    def __init__(self, panels: Sequence[Panel], shared: Values | None = None) -> None:
+        self.panels = panels
+        self._turns = [None if shared is None else _turn(panel, shared) for panel in panels]
+        alone = shared is None or all(turn is None for turn in self._turns)
+        self._shared: Values = np.empty((len(panels[0].there), 0)) if shared is None or alone else shared
+        parts = [
+            panel.padded[:-1] if turn is None else panel.targets
+            for panel, turn in zip(panels, self._turns, strict=True)
+        ]
+        stops = np.cumsum([self._shared.shape[1], *(part.shape[1] for part in parts)])
+        self._columns = [slice(start, stop) for start, stop in pairwise(stops.tolist())]
+        ones = np.ones((len(self._shared), 1))
+        self._wide: Values = np.ascontiguousarray(np.hstack([self._shared, *parts, ones]))
+        self._absent = [np.flatnonzero(~panel.there) for panel in panels]
+
+    def __call__(self, calls: Calls) -> list[Products]:
+        """Return the products of calls (m, N) with every panel."""
+        lacking = calls < 0
+        missing = lacking.sum(axis=1) if lacking.any() else np.zeros(len(calls), np.int64)
+        found, dosage, square, *away = (
+            np.zeros((len(calls), width))
+            for width in (
+                self._wide.shape[1],
+                len(self.panels),
+                len(self.panels),
+                *(0 if turn is None else len(turn) for turn in self._turns),
+            )
+        )
+        sums = _Sums(found, dosage, square, away)
+        for rows in tiles(calls.shape):
+            for start in range(0, calls.shape[1], CHUNK):
+                tile = np.maximum(calls[rows, start : start + CHUNK], np.int8(0)).astype(np.float64)
+                self._add(sums, rows, tile, start)
+        holes = list(gather_holes(lacking, missing, max(panel.padded.shape[1] for panel in self.panels)))
+        return [self._products(k, sums, holes, lacking, missing) for k in range(len(self.panels))]
+
+    def _add(self, sums: "_Sums", rows: slice, tile: Values, start: int) -> None:
+        """Add what a tile, of people from `start` on, has to the sums of these rows."""
+        stop = start + tile.shape[1]
+        found = tile @ self._wide[start:stop]
+        sums.found[rows] += found
+        sums.dosage[rows] += found[:, -1:]
+        sums.square[rows] += np.einsum("ij,ij->i", tile, tile)[:, None]
+        flipped = np.ascontiguousarray(tile.T) if any(len(absent) for absent in self._absent) else tile.T
+        for k, absent in enumerate(self._absent):
+            mine = absent[np.searchsorted(absent, start) : np.searchsorted(absent, stop)]
+            if len(mine):
+                part = flipped[mine - start]
+                sums.dosage[rows, k] -= part.sum(axis=0)
+                sums.square[rows, k] -= np.einsum("ij,ij->j", part, part)
+                if self._turns[k] is not None:
+                    sums.away[k][rows] += part.T @ self._shared[mine]
+
+    def _products(
+        self, k: int, sums: "_Sums", holes: list[Holes], lacking: NDArray[np.bool_], missing: NDArray[np.int64]
+    ) -> Products:
+        panel, turn, absent = self.panels[k], self._turns[k], self._absent[k]
+        some = np.flatnonzero(missing) if len(absent) else np.empty(0, np.intp)
+        people = panel.there.sum() - missing
+        people[some] += lacking[np.ix_(some, absent)].sum(axis=1)
+        mine = sums.found[:, self._columns[k]]
+        width = panel.basis.shape[1]
+        if turn is None:
+            basis, targets = mine[:, :width], mine[:, width:]
+        else:
+            basis, targets = (sums.found[:, : len(turn)] - sums.away[k]) @ turn, mine
+        return Products(holes, people, sums.dosage[:, k], sums.square[:, k], basis, targets)
+
+
+class _Sums(NamedTuple):
+    """Of m variants: products with all columns, sums and sums of squares for P panels, and what is to be taken off."""
+
+    found: Values
+    dosage: Values
+    square: Values
+    away: list[Values]
+
+
+def _turn(panel: Panel, shared: Values) -> Values | None:
+    """Return the matrix that turns the shared basis into that of a panel; None where that would cost time or digits."""
+    if 2 * panel.there.sum() < len(panel.there):
+        return None
+    solved = np.linalg.lstsq(shared[panel.there], panel.basis[panel.there], rcond=None)[0]
+    turn = np.asarray(solved, np.float64)
+    return turn if np.abs(turn).max() < STEEP else None
 
 
 def tiles(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Cut variants (m, N) into tiles that a cache holds."""
-    size = max(TILE // max(shape[1], 1), 1)
+    """Cut variants (m, N) into tiles that a cache holds, in which up to 2,048 people are looked at together."""
+    size = max(TILE // min(max(shape[1], 1), CHUNK), 1)
     return (slice(start, start + size) for start in range(0, shape[0], size))
 
 
@@ -264,6 +331,7 @@ class Scan:
 
     Attributes:
         scale: (K,) standard deviations of the residual phenotypes; 1 for cases.
+        multiplier: Of the panels; None without any.
         panels: Quantities that lack the same people, with their columns.
         groups: Case/control phenotypes, with their columns.
         untested: Why phenotypes have no numbers, by name: there are too few people, or nothing varies.
@@ -288,6 +356,12 @@ class Scan:
             mine = phenotypes[:, columns], covariates, [names[k] for k in columns], covariate_names
             self._add(columns, *mine, bool(binary[columns[0]]))
         self.remarks = [*self._left_out(names), *self._told_apart(names)]
+        self._everybody = orthonormal_basis(covariates).values if len(self.panels) > 1 else None
+        self.multiplier = self.multiplied_with([]) if self.panels else None
+
+    def multiplied_with(self, more: Sequence[Panel]) -> Multiplier:
+        """Return what multiplies calls with the panels, and with more panels of the same people."""
+        return Multiplier([*(panel for _, panel in self.panels), *more], self._everybody)
 
     def _add(
         self,
@@ -317,8 +391,10 @@ class Scan:
     def _left_out(self, names: Sequence[str]) -> list[str]:
         """Say which covariates are constant or combinations of others, and where."""
         where: dict[str, list[str]] = {}
-        for columns, part in [*self.panels, *self.groups]:
-            for name in part.dropped:
+        dropped = [(columns, panel.dropped) for columns, panel in self.panels]
+        dropped += [(columns, group.dropped) for columns, group in self.groups]
+        for columns, absent in dropped:
+            for name in absent:
                 where.setdefault(name, []).extend(names[k] for k in columns)
         tested = self.count - len(self.untested)
         return [
@@ -333,7 +409,7 @@ class Scan:
 
     def __call__(self, calls: Calls) -> Associations:
         """Fit calls (m, N) of all people."""
-        products = products_of([panel for _, panel in self.panels], calls) if self.panels else []
+        products = self.multiplier(calls) if self.multiplier else []
         return self.join(calls, [panel.fit(each) for (_, panel), each in zip(self.panels, products, strict=True)])
 
     def join(self, calls: Calls, fits: Sequence[Associations]) -> Associations:

@@ -56,7 +56,7 @@ def open_bed_fileset(bed: Path, sample: Path | None) -> Fileset:
     people = read_samples(sample or bed.with_suffix(".fam"), BESIDE)
     variants = read_bim(bed.with_suffix(".bim"), BESIDE)
     _check_size(bed, len(people), len(variants))
-    return Fileset(bed, people, variants, partial(Bed, bed, len(people), len(variants)))
+    return Fileset(bed, people, variants, partial(Bed, bed, len(people), len(variants)), dosages=False)
 
 
 def read_bim(path: Path, need: str) -> pd.DataFrame:

@@ -14,7 +14,9 @@ from disentangle_pl.genetics.plink import Calls
 from disentangle_pl.genetics.significance import GENOME_WIDE, MEDIAN_CHI2
 
 LEVELS = (0.05, 1e-3, GENOME_WIDE)
-VARIANTS, WANTED, MOST = 100, 20_000, 200
+VARIANTS, MOST = 100, 200
+TOGETHER = 1000
+TESTS, LEAST, LARGEST = 40_000, 2_000, 20_000
 BINS = 200
 
 
@@ -48,22 +50,24 @@ class Inflation(NamedTuple):
     high: Values
 
 
-def permutations_of(given: int | None, blocks: int, size: int) -> int:
+def permutations_of(given: int | None, blocks: int, size: int, phenotypes: int) -> int:
     """Return how often the people of every block are permuted.
 
-    By default so often that a study draws about 20,000 variants: 200 times 100 variants where there is one block, 20
-    times where there are ten, twice from 100 blocks on; so the control of a large study costs a tenth of its scan.
+    By default so often that a study makes about 40,000 permuted tests, of 2,000 to 20,000 variants, but at least twice;
+    so the control of ten blocks of 2,000 variants costs a tenth of their scan, and that of more blocks a twentieth.
 
     Args:
         given: What was asked for.
         blocks: Of the study.
         size: Variants a block.
+        phenotypes: Of the study.
 
     Raises:
         InputError: If fewer than two permutations are asked for, which have no spread.
     """
     if given is None:
-        return int(np.clip(-(-WANTED // max(blocks * min(VARIANTS, size), 1)), 2, MOST))
+        variants = min(max(TESTS // phenotypes, LEAST), LARGEST)
+        return int(np.clip(-(-variants // max(blocks * min(VARIANTS, size), 1)), 2, MOST))
     if given < 2:
         raise InputError(f"{given} permutations tell no uncertainty: give --permutations at least 2")
     return given
@@ -90,7 +94,12 @@ def permute(
         rng: Random numbers.
     """
     some = calls[np.unique(np.linspace(0, len(calls) - 1, min(len(calls), VARIANTS)).round().astype(np.int64))]
-    made = [tally(p_of(some[:, rng.permutation(calls.shape[1])]), groups) for _ in range(permutations)]
+    made: list[Control] = []
+    together = max(TOGETHER // max(len(some), 1), 1)
+    for start in range(0, permutations, together):
+        draws = [some[:, rng.permutation(calls.shape[1])] for _ in range(min(together, permutations - start))]
+        p = p_of(np.concatenate(draws))
+        made += [tally(part, groups) for part in np.split(p, len(draws))]
     return total(made)
 
 

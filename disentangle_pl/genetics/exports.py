@@ -7,9 +7,11 @@ for GWAS-SSF (v1.1).
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -59,6 +61,24 @@ class Format(NamedTuple):
     columns: Callable[[pd.DataFrame], pd.DataFrame]
 
 
+class About(NamedTuple):
+    """What readers of a file need to know of a study, None where it is unknown.
+
+    Attributes:
+        trait: What the phenotypes are.
+        sex: Of the people: M, F or combined.
+        covariates: Names.
+        cases: Cases and controls of every case/control phenotype.
+        rarest: The least frequency of a tested allele.
+    """
+
+    trait: str
+    sex: str | None = None
+    covariates: Sequence[str] | None = None
+    cases: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    rarest: float | None = None
+
+
 def check_exports(kinds: Sequence[str], build: str | None) -> None:
     """Refuse formats that cannot be written.
 
@@ -78,7 +98,7 @@ def check_exports(kinds: Sequence[str], build: str | None) -> None:
         )
 
 
-def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build: str | None, trait: str) -> None:
+def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build: str | None, about: About) -> None:
     """Write one file a phenotype; for GWAS-SSF a YAML file of metadata beside each, for LDSC a script beside all.
 
     Args:
@@ -87,7 +107,7 @@ def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build
         kind: glm, regenie, ssf or ldsc.
         phenotypes: Their names.
         build: Genome build.
-        trait: What the phenotypes are.
+        about: What is said of the study.
 
     Raises:
         InputError: If the kind is unknown, or the genome build is, which GWAS-SSF needs.
@@ -112,9 +132,7 @@ def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build
     for partial, target, name, people in zip(partials, targets, phenotypes, samples.tolist(), strict=True):
         partial.replace(target)
         if kind == "ssf" and build is not None:
-            write_text(
-                target.with_name(f"{target.name}-meta.yaml"), _metadata(target, f"{trait} {name}", people, build)
-            )
+            write_text(target.with_name(f"{target.name}-meta.yaml"), _metadata(target, name, people, build, about))
 
     if kind == "ldsc":
         write_text(folder / "ldsc.sh", LDSC_SCRIPT)
@@ -214,7 +232,8 @@ def _ldsc(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[list(names)].rename(columns=names).assign(Z=_number(rows["t"]))
 
 
-def _metadata(path: Path, trait: str, people: int, build: str) -> str:
+def _metadata(path: Path, phenotype: str, people: int, build: str, about: About) -> str:
+    """Write the fields that the format knows, those that nobody can tell but the maker as "not given"."""
     digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     positions = pd.read_csv(path, sep="\t", usecols=["chromosome", "base_pair_location"], dtype={"chromosome": str})
     order = positions.assign(chromosome=pd.to_numeric(positions["chromosome"], errors="coerce"))
@@ -227,12 +246,32 @@ def _metadata(path: Path, trait: str, people: int, build: str) -> str:
         "is_sorted": bool((ordered == order.index).all()),
         "genome_assembly": build,
         "coordinate_system": "1-based",
-        "trait_description": [trait],
-        "samples": [{"sample_size": people, "sample_ancestry": ["not given"]}],
-        "analysis_software": "disentangle_pl: least squares, people without a call left out",
+        "trait_description": [f"{about.trait} {phenotype}"],
+        "genotyping_technology": ["not given"],
+        "samples": [_samples(people, about.cases.get(phenotype))],
+        "sex": about.sex,
+        "adjusted_covariates": None if about.covariates is None else list(about.covariates),
+        "minor_allele_freq_lower_limit": about.rarest,
+        "analysis_software": f"disentangle_pl {version('disentangle_pl')}",
+        "author_notes": _notes(phenotype in about.cases),
         "date_metadata_last_modified": datetime.now(UTC).date().isoformat(),
     }
-    return yaml.safe_dump(told, sort_keys=False)
+    return yaml.safe_dump({name: value for name, value in told.items() if value is not None}, sort_keys=False)
+
+
+def _samples(people: int, cases: tuple[int, int] | None) -> dict[str, object]:
+    counts = {} if cases is None else {"case_count": cases[0], "control_count": cases[1]}
+    size = {"sample_size": people, "sample_ancestry": ["not given"], "ancestry_method": ["not given"]}
+    return size | {"case_control_study": cases is not None} | counts
+
+
+def _notes(case_control: bool) -> str:
+    how = (
+        "beta is the change of the log odds an effect allele, by logistic regression, by Firth's where that fails"
+        if case_control
+        else "beta is the change of the phenotype an effect allele, by least squares"
+    )
+    return f"{how}; people without a call are left out, nothing is imputed"
 
 
 FORMATS: dict[str, Format] = {

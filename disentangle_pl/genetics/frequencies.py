@@ -106,4 +106,6 @@ def _nearest(dosages: Calls) -> Calls:
 
 
 def _called(calls: Calls) -> _Called:
-    return _Called(*((calls == value).sum(axis=1) for value in (0, 1, 2)))
+    one, two = ((calls == value).sum(axis=1) for value in (1, 2))
+    none = (calls == 0).sum(axis=1) if calls.min(initial=0) < 0 else calls.shape[1] - one - two
+    return _Called(none, one, two)

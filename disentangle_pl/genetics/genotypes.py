@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.designs import Rows
 from disentangle_pl.genetics.frequencies import Seen, seen, seen_on_x
-from disentangle_pl.genetics.hardy_weinberg import exact_mid_p
+from disentangle_pl.genetics.hardy_weinberg import departs
 from disentangle_pl.genetics.plink import Calls
 
 AUTOSOMES = frozenset(map(str, range(1, 23)))
@@ -86,12 +86,14 @@ class Fileset(NamedTuple):
         variants: Columns chromosome, id (text), position (base pairs), a1 (the counted allele) and other, a row a
             variant in the order of the file; a1 of a variant with more than two alleles has a comma.
         source: Opens the genotypes.
+        dosages: Whether they are read as dosages, of four bytes, and not as calls, of one.
     """
 
     path: Path
     people: pd.DataFrame
     variants: pd.DataFrame
     source: Callable[[], Source]
+    dosages: bool = True
 
 
 class Span(NamedTuple):
@@ -262,7 +264,7 @@ def _poor(variants: Seen, people: int, limits: Limits) -> Iterator[NDArray[np.bo
     yield variants.rarer == 0
     yield variants.known < (1 - limits.geno) * people
     yield variants.rarer < limits.maf
-    yield exact_mid_p(variants.one, variants.two, variants.none) < limits.hwe
+    yield departs(variants.one, variants.two, variants.none, limits.hwe)
     yield variants.quality < limits.info
 
 

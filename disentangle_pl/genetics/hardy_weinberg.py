@@ -10,6 +10,19 @@ NEAR, MARGIN = 8.0, 20
 FAR, FAR_MARGIN = 12.0, 60
 CELLS = 4_000_000
 TIE = 1e-8
+SURE, SURE_P = 2.5, 1e-3
+"""A number of heterozygous people within 2.5 standard deviations of its mean has a mid-p above 0.001, always."""
+
+
+def departs(heterozygous: Counts, homozygous: Counts, other: Counts, limit: float) -> NDArray[np.bool_]:
+    """Tell whether `exact_mid_p` (m,) is below a limit; where it cannot be, it is not computed."""
+    people = np.maximum(heterozygous + homozygous + other, 1)
+    rare = heterozygous + 2 * np.minimum(homozygous, other)
+    mean, spread = _moments(rare, people)
+    unsure = np.flatnonzero(np.abs(heterozygous - mean) > (SURE if limit <= SURE_P else 0.0) * spread)
+    below = np.zeros(len(people), dtype=bool)
+    below[unsure] = exact_mid_p(heterozygous[unsure], homozygous[unsure], other[unsure]) < limit
+    return below
 
 
 def exact_mid_p(heterozygous: Counts, homozygous: Counts, other: Counts) -> Values:
@@ -30,7 +43,7 @@ def exact_mid_p(heterozygous: Counts, homozygous: Counts, other: Counts) -> Valu
     rare = heterozygous + 2 * np.minimum(homozygous, other)
     logs = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1.0, 2 * people.max(initial=0) + 1)))))
     safe = np.maximum(people, 1)
-    mean, spread = rare * (2 * safe - rare) / np.maximum(2 * safe - 1, 1), rare * (2 * safe - rare) / (2 * safe**1.5)
+    mean, spread = _moments(rare, safe)
     near = np.abs(heterozygous - mean) <= NEAR * spread + MARGIN
     reach = np.where(near, FAR * spread + FAR_MARGIN, 2 * safe)
     p = np.ones(len(people))
@@ -42,6 +55,12 @@ def exact_mid_p(heterozygous: Counts, homozygous: Counts, other: Counts) -> Valu
         p[part] = _mid_p(heterozygous[part], rare[part], people[part], mean[part], reach[part], logs)
         start += len(part)
     return p
+
+
+def _moments(rare: Counts, people: Counts) -> tuple[Values, Values]:
+    """Return mean and standard deviation of the number of heterozygous people, the latter of large samples."""
+    product = rare * (2 * people - rare)
+    return product / np.maximum(2 * people - 1, 1), product / (2 * people**1.5)
 
 
 def _mid_p(seen: Counts, rare: Counts, people: Counts, mean: Values, reach: Values, logs: Values) -> Values:

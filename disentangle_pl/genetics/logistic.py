@@ -128,7 +128,8 @@ def _varies(information: Values) -> NDArray[np.bool_]:
 def _apart(dosage: Values, there: Values, cases: Values) -> NDArray[np.bool_]:
     """Tell where one of the alleles (m,) is in cases alone or in controls alone."""
     sums = np.stack([(each @ cases, each.sum(axis=1)) for each in (dosage, 2 * there - dosage)])
-    return ((sums[:, 0] == 0) | (sums[:, 0] == sums[:, 1])).any(axis=0)
+    apart: NDArray[np.bool_] = ((sums[:, 0] == 0) | (sums[:, 0] == sums[:, 1])).any(axis=0)
+    return apart
 
 
 def _likeliest(design: _Design, dosage: Values, there: Values, cases: Values) -> tuple[Values, Values]:

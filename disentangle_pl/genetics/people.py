@@ -54,7 +54,7 @@ def read_people(path: Path) -> PeopleTable:
         table = pd.read_csv(
             StringIO(rows),
             sep=separator or r"\s+",
-            dtype=str,
+            dtype=object,
             keep_default_na=False,
             na_filter=False,
             header=None,
@@ -86,8 +86,11 @@ def _header(line: str, separator: str | None, path: Path) -> list[str]:
 
 
 def _without_missing(cells: pd.Series) -> pd.Series:
-    words = cells.str.strip().str.lower()
-    return cells.mask(words.isin(MISSING) | (pd.to_numeric(words, errors="coerce") == PLINK_MISSING))
+    numbers = pd.to_numeric(cells, errors="coerce")
+    missing = numbers == PLINK_MISSING
+    words = numbers.isna()
+    missing[words] = cells[words].str.strip().str.lower().isin(MISSING)
+    return cells.mask(missing)
 
 
 def people_table(table: pd.DataFrame, name: str) -> PeopleTable:

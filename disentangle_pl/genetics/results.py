@@ -19,6 +19,8 @@ from disentangle_pl.genetics.multivariate import Together
 from disentangle_pl.json_lines import JsonLines
 
 PLACE = ("chromosome", "position", "id", "a1", "other")
+ARROW = ".arrow"
+FITS = ("beta", "se", "t", "p", "neg_log10_p")
 WORDS = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -73,14 +75,31 @@ def together_table(variants: pd.DataFrame, found: Together, permuted: Together |
 
 
 def _words(cells: pd.Series, row: NDArray[np.int32]) -> pa.DictionaryArray:
-    codes, names = pd.factorize(cells.astype(object))
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)[row]), pa.array(names.tolist(), pa.string()))
+    words = pa.array(cells, pa.string()).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(pa.array(words.indices.to_numpy()[row]), words.dictionary)
 
 
 def write_whole(table: pa.Table, path: Path) -> None:
-    """Write a table as parquet; the file is there, safe on the disk, or as it was before."""
-    with TableFile(path, table.schema) as file:
-        file.add(table)
+    """Write a table as parquet, or as .arrow, which is larger but as fast as a copy of memory.
+
+    The file is there, safe on the disk, or as it was before.
+    """
+    if path.suffix == ARROW:
+        partial = path.with_name(f".{path.name}.partial")
+        with partial.open("wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+            file.flush()
+        _settle(partial, path)
+        return
+    with TableFile(path, table.schema) as parts:
+        parts.add(table)
+
+
+def _settle(partial: Path, path: Path) -> None:
+    """Make sure that a file is on the disk, and let it take its place."""
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
 
 
 class TableFile:
@@ -98,7 +117,11 @@ class TableFile:
 
     def __enter__(self) -> "TableFile":
         words = [field.name for field in self._schema if pa.types.is_dictionary(field.type)]
-        self._writer = pq.ParquetWriter(self._partial, self._schema, use_dictionary=words, compression="zstd")
+        # numbers of fits hardly shrink, but what repeats with every phenotype does
+        how = {field.name: "NONE" if field.name in FITS else "LZ4" for field in self._schema}
+        self._writer = pq.ParquetWriter(
+            self._partial, self._schema, use_dictionary=words, compression=how, write_statistics=["neg_log10_p"]
+        )
         return self
 
     def add(self, table: pa.Table) -> None:
@@ -110,9 +133,7 @@ class TableFile:
         if kind is not None:
             self._partial.unlink(missing_ok=True)
             return
-        with self._partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        self._partial.replace(self.path)
+        _settle(self._partial, self.path)
 
 
 def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -122,7 +143,11 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         InputError: If it is damaged.
     """
     with readable(path):
-        return pq.read_table(path, columns=columns)
+        if path.suffix != ARROW:
+            return pq.read_table(path, columns=columns)
+        with pa.memory_map(str(path)) as file:
+            table = pa.ipc.open_file(file).read_all()
+        return table if columns is None else table.select(columns)
 
 
 @contextmanager

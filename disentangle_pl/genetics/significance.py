@@ -50,10 +50,10 @@ class Histogram:
 
     def add(self, log10_p: Values) -> None:
         """Count -log10 p (m, K); NaN is left out."""
-        for k, column in enumerate(log10_p.T):
-            known = column[~np.isnan(column)]
-            where = np.minimum(known / STEP, BINS).astype(np.int64)
-            self.counts[k] += np.bincount(where, minlength=BINS + 1)
+        known = ~np.isnan(log10_p)
+        where = np.minimum(np.where(known, log10_p, 0) / STEP, BINS).astype(np.int64)
+        where += np.arange(len(self.counts)) * (BINS + 1)
+        self.counts += np.bincount(where[known], minlength=self.counts.size).reshape(self.counts.shape)
 
     def lambdas(self) -> Values:
         """Return the genomic inflation (K,): the median of chi-squared over that of no association; 1 without tests.
@@ -93,7 +93,9 @@ def _inflation(counts: NDArray[np.int64]) -> float:
 
 
 def genomic_inflation(p: Values) -> float:
-    """Return the genomic inflation of p-values (m,), NaN left out."""
+    """Return the genomic inflation of p-values (m,), NaN left out; 1 without any."""
+    if np.isnan(p).all():
+        return 1.0
     return float(special.chdtri(1, np.nanmedian(p)) / MEDIAN_CHI2)
 
 
@@ -112,7 +114,8 @@ def pairwise_correlation(values: Values) -> Values:
     known = ~np.isnan(values)
     there = known.astype(np.float64)
     number = there.T @ there
-    filled = np.where(known, values - np.nanmean(values, axis=0), 0.0)
+    means = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    filled = np.where(known, values - means, 0.0)
     sums = filled.T @ there  # sum of column i over the rows that have j
     with np.errstate(divide="ignore", invalid="ignore"):
         cross = filled.T @ filled - sums * sums.T / number

@@ -5,6 +5,7 @@ Source: the continued fractions of the incomplete beta and gamma functions, NIST
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -13,6 +14,8 @@ from disentangle_pl.genetics.designs import Values
 
 TINY = 1e-290
 STEPS = 10_000
+DEGREE, STEP, REACH = 9, 0.25, 30.0
+WORTHWHILE = 2000
 
 
 def p_of_t(t: Values, freedom: Values | float) -> Values:
@@ -23,6 +26,58 @@ def p_of_t(t: Values, freedom: Values | float) -> Values:
 def log10_p_of_t(t: Values, freedom: Values | float, p: Values) -> Values:
     """Return -log10 of the p of `p_of_t`, also where that is 0."""
     return log10_p_of_f(t**2, 1.0, freedom, p)
+
+
+def tails_of_t(t: Values, freedom: Values) -> tuple[Values, Values]:
+    """Return p and -log10 p of t statistics (m, K), with one number of degrees of freedom (m, 1) a row.
+
+    Where many have the same freedom, the logarithm of p is that of polynomials of degree 9 through the values of
+    `p_of_t`, on intervals of a quarter, to 12 digits: that takes a fifth of the time.
+    """
+    p, log10_p = np.empty_like(t), np.empty_like(t)
+    levels, group = np.unique(freedom[:, 0], return_inverse=True)
+    if t.size < len(levels) * WORTHWHILE:
+        p = p_of_t(t, freedom)
+        return p, log10_p_of_t(t, freedom, p)
+    order = np.argsort(group, kind="stable")
+    for level, rows in zip(
+        levels, np.split(order, np.searchsorted(group[order], np.arange(1, len(levels)))), strict=True
+    ):
+        whole = len(levels) == 1
+        mine = t if whole else t[rows]
+        log = _log_p(np.abs(mine), float(level))
+        parts = np.exp(log), log / -np.log(10) + 0.0
+        far = np.nonzero(~(np.abs(mine) < REACH) & ~np.isnan(mine))
+        if len(far[0]):
+            parts[0][far] = p_of_t(mine[far], level)
+            parts[1][far] = log10_p_of_t(mine[far], level, parts[0][far])
+        if whole:
+            return parts
+        p[rows], log10_p[rows] = parts
+    return p, log10_p
+
+
+def _log_p(size: Values, freedom: float) -> Values:
+    """Return log p of |t| up to `REACH`; NaN of NaN, and whatever beyond."""
+    at = np.fmin(size, np.nextafter(REACH, 0)) / STEP
+    which = at.astype(np.int64)
+    at -= which
+    at += size * 0
+    table = _polynomials(freedom)
+    found: Values = table[0][which]
+    for row in table[1:]:
+        found *= at
+        found += row[which]
+    return found
+
+
+@lru_cache(maxsize=256)
+def _polynomials(freedom: float) -> Values:
+    """Return coefficients (10, intervals) of log p on every interval, the highest power first."""
+    nodes = (1 - np.cos(np.pi * np.arange(DEGREE + 1) / DEGREE)) / 2
+    starts = np.arange(0, REACH, STEP)
+    values = np.log(p_of_t(starts + STEP * nodes[:, None], freedom))
+    return np.asarray(np.linalg.solve(np.vander(nodes), values), np.float64)
 
 
 def p_of_z(z: Values) -> Values:

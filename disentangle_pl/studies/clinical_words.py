@@ -37,6 +37,7 @@ BEST = 3
 ALONE = "model"  # the setting of models that nothing tells apart
 ENOUGH = 20  # people, half of them in either class, below which a percentile interval says little
 SMALL = 0.02  # below it a difference is told with three digits
+MOST_DIGITS = 5
 
 
 def target_sentences(table: pd.DataFrame) -> list[str]:
@@ -142,11 +143,19 @@ def _interval(row: Row) -> str:
 
 
 def signed(row: Row) -> str:
-    """Write a difference with its interval."""
+    """Write a difference with its interval, in so many digits that neither end of it seems to be 0 when it is not."""
     numbers = [float(row[name]) for name in ("value", "low", "high")]
     digits = 2 if max(map(abs, numbers)) >= SMALL else 3
-    value, low, high = (round(number, digits) + 0.0 for number in numbers)  # no -0.00
-    return f"{value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+    while digits < MOST_DIGITS and any(number and not round(number, digits) for number in numbers[1:]):
+        digits += 1
+    value, low, high = (_with_sign(number, digits) for number in numbers)
+    return f"{value} [{low}, {high}]"
+
+
+def _with_sign(number: float, digits: int) -> str:
+    """Write a number with its sign; what rounds to 0 has none."""
+    rounded = round(number, digits)
+    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
 
 
 def verdict(row: Row) -> str:

@@ -21,12 +21,16 @@ from disentangle_pl.genetics.people import PeopleTable
 from disentangle_pl.genetics.results import Journal
 from disentangle_pl.genetics.scripts import check_scripts, write_scripts
 from disentangle_pl.genetics.significance import pairwise_correlation
+from disentangle_pl.memory import available_memory
 from disentangle_pl.studies.gwas_blocks import ByChromosome, Routine, scan_block
 from disentangle_pl.studies.gwas_findings import Found
 from disentangle_pl.studies.gwas_inputs import Inputs, gather
 from disentangle_pl.studies.gwas_journal import RECIPE, alone, compare, lines_of
 from disentangle_pl.studies.gwas_report import Told, report
 from disentangle_pl.studies.gwas_summary import Study, Variants
+
+BLOCK = 8000
+CALL_BYTES, DOSAGE_BYTES, TEST_BYTES = 4, 12, 300
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Plan:
     Args:
         beds: Filesets, see `open_filesets`.
         limits: What a variant needs.
-        block: Variants at a time.
+        block: Variants at a time; None for that of an earlier call, or else what the memory has room for.
         shard: This share (i, n) of the blocks, from (1, 1) for all.
         ranks: Rank-based inverse normal phenotypes.
         permute: Permute the calls of all variants too, for the nulls of MOSTest and min-P.
@@ -53,7 +57,7 @@ class Plan:
 
     beds: Sequence[str]
     limits: Limits = field(default_factory=Limits)
-    block: int = 2000
+    block: int | None = None
     shard: tuple[int, int] = (1, 1)
     ranks: bool = True
     permute: bool = False
@@ -100,10 +104,11 @@ def associate(
     tests = ByChromosome(inputs, plan.together, loco)
     if len(tests.untested) == len(inputs.names):
         raise InputError(f"no phenotype can be tested: {next(iter(tests.untested.values()))}")
-    blocks = spans(filesets, plan.block, by_chromosome=loco is not None)
-    permutations = permutations_of(plan.permutations, len(blocks), plan.block)
+    size = plan.block if plan.block is not None else _block_size(out, inputs, any(each.dosages for each in filesets))
+    blocks = spans(filesets, size, by_chromosome=loco is not None)
+    permutations = permutations_of(plan.permutations, len(blocks), size, len(inputs.names))
     routine = Routine(plan.limits, plan.permute, permutations, plan.seed)
-    settings = _settings(plan, routine, filesets, inputs) | {"loco": loco and loco.fingerprint()}
+    settings = _settings(plan, routine, filesets, inputs) | {"loco": loco and loco.fingerprint(), "block": size}
     with ExitStack() as stack:
         chromosomes = AUTOSOMES | {X} if loco is None or loco.predicts(X) else AUTOSOMES
         genotypes = stack.enter_context(Genotypes(filesets, inputs.people, chromosomes))
@@ -119,6 +124,15 @@ def associate(
         remarks = [*tests.remarks, *(f"{name} has no numbers (NA): {why}" for name, why in tests.untested.items())]
         remarks += [f"what other chromosomes predict is taken off, by {loco.path}"] if loco else []
         return report(_study(out, inputs, genotypes, lines, settings, remarks), told, plan.build)
+
+
+def _block_size(out: Path, inputs: Inputs, dosages: bool) -> int:
+    """Return the variants of a block of an earlier call, or for an eighth of the memory, from 100 to 8,000."""
+    earlier = [line for path in sorted(out.glob("journal-*-of-*.jsonl")) for line in Journal(path).lines[:1]]
+    if earlier:
+        return int(earlier[0].get("block", BLOCK))
+    bytes_of_one = (DOSAGE_BYTES if dosages else CALL_BYTES) * len(inputs.people) + TEST_BYTES * len(inputs.names)
+    return int(np.clip(available_memory() // 8 // bytes_of_one // 100 * 100, 100, BLOCK))
 
 
 def _loco(path: Path, phenotypes: PeopleTable, filesets: Sequence[Fileset]) -> Loco:
@@ -162,6 +176,9 @@ def _study(
         sum(line.get("unknown", 0) for line in lines),
         dict(zip(REASONS, left_out, strict=True)),
     )
+    sexes = set(inputs.people["sex"].dropna())
+    counts = {name: inputs.phenotypes[:, k] for k, name in enumerate(inputs.names) if inputs.cases[k]}
+    cases = {name: (int((values == 1).sum()), int((values == 0).sum())) for name, values in counts.items()}
     return Study(
         out,
         len(inputs.people),
@@ -175,6 +192,8 @@ def _study(
         [line["block"] for line in lines if line["tested"]],
         variants,
         settings,
+        sex=sexes.pop() if len(sexes) == 1 and inputs.people["sex"].notna().all() else "combined",
+        cases=cases,
     )
 
 
@@ -189,7 +208,7 @@ def _for_others(out: Path, inputs: Inputs, filesets: Sequence[Fileset], limits: 
 def _settings(plan: Plan, routine: Routine, filesets: Sequence[Fileset], inputs: Inputs) -> dict[str, Any]:
     """Tell what makes the numbers: another value of any of these is another study."""
     told = asdict(plan)
-    told = {name: told[name] for name in ("block", "ranks", "permute", "together", "seed")}
+    told = {name: told[name] for name in ("ranks", "permute", "together", "seed")}
     told |= {"limits": list(plan.limits), "inputs": inputs.fingerprint(), "recipe": RECIPE}
     told["permutations"] = routine.permutations
     told["genotypes"] = [[each.path.name, len(each.people), len(each.variants)] for each in filesets]

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.genetics.association import Associations, Panel, Scan, products_of
+from disentangle_pl.genetics.association import Associations, Panel, Scan
 from disentangle_pl.genetics.control import control_table, permute
 from disentangle_pl.genetics.designs import Rows, Values
 from disentangle_pl.genetics.genotypes import REASONS, Genotypes, Limits, Span, X
 from disentangle_pl.genetics.loco import Loco, offset
 from disentangle_pl.genetics.multivariate import Omnibus, Together, nothing_together
 from disentangle_pl.genetics.plink import Calls
-from disentangle_pl.genetics.results import associations_table, together_table, write_whole
+from disentangle_pl.genetics.results import ARROW, associations_table, together_table, write_whole
 from disentangle_pl.studies.gwas_inputs import Inputs
 
 ALL, JOINT = "all phenotypes", "F-test"
@@ -50,6 +50,7 @@ class Tests:
         try:
             panels = self.scan.panels
             self.omnibus = Omnibus(panels[0][1] if len(panels) == 1 else _panel_of_all(inputs, columns))
+            self._multiplier = self.scan.multiplied_with([] if len(panels) == 1 else [self.omnibus.panel])
         except InputError as error:
             self.remarks.append(
                 f"**there is no test of all phenotypes together**, of which it takes people who have all: {error}"
@@ -61,11 +62,9 @@ class Tests:
         """Test calls (m, N)."""
         if self.omnibus is None:
             return self.scan(calls), None
-        panels = [panel for _, panel in self.scan.panels]
-        extra = [] if len(panels) == 1 else [self.omnibus.panel]
-        products = products_of([*panels, *extra], calls)
-        fits = [panel.fit(each) for panel, each in zip([*panels, *extra], products, strict=True)]
-        return self.scan.join(calls, fits[: len(panels)]), self.omnibus(products[-1], fits[-1])
+        products = self._multiplier(calls)
+        fits = [panel.fit(each) for panel, each in zip(self._multiplier.panels, products, strict=True)]
+        return self.scan.join(calls, fits[: len(self.scan.panels)]), self.omnibus(products[-1], fits[-1])
 
 
 def _panel_of_all(inputs: Inputs, columns: Rows) -> Panel:
@@ -153,13 +152,13 @@ def scan_block(
         return line
     chromosome = str(kept.variants["chromosome"].iloc[0])
     fits, together = tests.test(kept.calls, chromosome)
-    write_whole(associations_table(kept.variants, fits, names), folder / f"{i}.parquet")
+    write_whole(associations_table(kept.variants, fits, names), folder / f"{i}{ARROW}")
     rng = np.random.default_rng([routine.seed, i])
     if together is not None:
         null = tests.test(rng.permuted(kept.calls, axis=1), chromosome)[1] if routine.permute else None
-        write_whole(together_table(kept.variants, together, null), folder / f"{i}.together.parquet")
+        write_whole(together_table(kept.variants, together, null), folder / f"{i}.together{ARROW}")
     p_of = partial(tests.p_values, chromosome=chromosome)
     control = permute(p_of, kept.calls, tests.groups(), routine.permutations, rng)
     of = [*names, ALL, *([] if together is None else [JOINT])]
-    write_whole(control_table(control, of), folder / f"{i}.control.parquet")
+    write_whole(control_table(control, of), folder / f"{i}.control{ARROW}")
     return line | {"unknown": int(np.isnan(fits.t).sum())}

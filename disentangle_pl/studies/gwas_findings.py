@@ -79,7 +79,7 @@ def _who(summary: dict[str, Any], dropped: pd.DataFrame, remarks: Sequence[str])
         *([f"{summary['untestable']} tests have no number (NA)."] if summary["untestable"] else []),
         *[f"{said[:1].upper()}{said[1:]}." for said in remarks],
     ]
-    if summary["people"] < FEW:
+    if summary["people"] < FEW and len(summary["case_control"]) < len(summary["phenotypes"]):
         lines.append(
             f"**{summary['people']} people find only large effects**: a variant needs to explain "
             f"{100 * summary['explained_at_power_80']:.2g} % of a phenotype's variance to be found at 5e-8 with a "

@@ -20,6 +20,8 @@ STRONG = "#c0392b"
 FEW_LINES = 12
 LOW = 1.0  # points below are thinned: they are a solid band
 PIXELS = (2000, 0.02)
+CUT, ABOVE = 20.0, 5.0
+"""-log10 p from which an axis is cut, and the room for all above it, in steps of those below."""
 
 
 class Peaks(NamedTuple):
@@ -52,6 +54,8 @@ def draw_qq(histogram: Histogram, names: Sequence[str]) -> Figure:
     for k, (name, counts) in enumerate(zip(names, histogram.counts, strict=True)):
         label = f"{name}, lambda {lambdas[k]:.3f}" if len(names) <= FEW_LINES else None
         axis.plot(*_quantiles(counts), ".", markersize=2.5, alpha=0.8, label=label)
+    largest = int(np.flatnonzero(histogram.counts.sum(axis=0)).max(initial=0)) * STEP
+    cut_axis(axis, largest)
     axis.set_xlabel("expected -log10 p")
     axis.set_ylabel("observed -log10 p")
     axis.set_title(f"{len(names)} phenotypes, median lambda {np.median(lambdas):.3f}", fontsize=10)
@@ -68,17 +72,36 @@ def _quantiles(counts: NDArray[np.int64]) -> tuple[Values, Values]:
     return -np.log10(rank / (total + 1)), (filled + 0.5) * STEP * (filled < BINS) + BINS * STEP * (filled == BINS)
 
 
+def cut_axis(axis: Axes, top: float) -> None:
+    """Give what is above 20 a fifth of an axis of -log10 p up to `top`, so that a giant hides no other hit."""
+    if top <= 1.5 * CUT:
+        return
+    squeeze = ABOVE / (top - CUT)
+
+    def forward(height: Values) -> Values:
+        return np.where(height <= CUT, height, CUT + (height - CUT) * squeeze)
+
+    def backward(place: Values) -> Values:
+        return np.where(place <= CUT, place, CUT + (place - CUT) / squeeze)
+
+    axis.set_yscale("function", functions=(forward, backward))
+    axis.set_yticks([*np.arange(0, CUT + 1, 5), round((CUT + top) / 2), round(top)])
+    axis.axhline(CUT, color="#999999", linewidth=0.8, linestyle=(0, (1, 3)))
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    axis.annotate("axis cut", (0, CUT), (3, 2), fontsize=6, **place)
+
+
 def read_peaks(out: Path, phenotypes: int) -> Peaks:
     """Read the smallest p of every variant over the phenotypes of a study."""
     columns = ["chromosome", "position", "id", "neg_log10_p"]
     chromosome, position, peak, names = [], [], [], []
     for part in parts_of(out / ASSOCIATIONS, columns):
         log10_p = column_of(part, "neg_log10_p").reshape(-1, phenotypes)
-        rows = part.slice(0).take(np.arange(0, part.num_rows, phenotypes)).to_pandas()
+        rows = part.take(np.arange(0, part.num_rows, phenotypes)).to_pandas()
         chromosome.append(rows["chromosome"].to_numpy(object))
         names.append(rows["id"].to_numpy(object))
         position.append(rows["position"].to_numpy(np.int64))
-        peak.append(np.where(np.isnan(log10_p), 0, log10_p).max(axis=1))
+        peak.append(np.fmax.reduce(log10_p, axis=1, initial=0))
     return Peaks(np.concatenate(chromosome), np.concatenate(position), np.concatenate(peak), np.concatenate(names))
 
 
@@ -90,7 +113,9 @@ def draw_manhattan(out: Path, levels: Thresholds, names: Sequence[str]) -> Figur
     starts = _starts([peaks])
     _draw(axis, peaks, starts, levels)
     _ticks(axis, starts)
-    axis.set_ylim(bottom=0)
+    top = float(peaks.log10_p.max(initial=0))
+    cut_axis(axis, top)
+    axis.set_ylim(0, max(1.08 * top, 8.5))
     axis.set_ylabel("-log10 p")
     smallest = "smallest p of " if len(names) > 1 else ""
     axis.set_title(f"{smallest}{len(names)} phenotypes ({peaks.log10_p.size} variants)", fontsize=10)
@@ -112,6 +137,7 @@ def draw_miami(first: tuple[str, Path, int], second: tuple[str, Path, int], leve
     top = 1.12 * max(float(peaks.log10_p.max()) for peaks in both)
     for axis, peaks, (name, _, _) in zip(axes, both, (first, second), strict=True):
         _draw(axis, peaks, starts, levels, axis is axes[0])
+        cut_axis(axis, top / 1.12)
         axis.set_ylim(0, max(top, 8.5))
         axis.set_ylabel(f"{name}\n-log10 p")
     axes[1].invert_yaxis()

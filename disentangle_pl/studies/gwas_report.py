@@ -13,7 +13,7 @@ from rich.console import Console
 
 from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.clumping import Clumping
-from disentangle_pl.genetics.exports import export
+from disentangle_pl.genetics.exports import About, export
 from disentangle_pl.genetics.filesets import build_of, open_filesets
 from disentangle_pl.genetics.genotypes import Genotypes, common_people
 from disentangle_pl.genetics.power import power_table, read_planted
@@ -28,6 +28,7 @@ from disentangle_pl.studies.gwas_tables import (
     Counted,
     best_of_together,
     count,
+    fits_of,
     join_associations,
     join_control,
     join_together,
@@ -86,7 +87,7 @@ def report(study: Study, told: Told, build: str | None) -> Found:
     levels = thresholds(study.correlation, study.variants.tested)
     largest = max(SUGGESTIVE, levels.study)
     wanted = planted["id"].tolist() if planted is not None else []
-    counted = count(out / ASSOCIATIONS, len(study.names), wanted, largest)
+    counted = count(fits_of(out, study.blocks), len(study.names), wanted, largest)
     levels = levels._replace(fdr=counted.histogram.false_discovery_threshold())
     strong = best_of_together(out / TOGETHER, largest) if (out / TOGETHER).exists() else None
     leads, together, remarks = _clumped(study, told, counted.hits, strong)
@@ -155,8 +156,10 @@ def _write(study: Study, told: Told, found: Found, counted: Counted) -> None:
         plots.draw_manhattan(out, found.thresholds, study.names).savefig(out / "manhattan.png", dpi=130)
         if told.against:
             plots.draw_miami(*_both(study, told.against), found.thresholds).savefig(study.out / "miami.png", dpi=130)
+    rarest = study.settings["limits"][0] if "limits" in study.settings else None
+    about = About(told.trait, study.sex, study.covariates, study.cases, rarest)
     for kind in told.exports:
-        export(out / ASSOCIATIONS, out / "export", kind, study.names, found.summary["build"], told.trait)
+        export(out / ASSOCIATIONS, out / "export", kind, study.names, found.summary["build"], about)
 
 
 def _both(study: Study, other: Path) -> tuple[tuple[str, Path, int], tuple[str, Path, int]]:

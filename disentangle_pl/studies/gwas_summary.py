@@ -1,7 +1,8 @@
 """The numbers of a finished genome-wide study."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +46,8 @@ class Study(NamedTuple):
         blocks: Numbers of those with tables.
         variants: Counts.
         settings: What made the numbers.
+        sex: Of the people: M, F or combined; None if unknown.
+        cases: Cases and controls of every case/control phenotype.
     """
 
     out: Path
@@ -59,6 +62,8 @@ class Study(NamedTuple):
     blocks: Sequence[int]
     variants: Variants
     settings: dict[str, Any]
+    sex: str | None = None
+    cases: Mapping[str, tuple[int, int]] = MappingProxyType({})
 
     @property
     def free(self) -> int:
@@ -82,6 +87,7 @@ def summarise(
         "people_left_out": study.dropped["reason"].value_counts().to_dict(),
         "phenotypes": study.names,
         "covariates": study.covariates,
+        "case_control": dict(study.cases),
         "build": build,
         "variants": study.variants.given,
         "variants_tested": study.variants.tested,

@@ -1,6 +1,6 @@
 """The tables of a genome-wide study: blocks put together, and what a pass over them counts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.genotypes import Genotypes, either_way
 from disentangle_pl.genetics.multivariate import Nulls, fit_nulls, min_log10_p, most_log10_p
 from disentangle_pl.genetics.plink import MISSING, Calls
-from disentangle_pl.genetics.results import PLACE, TableFile, read_part, readable, write_whole
+from disentangle_pl.genetics.results import ARROW, PLACE, TableFile, read_part, readable, write_whole
 from disentangle_pl.genetics.significance import Histogram
 
 ASSOCIATIONS, TOGETHER, CONTROL = "associations.parquet", "together.parquet", "control.parquet"
@@ -44,7 +44,7 @@ def join_associations(out: Path, blocks: Sequence[int]) -> None:
     path = out / ASSOCIATIONS
     if path.exists() or not blocks:
         return
-    parts = [out / "blocks" / f"{number}.parquet" for number in blocks]
+    parts = [out / "blocks" / f"{number}{ARROW}" for number in blocks]
     lost = [part for part in parts if not part.exists()]
     if lost:
         raise InputError(f"{out} has lost {path.name} and {lost[0].name} of its blocks: delete it, and begin anew")
@@ -63,7 +63,7 @@ def join_together(out: Path, blocks: Sequence[int], permuted: bool) -> Nulls | N
         InputError: If too few variants were permuted.
     """
     path = out / TOGETHER
-    parts = [out / "blocks" / f"{number}.together.parquet" for number in blocks] if not path.exists() else [path]
+    parts = [out / "blocks" / f"{number}.together{ARROW}" for number in blocks] if not path.exists() else [path]
     if not parts or not parts[0].exists():
         return None
     nulls = None
@@ -83,7 +83,7 @@ def join_together(out: Path, blocks: Sequence[int], permuted: bool) -> Nulls | N
 def join_control(out: Path, blocks: Sequence[int]) -> tuple[list[str], Control] | None:
     """Write the counts of permuted tests, summed over the blocks; return what they are of, and them; None without."""
     path = out / CONTROL
-    parts = [out / "blocks" / f"{number}.control.parquet" for number in blocks] if not path.exists() else [path]
+    parts = [out / "blocks" / f"{number}.control{ARROW}" for number in blocks] if not path.exists() else [path]
     if not parts or not parts[0].exists():
         return None
     of = read_part(parts[0])["tests_of"].to_pylist()
@@ -119,39 +119,48 @@ def parts_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Ta
             yield file.read_row_group(group, columns=columns)
 
 
-def count(path: Path, phenotypes: int, wanted: Sequence[str], largest: float) -> Counted:
+def fits_of(out: Path, blocks: Sequence[int]) -> Iterator[pa.Table]:
+    """Read the fits block by block: those of the blocks while they are there, which need not be decoded, or the table.
+
+    Raises:
+        InputError: If one is damaged.
+    """
+    parts = [out / "blocks" / f"{number}{ARROW}" for number in blocks]
+    if parts and all(part.exists() for part in parts):
+        yield from map(read_part, parts)
+    else:
+        yield from parts_of(out / ASSOCIATIONS)
+
+
+def count(tables: Iterable[pa.Table], phenotypes: int, wanted: Sequence[str], largest: float) -> Counted:
     """Go once over all tests.
 
     Args:
-        path: The table of all fits.
+        tables: Of all fits, see `fits_of`.
         phenotypes: K.
         wanted: Identifiers of variants whose rows are kept.
         largest: p of a hit.
     """
     histogram, hits, planted = Histogram(phenotypes), [], []
-    names = pa.array(list(wanted), pa.string())
-    for table in parts_of(path):
+    for table in tables:
         log10_p = column_of(table, "neg_log10_p")
         histogram.add(log10_p.reshape(-1, phenotypes))
-        hits.append(table.filter(pa.array(log10_p >= -np.log10(largest))).to_pandas())
-        if len(names):
+        hits.append(table.filter(pa.array(log10_p >= -np.log10(largest))))
+        if len(wanted):
             mine = np.isin(table["id"].cast(pa.string()).to_numpy(zero_copy_only=False), list(wanted))
-            planted.append(table.filter(pa.array(mine)).to_pandas())
+            planted.append(table.filter(pa.array(mine)))
     return Counted(histogram, _stacked(hits), _stacked(planted))
 
 
-def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    plain = [table.astype({name: str for name in table.columns if table[name].dtype == "category"}) for table in tables]
-    whole = [table for table in plain if len(table)] or plain[:1]
-    return pd.concat(whole, ignore_index=True) if whole else pd.DataFrame()
+def _stacked(tables: list[pa.Table]) -> pd.DataFrame:
+    frames = [table.to_pandas() for table in [table for table in tables if table.num_rows] or tables[:1]]
+    plain = [table.astype({name: str for name in table.columns if table[name].dtype == "category"}) for table in frames]
+    return pd.concat(plain, ignore_index=True) if plain else pd.DataFrame()
 
 
 def best_of_together(path: Path, largest: float) -> pd.DataFrame:
     """Return the rows of the table of tests together with an F-test's p up to the largest."""
-    kept = [
-        each.filter(pa.array(column_of(each, "f_neg_log10_p") >= -np.log10(largest))).to_pandas()
-        for each in parts_of(path)
-    ]
+    kept = [each.filter(pa.array(column_of(each, "f_neg_log10_p") >= -np.log10(largest))) for each in parts_of(path)]
     return _stacked(kept)
 
 

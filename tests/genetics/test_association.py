@@ -1,5 +1,7 @@
 """The scan is ordinary least squares of every phenotype on every variant, to the last digits."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -137,7 +139,8 @@ def test_rank_is_judged_for_the_people_of_each_phenotype() -> None:
 
 
 def _columns(found: Associations, columns: list[int]) -> Associations:
-    return Associations(*(each[:, columns] for each in found))
+    some: Any = [each[:, columns] for each in found]
+    return Associations(*some)
 
 
 def test_phenotypes_never_seen_together() -> None:

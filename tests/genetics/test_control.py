@@ -67,8 +67,8 @@ def test_one_permutation_is_that_of_people() -> None:
     seen: list[Calls] = []
 
     def p_of(drawn: Calls) -> np.ndarray:
-        seen.append(drawn)
-        return np.full((3, 1), 0.25)
+        seen.extend(np.split(drawn, len(drawn) // 3))
+        return np.full((len(drawn), 1), 0.25)
 
     found = permute(p_of, calls, [[0]], 20, np.random.default_rng(0))
     assert (found.draws, found.tests.tolist()) == (20, [60])
@@ -87,8 +87,9 @@ def test_a_block_gives_at_most_a_hundred_variants() -> None:
 
 
 def test_how_many_permutations() -> None:
-    assert [permutations_of(None, blocks, 2000) for blocks in (1, 10, 50, 1000)] == [200, 20, 4, 2]
-    assert permutations_of(None, 3, 10) == 200
-    assert permutations_of(7, 1, 2000) == 7
+    assert [permutations_of(None, blocks, 2000, 1) for blocks in (1, 10, 50, 1000)] == [200, 20, 4, 2]
+    assert [permutations_of(None, 10, 2000, phenotypes) for phenotypes in (2, 10, 64)] == [20, 4, 2]
+    assert permutations_of(None, 3, 10, 2) == 200
+    assert permutations_of(7, 1, 2000, 64) == 7
     with pytest.raises(InputError, match="tell no uncertainty"):
-        permutations_of(1, 1, 2000)
+        permutations_of(1, 1, 2000, 1)

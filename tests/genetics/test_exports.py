@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from disentangle_pl.genetics.association import Scan
-from disentangle_pl.genetics.exports import export
+from disentangle_pl.genetics.exports import About, export
 from disentangle_pl.genetics.results import associations_table, write_whole
 from tests.genetics.made import make
 
@@ -20,7 +20,7 @@ def test_statistics_for_ldsc_and_its_script(tmp_path: Path) -> None:
     found = Scan(made.phenotypes, made.covariates, ["z0", "z 1", "z2"], ["a", "b", "c"])(made.calls)
     names = ["z0", "z 1", "z2"]
     write_whole(associations_table(places.join(alleles), found, names), tmp_path / "all.parquet")
-    export(tmp_path / "all.parquet", tmp_path / "export", "ldsc", names, None, "")
+    export(tmp_path / "all.parquet", tmp_path / "export", "ldsc", names, None, About(""))
     table = pd.read_csv(tmp_path / "export" / "z_1.sumstats", sep="\t")
     assert table[["SNP", "A1", "A2"]].to_numpy().tolist() == [["rs0", "A", "G"], ["rs4", "T", "C"]]
     assert table["N"].tolist() == found.people[[0, 4], 1].tolist()

@@ -9,7 +9,7 @@ import pytest
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.filesets import open_filesets
 from disentangle_pl.genetics.genotypes import REASONS, Genotypes, Limits, poor_on_x, spans
-from disentangle_pl.genetics.hardy_weinberg import exact_mid_p
+from disentangle_pl.genetics.hardy_weinberg import departs, exact_mid_p
 from tests.genetics.made import write
 
 
@@ -101,3 +101,12 @@ def test_filters_on_x_count_men_once(tmp_path: Path) -> None:
 def test_impossible_limits_are_refused(limits: Limits) -> None:
     with pytest.raises(InputError, match="must lie in"):
         limits.check()
+
+
+def test_what_is_near_its_mean_is_never_out_of_proportions() -> None:
+    for people in (5, 17, 40, 90):
+        counts = [(mixed, two) for mixed in range(people + 1) for two in range((people - mixed) // 2 + 1)]
+        one, two = np.array(counts).T
+        none = people - one - two
+        for limit in (1e-6, 1e-3, 0.2):
+            np.testing.assert_array_equal(departs(one, two, none, limit), exact_mid_p(one, two, none) < limit)

@@ -13,6 +13,7 @@ from disentangle_pl.genetics.tails import (
     p_of_f,
     p_of_gamma,
     p_of_t,
+    tails_of_t,
 )
 
 
@@ -58,3 +59,15 @@ def test_f_and_chi_squared_beyond_the_smallest_number() -> None:
 def test_unknown_stays_unknown() -> None:
     nothing = np.array([np.nan, 1.0])
     assert np.isnan(log10_p_of_t(nothing, 10.0, p_of_t(nothing, 10.0))).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("freedom", [3.0, 40.0, 1991.0, 4e5])
+def test_polynomials_give_the_tails_of_t(freedom: float) -> None:
+    t = np.concatenate((np.random.default_rng(0).standard_normal(4000) * 3, np.linspace(0, 60, 600), [np.nan]))[:, None]
+    p, log10_p = tails_of_t(t, np.full_like(t, freedom))
+    exact = p_of_t(t, freedom)
+    np.testing.assert_allclose(p, exact, rtol=3e-12, atol=1e-290)
+    np.testing.assert_allclose(log10_p, log10_p_of_t(t, freedom, exact), rtol=1e-11, atol=1e-14)
+    both = np.repeat(t, 2, axis=0)
+    mixed = np.tile([[freedom], [7.0]], (len(t), 1))
+    np.testing.assert_allclose(tails_of_t(both, mixed)[0][::2], exact, rtol=3e-12, atol=1e-290)

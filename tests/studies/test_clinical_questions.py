@@ -18,6 +18,7 @@ from disentangle_pl.studies.clinical_inputs import (
 from disentangle_pl.studies.clinical_people import Sides
 from disentangle_pl.studies.clinical_probe import ONE, answer, question, refitted_answer
 from disentangle_pl.studies.clinical_targets import Target
+from disentangle_pl.studies.clinical_words import signed
 from tests.studies.clinic import small_question, visits_of
 
 NAN = np.nan
@@ -88,3 +89,14 @@ def test_questions_are_of_held_out_people_whose_all_is_known() -> None:
     }
     with pytest.raises(InputError, match="not known together of any held-out scan"):
         question(target, visits, sides, "held-out", known * NAN)
+
+
+def test_the_ends_of_an_interval_keep_their_signs() -> None:
+    def told(*numbers: float) -> str:
+        return signed(dict(zip(("value", "low", "high"), numbers, strict=True)))
+
+    assert told(0.05, 0.002, 0.1) == "+0.050 [+0.002, +0.100]"
+    assert told(0.05, -0.0004, 0.1) == "+0.0500 [-0.0004, +0.1000]"
+    assert told(0.05, 0.01, 0.1) == "+0.05 [+0.01, +0.10]"
+    assert told(-0.004, -0.05, 0.03) == "0.00 [-0.05, +0.03]"
+    assert told(0.0, 0.0, 0.0) == "0.000 [0.000, 0.000]"

@@ -14,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from matplotlib.figure import Figure
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.association import Scan
@@ -24,6 +26,7 @@ from disentangle_pl.genetics.traits import inverse_normal
 from disentangle_pl.studies import gwas_blocks
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_findings import Found
+from disentangle_pl.studies.gwas_plots import cut_axis
 from disentangle_pl.studies.gwas_report import Told
 from tests.command_line import ROOT, refused
 from tests.command_line import run as command
@@ -271,6 +274,12 @@ def test_exports_hold_the_numbers(files: Path, whole: Path, tmp_path: Path) -> N
     meta = (folder / "z1.tsv-meta.yaml").read_text()
     assert "genome_assembly: GRCh37" in meta
     assert "is_sorted: true" in meta
+    told = yaml.safe_load(meta)
+    samples = {"sample_size": 150, "sample_ancestry": ["not given"], "ancestry_method": ["not given"]}
+    assert told["samples"] == [samples | {"case_control_study": False}]
+    assert (told["sex"], told["adjusted_covariates"]) == ("combined", ["c0", "c1", "c2"])
+    assert told["minor_allele_freq_lower_limit"] == 0
+    assert {"genotyping_technology", "analysis_software", "author_notes", "data_file_md5sum"} < set(told)
     with pytest.raises(InputError, match="needs the genome build"):
         run(files, tmp_path / "other", Told(plots=False, exports=("ssf",)))
     assert not (tmp_path / "other").exists(), "that is said before the scan"
@@ -374,7 +383,7 @@ def study_of(files: Path, out: Path, **columns: Any) -> tuple[str, pd.DataFrame]
         people.assign(**more).to_csv(out / f"{name}.txt", sep="\t", index=False, na_rep="NA")
         tables.append(read_people(out / f"{name}.txt"))
     plan = Plan((str(files / "chr1.bed"),), limits=OPEN, permutations=2)
-    associate(plan, *tables, out / "study", PLAIN)
+    associate(plan, tables[0], tables[1], out / "study", PLAIN)
     return (out / "study" / "findings.md").read_text(), table(out / "study")
 
 
@@ -419,5 +428,49 @@ def test_cases_are_fitted_as_cases(files: Path, made: Made, tmp_path: Path) -> N
     alone = Scan(cases[there, None], np.empty((149, 0)), ["y"], (), np.array([True]))(made.calls[:40, there])
     np.testing.assert_allclose(rows.loc[rows["phenotype"] == "y", "beta"], alone.beta[:, 0], rtol=1e-6)
     assert rows.loc[rows["phenotype"] == "w", "p"].isna().all()
+    assert json.loads((tmp_path / "one" / "study" / "summary.json").read_text())["case_control"] == {"y": [15, 134]}
     with pytest.raises(InputError, match="no phenotype can be tested: phenotype w is constant"):
         study_of(files, tmp_path / "two", w=np.ones(PEOPLE), cage=made.covariates[:, 0])
+
+
+def test_an_axis_is_cut_for_a_giant() -> None:
+    plain, cut = Figure().subplots(1, 2)
+    shares = []
+    for axis, top in ((plain, 25.0), (cut, 400.0)):
+        cut_axis(axis, top)
+        axis.set_ylim(0, top)
+        low, middle, high = axis.transData.transform([(0, height) for height in (0, 20, top)])[:, 1]
+        shares.append((middle - low) / (high - low))
+    assert shares == pytest.approx([0.8, 0.8])
+    assert plain.get_yscale() == "linear"
+    assert cut.get_yticks().tolist() == [0, 5, 10, 15, 20, 210, 400]
+
+
+def test_torch_is_not_loaded_for_tables(files: Path, whole: Path, tmp_path: Path) -> None:
+    flags = ["gwas", f"--bed={files / 'chr{chr}.bed'}", f"--phenotypes={files / 'z.txt'}", "--block=7", "--jobs=1"]
+    flags += [f"--covariates={files / 'c.txt'}", "--maf=0", "--geno=1", "--hwe=0", "--permutations=3", "--rint=false"]
+    program = "import sys; from disentangle_pl.__main__ import main; main()\n"
+    program += "print('LOADED', sorted({'torch', 'lightning', 'scipy.stats', 'sklearn', 'numba'} & set(sys.modules)))"
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    whole_line = [sys.executable, "-c", program, *flags, f"--out={tmp_path / 'study'}"]
+    child = subprocess.run(whole_line, cwd=ROOT, env=alone, capture_output=True, text=True, timeout=200)
+    assert child.returncode == 0, child.stderr
+    assert child.stdout.splitlines()[-1] == "LOADED []"
+    pd.testing.assert_frame_equal(table(tmp_path / "study"), table(whole))
+    wrong = [sys.executable, "-m", "disentangle_pl", *flags, f"--out={whole}", "--maf=0.3"]
+    refusal = subprocess.run(wrong, cwd=ROOT, env=alone, capture_output=True, text=True, timeout=200)
+    assert refusal.returncode == 2
+    assert refusal.stderr.startswith("disentangle-pl: error: ")
+    assert "other limits" in refusal.stderr
+
+
+def test_a_block_is_as_large_as_the_memory_allows(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def size(memory: int, out: Path) -> int:
+        monkeypatch.setattr("disentangle_pl.studies.gwas.available_memory", lambda: memory)
+        run(files, out, block=None)
+        settings: int = json.loads((out / "journal-1-of-1.jsonl").read_text().splitlines()[0])["block"]
+        return settings
+
+    assert size(2**40, tmp_path / "large") == 8000
+    assert size(1, tmp_path / "small") == 100
+    assert size(2**40, tmp_path / "small") == 100, "an earlier call has chosen"
