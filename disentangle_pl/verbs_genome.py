@@ -3,20 +3,27 @@
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from disentangle_pl.brain.withdrawals import read_withdrawn
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.clumping import Clumping
+from disentangle_pl.genetics.exports import Kind
 from disentangle_pl.genetics.genotypes import Limits
-from disentangle_pl.genetics.people import has_component, read_people, without_withdrawn
+from disentangle_pl.genetics.people import (
+    as_categories,
+    has_component,
+    read_people,
+    with_columns,
+    without_withdrawn,
+)
 from disentangle_pl.genetics.traits import Summary
 from disentangle_pl.studies.gwas import Plan, associate
 from disentangle_pl.studies.gwas_inputs import Phenotyped
 from disentangle_pl.studies.gwas_report import Told
-from disentangle_pl.studies.gwas_results import associated
+from disentangle_pl.studies.gwas_results import Results, associated
 from disentangle_pl.verb_parser import VerbParser, verb_parser
 
 
@@ -31,6 +38,9 @@ def gwas(args: Sequence[str]) -> None:
         disentangle-pl gwas --bed cohort.bed --checkpoint last.ckpt --out study --combat.batch=site
         disentangle-pl gwas --bed cohort.bed --phenotypes z.txt --covariates c.txt --loco step1_pred.list --out study
         disentangle-pl gwas --bed cohort.bed --results plink2.*.glm.linear --out study
+        disentangle-pl gwas --results saige_z0.txt --ld_reference 1000genomes.pgen --out study --export ssf
+        disentangle-pl gwas --bed ukb_c{chr}.bgen --sample ukb_c{chr}_s9.sample --phenotypes z.txt --pheno_name z0 z1
+            --covariates c.txt --covar_name age,sex,centre --categorical centre --info 0.8 --out study
     """
     does = (
         "Least squares of all phenotypes on all variants at once, exact where calls are missing, and tests of all "
@@ -49,6 +59,8 @@ def gwas(args: Sequence[str]) -> None:
         read_withdrawn(given.withdrawn)
     if model is not None and given.combat.batch is not None and not given.checkpoint:
         raise InputError("--combat.batch takes sites out of the latents of --checkpoint: give one, or leave it out")
+    if not given.bed and not (given.results and given.ld_reference):
+        raise InputError("give gwas --bed FILES of genotypes, or --results with --ld_reference")
     if given.jobs is not None and given.jobs < 1:
         raise InputError(f"--jobs {given.jobs} are none: give at least 1")
     if given.results:
@@ -56,7 +68,7 @@ def gwas(args: Sequence[str]) -> None:
         return
     plan = Plan(
         tuple(given.bed),
-        Limits(given.maf, given.geno, given.hwe),
+        Limits(given.maf, given.geno, given.hwe, given.info),
         given.block,
         _shard(given.shard),
         given.rint,
@@ -66,8 +78,10 @@ def gwas(args: Sequence[str]) -> None:
         given.build,
         given.permutations,
         given.loco,
+        given.sample,
     )
     phenotyped = _from_files(given) if model is None or not given.checkpoint else model.phenotypes(given, parser)
+    phenotyped = _columns(given, phenotyped)
     phenotyped = phenotyped._replace(phenotypes=without_withdrawn(phenotyped.phenotypes, given.withdrawn))
     phenotyped = _with_ancestry(phenotyped)
     told = _told(given, phenotyped.remarks)
@@ -84,13 +98,29 @@ def on_tables(args: Sequence[str]) -> bool:
 
 def _what(parser: VerbParser) -> None:
     parser.add_argument(
-        "--bed", nargs="+", type=str, required=True, help="PLINK 1 .bed files; {chr} in a path is every chromosome"
+        "--bed",
+        "--genotypes",
+        nargs="+",
+        type=str,
+        default=[],
+        help=".bed, .pgen, .bgen, .vcf[.gz] or .bcf files; {chr} in a path is every chromosome",
+    )
+    parser.add_argument(
+        "--sample",
+        type=str | None,
+        help="people of .bgen, .vcf, .bcf: .sample, .psam or .fam (default: beside or inside)",
     )
     parser.add_argument("--phenotypes", type=Path | None, help="a table of FID, IID and a column a phenotype")
     parser.add_argument("--checkpoint", type=Path | None, help="instead: the latents of a model of brain scans")
+    parser.add_argument("--pheno_name", nargs="+", type=str, default=[], help="phenotypes, or latents, to test")
     parser.add_argument(
-        "--results", nargs="+", type=Path, default=[], help="instead: .glm.linear or .regenie[.gz] of all phenotypes"
+        "--results",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="instead: tests of plink2, regenie, SAIGE, BOLT-LMM, fastGWA, or GWAS-SSF, of all phenotypes",
     )
+    parser.add_argument("--results_n", type=int | None, help="people in --results, where these do not tell (BOLT-LMM)")
     parser.add_argument("--summary", type=Summary, default="baseline", help="with --checkpoint: one value a person")
     parser.add_argument(
         "--with-training", type=bool, default=False, help="with --checkpoint: also the people it was trained on"
@@ -101,6 +131,10 @@ def _what(parser: VerbParser) -> None:
         help="FID, IID and numbers or texts, such as ancestry components; they join those of --checkpoint: age, age2, "
         "sex, site and head size where these are known",
     )
+    parser.add_argument("--covar_name", nargs="+", type=str, default=[], help="columns of --covariates to take")
+    parser.add_argument(
+        "--categorical", nargs="+", type=str, default=[], help="covariates whose numbers are names of groups"
+    )
     parser.add_argument(
         "--loco", type=Path | None, help="step1_pred.list of regenie: take off what other chromosomes predict"
     )
@@ -109,6 +143,7 @@ def _what(parser: VerbParser) -> None:
     parser.add_argument("--maf", type=float, default=0.01, help="least frequency of the rarer allele")
     parser.add_argument("--geno", type=float, default=0.05, help="largest share of missing calls")
     parser.add_argument("--hwe", type=float, default=1e-6, help="least p of Hardy-Weinberg proportions (exact, mid-p)")
+    parser.add_argument("--info", type=float, default=0.3, help="least r2 of imputation, from dosages (MaCH's)")
     parser.add_argument("--build", type=str | None, help="genome build, such as GRCh38 (default: by APOE's variants)")
 
 
@@ -134,12 +169,17 @@ def _how(parser: VerbParser) -> None:
     parser.add_argument("--clump-r2", type=float, default=0.1, help="r2 from which a variant belongs to a lead variant")
     parser.add_argument("--clump-kb", type=int, default=250, help="and its largest distance in 1,000 base pairs")
     parser.add_argument(
+        "--ld_reference",
+        nargs="+",
+        type=str,
+        default=[],
+        help="genotypes of other people to clump by (default: --bed); with --results these need no --bed then",
+    )
+    parser.add_argument(
         "--planted", type=Path | None, help="truth_snps.tsv of a simulated cohort (default: the one beside)"
     )
     parser.add_argument("--against", type=Path | None, help="another finished study, drawn mirrored (miami.png)")
-    parser.add_argument(
-        "--export", nargs="+", type=Literal["glm", "regenie", "ssf"], default=[], help="text files a phenotype"
-    )
+    parser.add_argument("--export", nargs="+", type=Kind, default=[], help="text files a phenotype")
     parser.add_argument("--scripts", type=bool, default=False, help="write tables and scripts for plink2 and regenie")
     parser.add_argument("--trait", type=str, default="latent of a brain model", help="for the metadata of ssf")
     parser.add_argument("--plots", type=bool, default=True, help="draw pictures")
@@ -150,24 +190,38 @@ def _told(given: Any, remarks: Sequence[str]) -> Told:
     clumping.check()
     planted, said = _planted(given)
     pictures = given.plots, given.against
-    return Told(clumping, planted, given.export, given.trait, *pictures, [*remarks, *said], given.scripts)
+    remarks = [*remarks, *said]
+    return Told(clumping, planted, given.export, given.trait, *pictures, remarks, given.scripts, given.ld_reference)
 
 
 def _of_others(given: Any) -> None:
-    names = ("covariates", "loco", "merge", "scripts", "withdrawn")
+    names = ("covariates", "loco", "merge", "scripts", "withdrawn", "pheno_name", "covar_name", "categorical")
     useless = {name: given[name] for name in names}
     idle = [f"--{name}" for name, value in useless.items() if value]
     if idle:
         raise InputError(f"--results are of tests that are made: {idle[0]} is of no use with them, leave it out")
-    associated(given.bed, given.results, given.out, _told(given, []), given.build)
+    results = Results(given.results, given.bed, given.sample, given.results_n)
+    associated(results, given.out, _told(given, []), given.build)
 
 
 def _planted(given: Any) -> tuple[Path | None, list[str]]:
     """Find what was planted in a simulated cohort, whose genotypes lie in a folder of their own within it."""
     beside = {Path(bed).absolute().parent.parent / "truth_snps.tsv" for bed in given.bed}
-    if given.planted or len(beside) > 1 or not next(iter(beside)).is_file():
+    if given.planted or len(beside) != 1 or not next(iter(beside)).is_file():
         return given.planted, []
     return next(iter(beside)), [f"planted effects are those of {next(iter(beside))}, which lies beside the genotypes"]
+
+
+def _columns(given: Any, phenotyped: Phenotyped) -> Phenotyped:
+    """Take the columns that were asked for."""
+    covariates = phenotyped.covariates
+    if covariates is None and (given.covar_name or given.categorical):
+        raise InputError("--covar_name and --categorical are of --covariates: give that table, or leave them out")
+    if covariates is not None:
+        covariates = with_columns(covariates, given.covar_name, "--covar_name")
+        covariates = as_categories(covariates, given.categorical, "--categorical")
+    phenotypes = with_columns(phenotyped.phenotypes, given.pheno_name, "--pheno_name")
+    return phenotyped._replace(phenotypes=phenotypes, covariates=covariates)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -1,7 +1,9 @@
-"""Results as text that other programs read: plink2's .glm.linear, regenie's, and GWAS-SSF with its metadata.
+"""Results as text that other programs read: plink2's .glm.linear, regenie's, LDSC's, and GWAS-SSF with its metadata.
 
 Source: formats of plink2 --glm, https://www.cog-genomics.org/plink/2.0/formats, regenie --step 2,
-https://rgcgithub.github.io/regenie/options, and Hayhurst et al. 2022, bioRxiv 2022.07.15.500230, for GWAS-SSF (v1.1).
+https://rgcgithub.github.io/regenie/options, LDSC,
+https://github.com/bulik/ldsc/wiki/Summary-Statistics-File-Format, and Hayhurst et al. 2022, bioRxiv 2022.07.15.500230,
+for GWAS-SSF (v1.1).
 """
 
 import hashlib
@@ -20,9 +22,27 @@ import yaml
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.results import write_text
 
-Kind = Literal["glm", "regenie", "ssf"]
+Kind = Literal["glm", "regenie", "ssf", "ldsc"]
 SMALLEST = 300
 LONGEST = 100  # letters of a file name, without its suffix
+
+UNAMBIGUOUS = ("AC", "CA", "AG", "GA", "TC", "CT", "TG", "GT")
+LDSC_SCRIPT = """#!/bin/sh
+# heritability of every phenotype, and genetic correlations of all pairs, by LDSC (https://github.com/bulik/ldsc);
+# the argument is a folder of LD scores by chromosome, of people of the same ancestry, such as eur_w_ld_chr
+set -e
+scores=$(cd "${1:?give the folder of LD scores, such as eur_w_ld_chr}" && pwd)/
+cd "$(dirname "$0")"
+for file in *.sumstats; do
+  ldsc.py --h2 "$file" --ref-ld-chr "$scores" --w-ld-chr "$scores" --out "h2_${file%.sumstats}"
+done
+set -- *.sumstats
+while [ $# -gt 1 ]; do
+  pairs=$(IFS=,; echo "$*")
+  ldsc.py --rg "$pairs" --ref-ld-chr "$scores" --w-ld-chr "$scores" --out "rg_${1%.sumstats}"
+  shift
+done
+"""
 
 
 class Format(NamedTuple):
@@ -63,7 +83,7 @@ def check_exports(kinds: Sequence[str], build: str | None) -> None:
     """Refuse formats that cannot be written.
 
     Args:
-        kinds: glm, regenie or ssf.
+        kinds: glm, regenie, ssf or ldsc.
         build: Genome build, None if unknown.
 
     Raises:
@@ -79,12 +99,12 @@ def check_exports(kinds: Sequence[str], build: str | None) -> None:
 
 
 def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build: str | None, about: About) -> None:
-    """Write one file a phenotype, and for GWAS-SSF a YAML file of metadata beside each.
+    """Write one file a phenotype; for GWAS-SSF a YAML file of metadata beside each, for LDSC a script beside all.
 
     Args:
         path: The table of all fits, phenotypes running fastest.
         folder: Where to.
-        kind: glm, regenie or ssf.
+        kind: glm, regenie, ssf or ldsc.
         phenotypes: Their names.
         build: Genome build.
         about: What is said of the study.
@@ -113,6 +133,9 @@ def export(path: Path, folder: Path, kind: str, phenotypes: Sequence[str], build
         partial.replace(target)
         if kind == "ssf" and build is not None:
             write_text(target.with_name(f"{target.name}-meta.yaml"), _metadata(target, name, people, build, about))
+
+    if kind == "ldsc":
+        write_text(folder / "ldsc.sh", LDSC_SCRIPT)
 
 
 def file_names(names: Sequence[str]) -> list[str]:
@@ -172,7 +195,7 @@ def _regenie(rows: pd.DataFrame) -> pd.DataFrame:
             "ALLELE0": rows["other"],
             "ALLELE1": rows["a1"],
             "A1FREQ": _number(rows["a1_frequency"]),
-            "INFO": 1,
+            "INFO": "NA",
             "N": rows["n"],
             "TEST": "ADD",
             "BETA": _number(rows["beta"]),
@@ -199,6 +222,14 @@ def _ssf(rows: pd.DataFrame) -> pd.DataFrame:
             "n": rows["n"],
         }
     )
+
+
+def _ldsc(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep variants of single letters that tell the strand, as LDSC's munge_sumstats.py does."""
+    pairs = rows["a1"].astype(str) + rows["other"].astype(str)
+    rows = rows[pairs.isin(UNAMBIGUOUS) & rows["t"].notna()]
+    names = {"id": "SNP", "a1": "A1", "other": "A2", "n": "N"}
+    return rows[list(names)].rename(columns=names).assign(Z=_number(rows["t"]))
 
 
 def _metadata(path: Path, phenotype: str, people: int, build: str, about: About) -> str:
@@ -247,4 +278,5 @@ FORMATS: dict[str, Format] = {
     "glm": Format(".glm.linear", "\t", "NA", _glm),
     "regenie": Format(".regenie", " ", "NA", _regenie),
     "ssf": Format(".tsv", "\t", "#NA", _ssf),
+    "ldsc": Format(".sumstats", "\t", "NA", _ldsc),
 }

@@ -1,62 +1,66 @@
-"""PLINK 1 filesets: what their .bim and .fam say, and whether the .bed fits them.
-
-Source: the format as PLINK 1.9 documents it, https://www.cog-genomics.org/plink/1.9/formats.
-"""
+"""Files of genotypes by their names, whatever their format, and the genome build they tell."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
 from disentangle_pl.errors import InputError, listing
+from disentangle_pl.genetics.bed import open_bed_fileset
+from disentangle_pl.genetics.bgen import open_bgen
+from disentangle_pl.genetics.genotypes import Fileset
+from disentangle_pl.genetics.pgen import open_pgen
+from disentangle_pl.genetics.vcf import open_vcf
 
 CHROMOSOMES = (*map(str, range(1, 27)), "X", "Y", "XY", "MT", "M")
 PLACE = "{chr}"
-MAGIC = b"\x6c\x1b\x01"
 BUILDS = {
     ("rs429358", 44908684): "GRCh38",
     ("rs7412", 44908822): "GRCh38",
     ("rs429358", 45411941): "GRCh37",
     ("rs7412", 45412079): "GRCh37",
 }
-_SEXES = {"1": "M", "2": "F"}
-_BY_NUMBER = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
+FORMATS = {
+    ".bed": open_bed_fileset,
+    ".pgen": open_pgen,
+    ".bgen": open_bgen,
+    ".vcf": open_vcf,
+    ".vcf.gz": open_vcf,
+    ".bcf": open_vcf,
+}
+"""Who opens a file of this suffix, with the file of its people, None for the one beside it."""
 
 
-class Fileset(NamedTuple):
-    """A .bed with its people and variants.
-
-    Attributes:
-        bed: The file of calls.
-        people: Columns fid, iid (text) and sex (M, F, or missing), a row a person in the order of the .fam.
-        variants: Columns chromosome, id (text), position (base pairs), a1 (the counted allele) and other, a row a
-            variant in the order of the .bim.
-    """
-
-    bed: Path
-    people: pd.DataFrame
-    variants: pd.DataFrame
-
-
-def open_filesets(names: Sequence[str]) -> list[Fileset]:
-    """Read people and variants of filesets, and check that the calls fit them.
+def open_filesets(names: Sequence[str], sample: str | None = None) -> list[Fileset]:
+    """Read people and variants of filesets, and check that the genotypes fit them.
 
     Args:
-        names: Paths of .bed files, with or without the suffix; `{chr}` in a path stands for all chromosomes that are
-            there.
+        names: Paths of .bed, .pgen, .bgen, .vcf, .vcf.gz or .bcf files, a .bed with or without the suffix; `{chr}` in a
+            path stands for all chromosomes that are there.
+        sample: File of the people of a .bgen, .vcf or .bcf, see `read_samples`; `{chr}` is as in the path. Without it,
+            the people are those of the .sample beside the file, or of the file.
 
     Raises:
-        InputError: If a file is missing, no PLINK 1 file, truncated or not of the size that its .bim and .fam ask
-            for, or a person or a fileset is there twice.
+        InputError: If a file is missing, of no such format, truncated or not of the size that the files beside it ask
+            for, a person or a fileset is there twice, or the library that reads it is not installed.
     """
-    beds = [bed for name in names for bed in _expanded(name)]
-    twice = [str(bed) for bed in dict.fromkeys(beds) if beds.count(bed) > 1]
-    if twice or not beds:
+    places = [place for name in names for place in _expanded(name)]
+    paths = [path for path, _ in places]
+    twice = [str(path) for path in dict.fromkeys(paths) if paths.count(path) > 1]
+    if twice or not paths:
         raise InputError(
-            f"the genotypes {listing(twice) or 'of no file'} are given more than once: name each .bed once"
+            f"the genotypes {listing(twice) or 'of no file'} are given more than once: name each file once"
         )
-    return [_opened(bed) for bed in beds]
+    return [FORMATS[suffix_of(path.name)](path, _sample_of(sample, chromosome)) for path, chromosome in places]
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix that tells the format of a file of genotypes, nothing if it has none of them."""
+    return next((suffix for suffix in FORMATS if name.endswith(suffix)), "")
+
+
+def _sample_of(sample: str | None, chromosome: str) -> Path | None:
+    return None if sample is None else Path(sample.replace(PLACE, chromosome))
 
 
 def genome_build(variants: pd.DataFrame) -> str | None:
@@ -67,79 +71,18 @@ def genome_build(variants: pd.DataFrame) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def chromosome_names(cells: pd.Series) -> pd.Series:
-    """Write chromosomes alike: chr1, 01 and 1 are 1, and 23 is X, as plink2 prints them."""
-    names = {cell: _chromosome_name(cell) for cell in cells.unique()}
-    return cells.map(names)
-
-
-def _chromosome_name(cell: str) -> str:
-    name = cell.upper().removeprefix("CHR")
-    plain = name.lstrip("0") or name if name.isdigit() else name
-    return _BY_NUMBER.get(plain, plain)
-
-
 def build_of(filesets: Sequence[Fileset], given: str | None) -> str | None:
     """Return the genome build that is given, or else the first that `genome_build` tells."""
     return given or next(filter(None, (genome_build(each.variants) for each in filesets)), None)
 
 
-def _expanded(name: str) -> list[Path]:
-    text = name if name.endswith(".bed") else f"{name}.bed"
+def _expanded(name: str) -> list[tuple[Path, str]]:
+    """Return paths with their chromosome, which is nothing without a place for it."""
+    text = name if suffix_of(name) else f"{name}.bed"
     if PLACE not in text:
-        return [Path(text)]
-    found = [path for chromosome in CHROMOSOMES if (path := Path(text.replace(PLACE, chromosome))).is_file()]
-    if not found:
+        return [(Path(text), "")]
+    places = [(Path(text.replace(PLACE, chromosome)), chromosome) for chromosome in CHROMOSOMES]
+    there = [place for place in places if place[0].is_file()]
+    if not there:
         raise InputError(f"there is no file {text} for any chromosome from 1 to 26, X, Y, XY or MT: give another --bed")
-    return found
-
-
-def _opened(bed: Path) -> Fileset:
-    people = _table(bed.with_suffix(".fam"), ["fid", "iid", "father", "mother", "sex", "trait"])
-    variants = _table(bed.with_suffix(".bim"), ["chromosome", "id", "morgans", "position", "a1", "other"], "morgans")
-    _check_size(bed, len(people), len(variants))
-    twice = people.loc[people.duplicated(["fid", "iid"]), "iid"].tolist()
-    if twice:
-        raise InputError(f"{bed.with_suffix('.fam')} has {listing(twice, 3)} more than once: keep one line a person")
-    position = pd.to_numeric(variants["position"], errors="coerce")
-    wrong = variants.index[position.isna()]
-    if len(wrong):
-        raise InputError(
-            f"{bed.with_suffix('.bim')} has {variants['position'][wrong[0]]!r} as position in line {wrong[0] + 1}: "
-            "write base pairs"
-        )
-    places = {"chromosome": chromosome_names(variants["chromosome"]), "position": position.astype("int64")}
-    kept = variants[["id", "a1", "other"]].assign(**places)
-    return Fileset(bed, people[["fid", "iid"]].assign(sex=people["sex"].map(_SEXES)), kept)
-
-
-def _table(path: Path, columns: list[str], optional: str | None = None) -> pd.DataFrame:
-    """Read a table without header; one column may be absent, as plink2 allows that of centimorgans."""
-    try:
-        table = pd.read_csv(path, sep=r"\s+", header=None, dtype=str, keep_default_na=False, na_filter=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}): a .bed needs its .bim and .fam beside it") from error
-    if optional and table.shape[1] == len(columns) - 1:
-        columns = [name for name in columns if name != optional]
-    if table.shape[1] != len(columns):
-        raise InputError(f"{path} has {table.shape[1]} columns and ought to have {len(columns)}: {', '.join(columns)}")
-    return table.set_axis(columns, axis=1)
-
-
-def _check_size(bed: Path, people: int, variants: int) -> None:
-    try:
-        with bed.open("rb") as file:
-            head = file.read(3)
-        size = bed.stat().st_size
-    except OSError as error:
-        raise InputError(f"{bed} cannot be read ({error.strerror}): give the path of a PLINK 1 .bed file") from error
-    if head[:2] == MAGIC[:2] and head[2:] == b"\x00":
-        raise InputError(f"{bed} is sorted by people, as very old PLINK wrote it: write it again by plink2 --make-bed")
-    if head != MAGIC:
-        raise InputError(f"{bed} is no PLINK 1 .bed file, by its first bytes: write one by plink2 --make-bed")
-    expected = len(MAGIC) + variants * -(-people // 4)
-    if size != expected:
-        raise InputError(
-            f"{bed} has {size} bytes, but {people} people and {variants} variants make {expected}: it is cut short, or "
-            "the .bim or .fam beside it is of another file"
-        )
+    return there

@@ -1,33 +1,36 @@
 """Genotypes of chosen people, read block by block, and which variants are good enough to test."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from typing import NamedTuple, Self
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import pandas as pd
-from bed_reader import open_bed
 from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.genetics.designs import Values
-from disentangle_pl.genetics.filesets import Fileset
-from disentangle_pl.genetics.hardy_weinberg import Counts, departs
+from disentangle_pl.genetics.designs import Rows
+from disentangle_pl.genetics.frequencies import Seen, seen, seen_on_x
+from disentangle_pl.genetics.hardy_weinberg import departs
 from disentangle_pl.genetics.plink import Calls
 
 AUTOSOMES = frozenset(map(str, range(1, 23)))
 X = "X"
 PERSON = ["fid", "iid"]
 REASONS = (
-    "not on chromosomes 1 to 22 or X, or on X without sexes in the .fam",
+    "not on chromosomes 1 to 22 or X, or on X without known sexes",
     "at a negative position",
     "given twice",
+    "of more than two alleles",
     "no call at all",
     "monomorphic",
     "too few calls (geno)",
     "too rare (maf)",
     "out of Hardy-Weinberg proportions (hwe)",
+    "imputed too uncertainly (info)",
 )
+_BY_NUMBER = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
 
 
 class Limits(NamedTuple):
@@ -36,12 +39,14 @@ class Limits(NamedTuple):
     Attributes:
         maf: Least frequency of the rarer allele.
         geno: Largest share of missing calls.
-        hwe: Least mid-p of the exact test of Hardy-Weinberg proportions.
+        hwe: Least mid-p of the exact test of Hardy-Weinberg proportions; of dosages, by the calls that are near them.
+        info: Least r2 of imputation, of variants with dosages that are no whole calls.
     """
 
     maf: float = 0.01
     geno: float = 0.05
     hwe: float = 1e-6
+    info: float = 0.3
 
     def check(self) -> None:
         """Refuse what is no share.
@@ -49,10 +54,46 @@ class Limits(NamedTuple):
         Raises:
             InputError: If a limit makes no sense.
         """
-        if not (0 <= self.maf < 0.5 and 0 <= self.geno <= 1 and 0 <= self.hwe < 1):
+        if not (0 <= self.maf < 0.5 and 0 <= self.geno <= 1 and 0 <= self.hwe < 1 and 0 <= self.info <= 1):
             raise InputError(
-                f"maf {self.maf} must lie in [0, 0.5), geno {self.geno} in [0, 1] and hwe {self.hwe} in [0, 1)"
+                f"maf {self.maf} must lie in [0, 0.5), geno {self.geno} in [0, 1], hwe {self.hwe} in [0, 1) and info "
+                f"{self.info} in [0, 1]"
             )
+
+
+class Source(Protocol):
+    """Open genotypes of a fileset."""
+
+    def read(self, people: Rows, variants: NDArray[np.int64]) -> Calls:
+        """Return calls or dosages of allele a1 (m, N) of some people and variants, given by their rows.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class Fileset(NamedTuple):
+    """Genotypes with their people and variants.
+
+    Attributes:
+        path: The file of genotypes.
+        people: Columns fid, iid (text) and sex (M, F, or missing), a row a person in the order of the file.
+        variants: Columns chromosome, id (text), position (base pairs), a1 (the counted allele) and other, a row a
+            variant in the order of the file; a1 of a variant with more than two alleles has a comma.
+        source: Opens the genotypes.
+        dosages: Whether they are read as dosages, of four bytes, and not as calls, of one.
+    """
+
+    path: Path
+    people: pd.DataFrame
+    variants: pd.DataFrame
+    source: Callable[[], Source]
+    dosages: bool = True
 
 
 class Span(NamedTuple):
@@ -64,11 +105,12 @@ class Span(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Calls of some variants.
+    """Calls or dosages of some variants.
 
     Attributes:
         variants: Rows of `Fileset.variants`.
-        calls: (m, N) int8: 0, 1 or 2 times allele a1, or -127 for a missing call.
+        calls: (m, N) int8: 0, 1 or 2 times allele a1; or float32: expected numbers of it, 0 to 2. A missing one is
+            -127.
     """
 
     variants: pd.DataFrame
@@ -97,18 +139,7 @@ class Genotypes:
         wanted = pd.MultiIndex.from_frame(people[PERSON])
         self.rows = [pd.MultiIndex.from_frame(each.people[PERSON]).get_indexer(wanted) for each in filesets]
         self._stack = ExitStack()
-        self._beds = [
-            self._stack.enter_context(
-                open_bed(
-                    each.bed,
-                    iid_count=len(each.people),
-                    sid_count=len(each.variants),
-                    count_A1=True,
-                    num_threads=1,
-                )
-            )
-            for each in filesets
-        ]
+        self._sources = [self._stack.enter_context(closing(each.source())) for each in filesets]
         repeats = pd.concat([either_way(each.variants) for each in filesets], ignore_index=True).duplicated().to_numpy()
         ends = np.cumsum([len(each.variants) for each in filesets])[:-1]
         self._twice = np.split(repeats, ends)
@@ -125,8 +156,8 @@ class Genotypes:
 
     def pick(self, fileset: int, columns: NDArray[np.int64]) -> Block:
         """Read the calls of any variants of one fileset."""
-        calls = self._beds[fileset].read((self.rows[fileset], columns), dtype="int8", order="F", num_threads=1)
-        return Block(self.filesets[fileset].variants.iloc[columns], calls.T)
+        calls = self._sources[fileset].read(self.rows[fileset], columns)
+        return Block(self.filesets[fileset].variants.iloc[columns], calls)
 
     def faults(self, span: Span, block: Block, limits: Limits) -> NDArray[np.int64]:
         """Number (m,) the reason in `REASONS` why a variant is left out, -1 if it is not."""
@@ -135,10 +166,39 @@ class Genotypes:
             ~chromosome.isin(self._chromosomes).to_numpy(),
             block.variants["position"].to_numpy() < 0,
             self._twice[span.fileset][span.start : span.stop],
+            block.variants["a1"].str.contains(",", regex=False).to_numpy(bool),
         ]
         on_x = X in self._chromosomes and len(chromosome) > 0 and chromosome.iloc[0] == X
         poor = poor_on_x(block.calls, self._sex, limits) if on_x else poor_calls(block.calls, limits)
         return first_fault([*told, *poor])
+
+
+def variants_table(cells: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Make `Fileset.variants` of columns of text.
+
+    Raises:
+        InputError: If a position is no number.
+    """
+    position = pd.to_numeric(cells["position"], errors="coerce")
+    wrong = cells.index[position.isna()]
+    if len(wrong):
+        raise InputError(
+            f"{path} has {cells['position'][wrong[0]]!r} as position of variant {wrong[0] + 1}: write base pairs"
+        )
+    places = {"chromosome": chromosome_names(cells["chromosome"]), "position": position.astype("int64")}
+    return cells[["id", "a1", "other"]].assign(**places)
+
+
+def chromosome_names(cells: pd.Series) -> pd.Series:
+    """Write chromosomes alike: chr1, 01 and 1 are 1, and 23 is X, as plink2 prints them."""
+    names = {cell: _chromosome_name(cell) for cell in cells.unique()}
+    return cells.map(names)
+
+
+def _chromosome_name(cell: str) -> str:
+    name = cell.upper().removeprefix("CHR")
+    plain = name.lstrip("0") or name if name.isdigit() else name
+    return _BY_NUMBER.get(plain, plain)
 
 
 def either_way(variants: pd.DataFrame) -> pd.DataFrame:
@@ -186,40 +246,9 @@ def common_people(filesets: Sequence[Fileset]) -> pd.DataFrame:
     return people.reset_index(drop=True)
 
 
-class Called(NamedTuple):
-    """How often every call is there, each (m,)."""
-
-    none: Counts
-    one: Counts
-    two: Counts
-
-    @property
-    def known(self) -> Counts:
-        """Calls that are not missing."""
-        return self.none + self.one + self.two
-
-    @property
-    def rarer(self) -> Values:
-        """Frequency of the rarer allele; 0 without any call."""
-        rarer: Values = (self.one + 2 * np.minimum(self.none, self.two)) / np.maximum(2 * self.known, 1)
-        return rarer
-
-
-def called(calls: Calls) -> Called:
-    """Count the calls (m, N)."""
-    one, two = ((calls == value).sum(axis=1) for value in (1, 2))
-    none = (calls == 0).sum(axis=1) if calls.min(initial=0) < 0 else calls.shape[1] - one - two
-    return Called(none, one, two)
-
-
 def poor_calls(calls: Calls, limits: Limits) -> Iterator[NDArray[np.bool_]]:
-    """Yield which variants (m,) have no call, one allele, too few calls, a rare allele, and odd proportions."""
-    counts = called(calls)
-    yield counts.known == 0
-    yield counts.rarer == 0
-    yield counts.known < (1 - limits.geno) * calls.shape[1]
-    yield counts.rarer < limits.maf
-    yield departs(counts.one, counts.two, counts.none, limits.hwe)
+    """Yield which (m,) have no call, one allele, too few calls, a rare allele, odd proportions, or poor r2."""
+    return _poor(seen(calls), calls.shape[1], limits)
 
 
 def poor_on_x(calls: Calls, sex: NDArray[np.object_], limits: Limits) -> Iterator[NDArray[np.bool_]]:
@@ -227,16 +256,16 @@ def poor_on_x(calls: Calls, sex: NDArray[np.object_], limits: Limits) -> Iterato
 
     Men have one allele, so they count half in frequencies; proportions are those of women.
     """
-    women, men = called(calls[:, sex == "F"]), called(calls[:, sex == "M"])
-    people = women.known + men.known
-    alleles = np.maximum(2 * women.known + men.known, 1)
-    first = (women.one + 2 * women.two + men.two + men.one / 2) / alleles
-    rarer = np.where(people > 0, np.minimum(first, 1 - first), 0)
-    yield people == 0
-    yield rarer == 0
-    yield people < (1 - limits.geno) * max(int(pd.notna(sex).sum()), 1)
-    yield rarer < limits.maf
-    yield departs(women.one, women.two, women.none, limits.hwe)
+    return _poor(seen_on_x(calls, sex), max(int(pd.notna(sex).sum()), 1), limits)
+
+
+def _poor(variants: Seen, people: int, limits: Limits) -> Iterator[NDArray[np.bool_]]:
+    yield variants.known == 0
+    yield variants.rarer == 0
+    yield variants.known < (1 - limits.geno) * people
+    yield variants.rarer < limits.maf
+    yield departs(variants.one, variants.two, variants.none, limits.hwe)
+    yield variants.quality < limits.info
 
 
 def first_fault(told: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:

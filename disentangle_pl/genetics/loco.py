@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.designs import Values
-from disentangle_pl.genetics.filesets import chromosome_names
+from disentangle_pl.genetics.genotypes import chromosome_names
 
 HEADER = "FID_IID"
 

@@ -1,11 +1,15 @@
-"""Tests that plink2 --glm or regenie --step 2 have made, read side by side for all phenotypes.
+"""Tests that plink2, regenie, SAIGE, BOLT-LMM or fastGWA have made, or GWAS-SSF, side by side for all phenotypes.
 
-Source: https://www.cog-genomics.org/plink/2.0/formats and https://rgcgithub.github.io/regenie/options for the columns.
+Source: https://www.cog-genomics.org/plink/2.0/formats, https://rgcgithub.github.io/regenie/options,
+https://saigegit.github.io/SAIGE-doc, https://alkesgroup.broadinstitute.org/BOLT-LMM/BOLT-LMM_manual.html,
+https://yanglab.westlake.edu.cn/software/gcta and Hayhurst et al. 2022, bioRxiv 2022.07.15.500230, for the columns.
 """
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -16,16 +20,66 @@ import pandas as pd
 from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.association import Associations
 from disentangle_pl.genetics.designs import Values
-from disentangle_pl.genetics.filesets import chromosome_names
+from disentangle_pl.genetics.genotypes import chromosome_names
 from disentangle_pl.genetics.results import PLACE
 from disentangle_pl.genetics.tails import TINY, log10_p_of_t
 
-GLM, REGENIE = ".glm.linear", (".regenie", ".regenie.gz")
-MISSING = ["NA", "nan", ".", ""]
+ENDS = re.compile(
+    r"(\.glm\.(linear|logistic|logistic\.hybrid|firth)|\.regenie|\.fastGWA|(\.bgen)?\.stats|\.tsv|\.txt)?(\.gz|\.zst)?$"
+)
+CHROMOSOME = re.compile(r"(?<![^_.])chr(?:om)?([0-9]{1,2}|X)(?![^_.])[_.]?", re.IGNORECASE)
+MISSING = ["NA", "nan", ".", "", "#NA"]
 CHUNK = 20_000
-_GLM = {"chromosome": "#CHROM", "position": "POS", "id": "ID", "a1": "A1", "n": "OBS_CT", "beta": "BETA", "se": "SE"}
-_REGENIE = {"chromosome": "CHROM", "position": "GENPOS", "id": "ID", "a1": "ALLELE1", "other": "ALLELE0", "n": "N"}
-_REGENIE |= {"beta": "BETA", "se": "SE", "a1_frequency": "A1FREQ", "neg_log10_p": "LOG10P"}
+_PROGRAMS = "plink2 --glm, regenie --step 2, SAIGE, BOLT-LMM or fastGWA, or GWAS-SSF"
+
+
+class Layout(NamedTuple):
+    """The columns of a program's output.
+
+    Attributes:
+        signs: Columns that it has and no other program's output.
+        names: Its name for each of our columns; the first of several that is there. `odds` is an odds ratio, `chi2` the
+            square of t, and `cases` and `controls` add up to n.
+    """
+
+    signs: tuple[str, ...]
+    names: dict[str, tuple[str, ...]]
+
+
+def _layout(signs: str, names: str) -> Layout:
+    pairs = (pair.split("=") for pair in names.split())
+    return Layout(tuple(signs.split()), {ours: tuple(theirs.split("|")) for ours, theirs in pairs})
+
+
+LAYOUTS = (
+    _layout(
+        "#CHROM A1",
+        "chromosome=#CHROM position=POS id=ID a1=A1 other=OTHER n=OBS_CT beta=BETA odds=OR se=SE|LOG(OR)_SE "
+        "t=T_STAT|Z_STAT p=P neg_log10_p=LOG10_P|NEG_LOG10_P a1_frequency=A1_FREQ",
+    ),
+    _layout(
+        "CHROM GENPOS",
+        "chromosome=CHROM position=GENPOS id=ID a1=ALLELE1 other=ALLELE0 n=N beta=BETA se=SE chi2=CHISQ "
+        "neg_log10_p=LOG10P a1_frequency=A1FREQ",
+    ),
+    _layout(
+        "Allele1 Allele2",
+        "chromosome=CHR position=POS id=MarkerID|SNPID|rsid a1=Allele2 other=Allele1 n=N cases=N_case controls=N_ctrl "
+        "beta=BETA se=SE p=p.value a1_frequency=AF_Allele2",
+    ),
+    _layout(
+        "SNP BP",
+        "chromosome=CHR position=BP id=SNP a1=ALLELE1 other=ALLELE0 n=N beta=BETA se=SE "
+        "chi2=CHISQ_BOLT_LMM|CHISQ_BOLT_LMM_INF p=P_BOLT_LMM|P_BOLT_LMM_INF a1_frequency=A1FREQ",
+    ),
+    _layout("SNP AF1", "chromosome=CHR position=POS id=SNP a1=A1 other=A2 n=N beta=BETA se=SE p=P a1_frequency=AF1"),
+    _layout(
+        "effect_allele base_pair_location",
+        "chromosome=chromosome position=base_pair_location id=rsid|variant_id a1=effect_allele other=other_allele n=n "
+        "beta=beta odds=odds_ratio se=standard_error p=p_value neg_log10_p=neg_log_10_p_value "
+        "a1_frequency=effect_allele_frequency",
+    ),
+)
 
 
 class Part(NamedTuple):
@@ -36,34 +90,36 @@ class Part(NamedTuple):
 
 
 def by_phenotype(paths: Sequence[Path], genotypes: Sequence[str] = ()) -> dict[str, list[Path]]:
-    """Tell phenotypes by file names, and gather the files of each: one, or one a fileset.
+    """Tell phenotypes by file names, and gather the files of each: one, or one a fileset or chromosome, in this order.
 
-    plink2 writes OUT.NAME.glm.linear. regenie writes OUT_NAME.regenie; OUT is regenie_GENOTYPES, as in the script that
-    a study writes, or else what the names of all files begin with up to a _.
+    plink2 writes OUT.NAME.glm.linear. Of other programs' files the name is what comes before the suffix, without what
+    all of them begin with up to a _, without regenie_GENOTYPES, as in the script that a study writes, and without a
+    chromosome, such as chr7, between _ or dots.
 
     Args:
         paths: Files.
         genotypes: Names of the filesets, without suffix.
 
     Raises:
-        InputError: If a file is of neither program, or phenotypes have different numbers of files.
+        InputError: If there is none, or phenotypes have different numbers of files.
     """
-    wrong = [str(path) for path in paths if not path.name.endswith((GLM, *REGENIE))]
-    if wrong or not paths:
-        raise InputError(f"{listing(wrong, 3)} is no .glm.linear, .regenie or .regenie.gz file: unpack or rename it")
-    stems = [path.name.removesuffix(".gz").removesuffix(REGENIE[0]) for path in paths]
+    if not paths:
+        raise InputError(f"there are no results: give output of {_PROGRAMS}")
+    stems = [ENDS.sub("", path.name) for path in paths]
     shared = _shared(stems) if len(stems) > 1 else ""
-    files: dict[str, list[Path]] = {}
+    files: dict[str, list[tuple[int, Path]]] = {}
     for path, stem in zip(paths, stems, strict=True):
         starts = [f"regenie_{each}_" for each in genotypes if stem.startswith(f"regenie_{each}_")]
         plain = stem.removeprefix(max(starts, key=len, default=shared))
-        name = stem.removesuffix(GLM).rpartition(".")[2] if stem.endswith(GLM) else plain
-        files.setdefault(name, []).append(path)
+        place = CHROMOSOME.search(plain)
+        name = stem.rpartition(".")[2] if ".glm." in path.name else CHROMOSOME.sub("", plain).strip("_.") or plain
+        number = 0 if place is None else int(place[1]) if place[1].isdigit() else 23
+        files.setdefault(name, []).append((number, path))
     counts = {len(mine) for mine in files.values()}
     if len(counts) > 1:
         said = listing([f"{len(mine)} of {name}" for name, mine in files.items()])
         raise InputError(f"phenotypes have different numbers of files ({said}): give the same filesets for all of them")
-    return files
+    return {name: [path for _, path in sorted(mine, key=lambda each: each[0])] for name, mine in files.items()}
 
 
 def _shared(stems: Sequence[str]) -> str:
@@ -73,17 +129,23 @@ def _shared(stems: Sequence[str]) -> str:
     return max((start for start in starts if all(stem.startswith(start) for stem in stems)), key=len)
 
 
-def read_outputs(files: Mapping[str, Sequence[Path]], chunk: int = CHUNK) -> Iterator[Part]:
+def read_outputs(files: Mapping[str, Sequence[Path]], chunk: int = CHUNK, people: int | None = None) -> Iterator[Part]:
     """Read the files of all phenotypes, of `by_phenotype`, side by side, a chunk in memory at a time.
 
     Additive tests (TEST is ADD) count. What is NA stays NaN. Frequencies are NaN where the file has none.
+
+    Args:
+        files: By phenotype.
+        chunk: Variants.
+        people: In the tests, where the files do not tell.
 
     Raises:
         InputError: If a file cannot be read, lacks a column, has a cell that is no number, or other variants than that
             of the first phenotype.
     """
     with ExitStack() as stack:
-        readers = [chain.from_iterable(_chunks(path, chunk, stack) for path in paths) for paths in files.values()]
+        one = partial(_chunks, size=chunk, people=people, stack=stack)
+        readers = [chain.from_iterable(map(one, paths)) for paths in files.values()]
         names = list(files)
         while True:
             tables = [next(reader, None) for reader in readers]
@@ -122,75 +184,88 @@ def _check_same(first: pd.DataFrame | None, other: pd.DataFrame | None, names: t
         )
 
 
-def _chunks(path: Path, size: int, stack: ExitStack) -> Iterator[pd.DataFrame]:
+def _chunks(path: Path, size: int, people: int | None, stack: ExitStack) -> Iterator[pd.DataFrame]:
     """Yield chunks of `size` additive tests with the columns of a table of fits, the last one smaller."""
-    plink2 = path.name.endswith(GLM)
     try:
         reader = stack.enter_context(
             pd.read_csv(path, sep=r"\s+", dtype=str, keep_default_na=False, chunksize=size, encoding="utf-8")
         )
         left: pd.DataFrame | None = None
         for raw in reader:
-            table = _plink2(raw, path) if plink2 else _regenie(raw, path)
+            table = _fits(raw, path, people)
             left = table if left is None else pd.concat([left, table], ignore_index=True)
             while len(left) >= size:
                 yield left.iloc[:size]
                 left = left.iloc[size:].reset_index(drop=True)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read ({str(error).strip()}): give output of plink2 or regenie") from error
+        raise InputError(f"{path} cannot be read ({str(error).strip()}): give output of {_PROGRAMS}") from error
     if left is not None and len(left):
         yield left
 
 
-def _plink2(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
-    p = next((name for name in ("LOG10_P", "NEG_LOG10_P") if name in raw), "P")
-    statistic = "Z_STAT" if "Z_STAT" in raw else "T_STAT"
-    table = _columns(raw, [*_GLM.values(), "TEST", "REF", "ALT", statistic, p], path)
-    made = pd.DataFrame({name: table[column] for name, column in _GLM.items()})
-    made["other"] = table["ALT"].where(table["A1"] != table["ALT"], table["REF"])
-    made["a1_frequency"] = table.get("A1_FREQ", "NA")
-    made["t"] = table[statistic]
-    made = _numbers(made, path)
-    log10_p = log10_p_of_text(table["P"], path) if p == "P" else _number(table[p], path)
-    t, n = made["t"].to_numpy(np.float64), made["n"].to_numpy(np.float64)
-    nothing = np.isinf(log10_p) & ~np.isnan(t)
-    filled = log10_p.copy()
-    filled[nothing] = log10_p_of_t(t[nothing], n[nothing], np.zeros(int(nothing.sum())))
-    return _complete(made, filled)
-
-
-def _regenie(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
-    table = _columns(raw, [*_REGENIE.values(), "TEST", "CHISQ"], path)
-    made = _numbers(pd.DataFrame({name: table[column] for name, column in _REGENIE.items()}), path)
-    made["t"] = np.sign(made["beta"]) * np.sqrt(_number(table["CHISQ"], path))
-    return _complete(made, made["neg_log10_p"].to_numpy(np.float64))
-
-
-def _columns(raw: pd.DataFrame, needed: Sequence[str], path: Path) -> pd.DataFrame:
-    lacking = [name for name in needed if name not in raw]
-    if lacking:
-        raise InputError(
-            f"{path} has no column {listing(lacking, 3)}, but {listing(list(raw.columns), 20)}: give output of plink2 "
-            "--glm for quantitative phenotypes, or of regenie step 2 with one file a phenotype"
-        )
-    return raw[raw["TEST"] == "ADD"].reset_index(drop=True)
-
-
-def _numbers(made: pd.DataFrame, path: Path) -> pd.DataFrame:
-    columns = [str(name) for name in made if name not in ("chromosome", "id", "a1", "other")]
-    numbers: dict[str, Values] = {name: _number(made[name], path) for name in columns}
-    chromosome = chromosome_names(made["chromosome"])
+def _fits(raw: pd.DataFrame, path: Path, people: int | None) -> pd.DataFrame:
+    layout = next((each for each in LAYOUTS if all(sign in raw for sign in each.signs)), None)
+    if layout is None:
+        raise InputError(f"{path} has the columns {listing(list(raw.columns), 20)}: give output of {_PROGRAMS}")
+    if "TEST" in raw:
+        raw = raw[raw["TEST"] == "ADD"].reset_index(drop=True)
+    if "#CHROM" in raw and {"REF", "ALT"} <= set(raw.columns):
+        raw = raw.assign(OTHER=raw["ALT"].where(raw["A1"] != raw["ALT"], raw["REF"]))
+    theirs = {ours: name for ours, names in layout.names.items() for name in names[::-1] if name in raw}
+    _check_columns(theirs, layout, list(raw.columns), path, people)
+    words = {ours: raw[theirs[ours]] for ours in ("chromosome", "id", "a1", "other")}
+    numbers = {ours: _number(raw[theirs[ours]], ours, path) for ours in theirs if ours not in (*words, "p")}
+    made = pd.DataFrame(words).assign(chromosome=chromosome_names(words["chromosome"]))
     if np.isnan(numbers["position"]).any():
-        raise InputError(f"{path} has a variant without position: give output of plink2 or regenie")
-    position = numbers["position"].astype(np.int64)
-    return made.assign(**numbers).assign(position=position, chromosome=chromosome)
+        raise InputError(f"{path} has a variant without position: give output of {_PROGRAMS}")
+    with np.errstate(divide="ignore"):
+        beta = numbers["beta"] if "beta" in numbers else np.log(numbers["odds"])
+    t = _statistic(numbers, beta)
+    made = made.assign(position=numbers["position"].astype(np.int64), n=_people(numbers, len(raw), people), beta=beta)
+    made = made.assign(a1_frequency=numbers.get("a1_frequency", np.full(len(raw), np.nan)), se=numbers["se"], t=t)
+    if "neg_log10_p" in numbers:
+        return _complete(made, numbers["neg_log10_p"])
+    log10_p = log10_p_of_text(raw[theirs["p"]], path)
+    nothing = np.isinf(log10_p) & ~np.isnan(t)
+    log10_p[nothing] = log10_p_of_t(t[nothing], made["n"].to_numpy(np.float64)[nothing], np.zeros(int(nothing.sum())))
+    return _complete(made, log10_p)
 
 
-def _number(cells: pd.Series, path: Path) -> Values:
+def _check_columns(
+    theirs: dict[str, str], layout: Layout, columns: Sequence[str], path: Path, people: int | None
+) -> None:
+    choices = [[name] for name in ("chromosome", "position", "id", "a1", "other", "se")]
+    choices += [["beta", "odds"], ["p", "neg_log10_p"]]
+    lacking = [
+        next(layout.names[name][0] for name in each if name in layout.names)
+        for each in choices
+        if not any(name in theirs for name in each)
+    ]
+    if lacking:
+        raise InputError(f"{path} has no column {listing(lacking, 3)}, but {listing(list(columns), 20)}")
+    if people is None and "n" not in theirs and not {"cases", "controls"} <= theirs.keys():
+        raise InputError(f"{path} does not tell how many people are in its tests: give --results_n")
+
+
+def _people(numbers: Mapping[str, Values], count: int, people: int | None) -> Values:
+    if "n" in numbers:
+        return numbers["n"]
+    return numbers["cases"] + numbers["controls"] if "cases" in numbers else np.full(count, float(people or 0))
+
+
+def _statistic(numbers: Mapping[str, Values], beta: Values) -> Values:
+    if "t" in numbers:
+        return numbers["t"]
+    square = numbers["chi2"] if "chi2" in numbers else (beta / np.where(numbers["se"] > 0, numbers["se"], np.nan)) ** 2
+    t: Values = np.sign(beta) * np.sqrt(square)
+    return t
+
+
+def _number(cells: pd.Series, name: str, path: Path) -> Values:
     values = pd.to_numeric(cells.mask(cells.isin(MISSING)), errors="coerce").to_numpy(np.float64)
     wrong = cells[np.isnan(values) & ~cells.isin(MISSING).to_numpy()]
     if len(wrong):
-        raise InputError(f"{path} has {wrong.iloc[0]!r} in column {cells.name}: it ought to be a number or NA")
+        raise InputError(f"{path} has {wrong.iloc[0]!r} in column {name}: it ought to be a number or NA")
     return values
 
 
@@ -204,7 +279,7 @@ def _complete(made: pd.DataFrame, log10_p: Values) -> pd.DataFrame:
 
 def log10_p_of_text(cells: pd.Series, path: Path) -> Values:
     """Return -log10 of p written as text, also of one too small for a floating-point number, such as 3.2e-412."""
-    p = _number(cells, path)
+    p = _number(cells, str(cells.name), path)
     with np.errstate(divide="ignore"):
         found: Values = -np.log10(p) + 0.0
     for row in np.flatnonzero(p < TINY):

@@ -159,7 +159,7 @@ def rows_of(people: pd.DataFrame, table: PeopleTable) -> NDArray[np.intp]:
     found = pd.Index(theirs).get_indexer(pd.Index(mine))
     if not (found >= 0).any():
         raise InputError(
-            f"{table.name} has none of the genotyped people: it has {listing(theirs.tolist(), 2)}, the .fam "
+            f"{table.name} has none of the genotyped people: it has {listing(theirs.tolist(), 2)}, the genotypes "
             f"{listing(mine.tolist(), 2)}"
         )
     return found
@@ -179,6 +179,59 @@ def numbers_of(table: PeopleTable) -> tuple[list[str], Values]:
             cell = wrong.iloc[0] if len(wrong) else "an infinite number"
             raise InputError(f"{table.name} has {cell!r} in column {name}: write a number, or NA")
     return names, np.column_stack(columns)
+
+
+def with_columns(table: PeopleTable, names: Sequence[str], flag: str) -> PeopleTable:
+    """Keep some columns; without names, all.
+
+    Args:
+        table: Of people.
+        names: Of columns, in their order; several may stand in one text, between commas.
+        flag: What asked for them, for messages.
+
+    Raises:
+        InputError: If a column is not there.
+    """
+    chosen = _separate(names, table, flag)
+    return PeopleTable(table.name, table.people, table.values[chosen]) if chosen else table
+
+
+def as_categories(table: PeopleTable, names: Sequence[str], flag: str) -> PeopleTable:
+    """Take columns as names of groups also where they are numbers, such as those of centres.
+
+    Args:
+        table: Of people.
+        names: Of columns; several may stand in one text, between commas.
+        flag: What asked for them, for messages.
+
+    Raises:
+        InputError: If a column is not there.
+    """
+    chosen = set(_separate(names, table, flag))
+    parts = [
+        pd.DataFrame(_levels(name, table.values[name])) if name in chosen else table.values[[name]]
+        for name in map(str, table.values.columns)
+    ]
+    return PeopleTable(
+        table.name, table.people, pd.concat([each.set_axis(table.values.index) for each in parts], axis=1)
+    )
+
+
+def _separate(names: Sequence[str], table: PeopleTable, flag: str) -> list[str]:
+    chosen = [part for name in names for part in name.split(",") if part]
+    lacking = [name for name in chosen if name not in table.values]
+    if lacking:
+        there = listing([str(name) for name in table.values.columns], 20)
+        raise InputError(f"{table.name} has no column {listing(lacking, 3)} for {flag}, but {there}")
+    return list(dict.fromkeys(chosen))
+
+
+def _levels(name: str, cells: pd.Series) -> dict[str, Values]:
+    """Return a column of 0 and 1 a value but the first; a missing cell is NaN in all."""
+    levels = sorted(cells.dropna().unique())[1:]
+    return {
+        f"{name}={level}": np.where(cells.isna(), np.nan, (cells == level).to_numpy(np.float64)) for level in levels
+    }
 
 
 def covariates_of(table: PeopleTable) -> tuple[list[str], Values]:
@@ -201,9 +254,9 @@ def covariates_of(table: PeopleTable) -> tuple[list[str], Values]:
                     f"{table.name} has numbers and {texts.iloc[0]!r} in column {name}: write NA for what is missing, "
                     "or a word in every cell"
                 )
-            for level in sorted(cells.dropna().unique())[1:]:
-                names.append(f"{name}={level}")
-                columns.append(np.where(cells.isna(), np.nan, (cells == level).to_numpy(np.float64)))
+            levels = _levels(name, cells)
+            names += levels
+            columns += levels.values()
         elif np.isinf(values).any():
             raise InputError(f"{table.name} has an infinite number in column {name}: write a number, or NA")
         else:

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from bed_reader import create_bed
 
-Calls = npt.NDArray[np.int8]
+Calls = npt.NDArray[np.int8 | np.float32]
+"""0, 1 or 2 times an allele, or, as float32, expected numbers of it from 0 to 2; a missing one is `MISSING`."""
+MISSING = np.int8(-127)
 SUFFIXES = (".bed", ".bim", ".fam")
 
 

@@ -15,13 +15,13 @@ from rich.progress import track
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.control import permutations_of
 from disentangle_pl.genetics.exports import check_exports
-from disentangle_pl.genetics.filesets import Fileset, build_of, open_filesets
-from disentangle_pl.genetics.genotypes import AUTOSOMES, REASONS, Genotypes, Limits, Span, X, spans
+from disentangle_pl.genetics.filesets import build_of, open_filesets
+from disentangle_pl.genetics.genotypes import AUTOSOMES, REASONS, Fileset, Genotypes, Limits, Span, X, spans
 from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable
 from disentangle_pl.genetics.relatives import relatives, sentences_of
 from disentangle_pl.genetics.results import Journal
-from disentangle_pl.genetics.scripts import write_scripts
+from disentangle_pl.genetics.scripts import check_scripts, write_scripts
 from disentangle_pl.genetics.significance import pairwise_correlation
 from disentangle_pl.memory import available_memory
 from disentangle_pl.studies.gwas_blocks import ByChromosome, Routine, scan_block
@@ -32,7 +32,7 @@ from disentangle_pl.studies.gwas_report import Told, report
 from disentangle_pl.studies.gwas_summary import Study, Variants
 
 BLOCK = 8000
-CALL_BYTES, TEST_BYTES = 4, 300
+CALL_BYTES, DOSAGE_BYTES, TEST_BYTES = 4, 12, 300
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Plan:
         build: Genome build, where the variants do not tell.
         permutations: Of the people of every block, for the control; see `permutations_of`.
         loco: List of the predictions of step 1 of regenie, see `Loco`.
+        sample: File of the people of the filesets, see `open_filesets`.
 
     Raises:
         InputError: If a setting makes no sense.
@@ -67,6 +68,7 @@ class Plan:
     build: str | None = None
     permutations: int | None = None
     loco: Path | None = None
+    sample: str | None = None
 
     def __post_init__(self) -> None:
         self.limits.check()
@@ -95,14 +97,16 @@ def associate(
     Raises:
         InputError: If files, tables or settings are wrong, or blocks to merge are missing.
     """
-    filesets = open_filesets(plan.beds)
+    filesets = open_filesets(plan.beds, plan.sample)
     check_exports(told.exports, build_of(filesets, plan.build))
+    if told.scripts:
+        check_scripts([each.path for each in filesets])
     loco = None if plan.loco is None else _loco(plan.loco, phenotypes, filesets)
     inputs = gather(filesets, phenotypes, covariates, plan.ranks, loco)
     tests = ByChromosome(inputs, plan.together, loco)
     if len(tests.untested) == len(inputs.names):
         raise InputError(f"no phenotype can be tested: {next(iter(tests.untested.values()))}")
-    size = plan.block if plan.block is not None else _block_size(out, inputs)
+    size = plan.block if plan.block is not None else _block_size(out, inputs, any(each.dosages for each in filesets))
     blocks = spans(filesets, size, by_chromosome=loco is not None)
     permutations = permutations_of(plan.permutations, len(blocks), size, len(inputs.names))
     routine = Routine(plan.limits, plan.permute, permutations, plan.seed)
@@ -124,12 +128,12 @@ def associate(
         return report(_study(out, inputs, genotypes, lines, settings, remarks), told, plan.build)
 
 
-def _block_size(out: Path, inputs: Inputs) -> int:
+def _block_size(out: Path, inputs: Inputs, dosages: bool) -> int:
     """Return the variants of a block of an earlier call, or for an eighth of the memory, from 100 to 8,000."""
     earlier = [line for path in sorted(out.glob("journal-*-of-*.jsonl")) for line in Journal(path).lines[:1]]
     if earlier:
         return int(earlier[0].get("block", BLOCK))
-    bytes_of_one = CALL_BYTES * len(inputs.people) + TEST_BYTES * len(inputs.names)
+    bytes_of_one = (DOSAGE_BYTES if dosages else CALL_BYTES) * len(inputs.people) + TEST_BYTES * len(inputs.names)
     return int(np.clip(available_memory() // 8 // bytes_of_one // 100 * 100, 100, BLOCK))
 
 
@@ -204,7 +208,7 @@ def _for_others(out: Path, inputs: Inputs, filesets: Sequence[Fileset], limits: 
         "phenotypes": (inputs.names, inputs.phenotypes),
         "covariates": (inputs.covariate_names, inputs.covariates),
     }
-    write_scripts(out / "scripts", inputs.people, tables, [each.bed for each in filesets], limits)
+    write_scripts(out / "scripts", inputs.people, tables, [each.path for each in filesets], limits)
 
 
 def _settings(plan: Plan, routine: Routine, filesets: Sequence[Fileset], inputs: Inputs) -> dict[str, Any]:
@@ -213,5 +217,5 @@ def _settings(plan: Plan, routine: Routine, filesets: Sequence[Fileset], inputs:
     told = {name: told[name] for name in ("ranks", "permute", "together", "seed")}
     told |= {"limits": list(plan.limits), "inputs": inputs.fingerprint(), "recipe": RECIPE}
     told["permutations"] = routine.permutations
-    told["genotypes"] = [[each.bed.name, len(each.people), len(each.variants)] for each in filesets]
+    told["genotypes"] = [[each.path.name, len(each.people), len(each.variants)] for each in filesets]
     return told

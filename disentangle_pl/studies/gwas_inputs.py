@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.designs import Values
-from disentangle_pl.genetics.filesets import Fileset
-from disentangle_pl.genetics.genotypes import common_people
+from disentangle_pl.genetics.genotypes import Fileset, common_people
 from disentangle_pl.genetics.loco import Loco
 from disentangle_pl.genetics.people import PeopleTable, covariates_of, numbers_of, rows_of
 from disentangle_pl.genetics.traits import traits_of
@@ -65,7 +64,7 @@ class Inputs(NamedTuple):
         men = (self.people["sex"] == "M").to_numpy(np.float64)
         return self._replace(
             phenotypes=np.where(known[:, None], self.phenotypes, np.nan),
-            covariate_names=[*self.covariate_names, "sex by the .fam"],
+            covariate_names=[*self.covariate_names, "sex by the genotypes"],
             covariates=np.column_stack((self.covariates, men)),
         )
 
@@ -161,4 +160,4 @@ def _remarks(lacking: int, matched: int, phenotypes: PeopleTable, sex: pd.Series
     remarks += [f"{more} people of {phenotypes.name} have no genotypes"] if more else []
     known = sex.value_counts()
     by_sex = ", ".join(f"{known.get(name, 0)} {name}" for name in ("F", "M"))
-    return [*remarks, f"sex of the analysed people by the .fam: {by_sex}, {int(sex.isna().sum())} unknown"]
+    return [*remarks, f"sex of the analysed people by the genotypes: {by_sex}, {int(sex.isna().sum())} unknown"]

@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.results import Journal
 
-RECIPE = 3
+RECIPE = 5
 """Counts changes of the files of blocks, so that no study is continued by another recipe."""
 
 

@@ -3,16 +3,19 @@
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
-from disentangle_pl.errors import InputError
+from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.clumping import Clumping
 from disentangle_pl.genetics.exports import About, export
-from disentangle_pl.genetics.filesets import build_of
+from disentangle_pl.genetics.filesets import build_of, open_filesets
+from disentangle_pl.genetics.genotypes import Genotypes, common_people
 from disentangle_pl.genetics.power import power_table, read_planted
 from disentangle_pl.genetics.results import write_text
 from disentangle_pl.genetics.significance import GENOME_WIDE, thresholds
@@ -42,12 +45,14 @@ class Told:
     Args:
         clumping: When variants belong to one lead variant.
         planted: A table of planted effects, see `read_planted`.
-        exports: Formats to write beside: glm, regenie or ssf.
+        exports: Formats to write beside: glm, regenie, ssf or ldsc.
         trait: What the phenotypes are, for the metadata of exports.
         plots: Also draw pictures.
         against: Folder of another finished study, to be drawn mirrored.
         remarks: To be said in the findings.
         scripts: Also write tables and scripts for plink2 and regenie.
+        ld_reference: Filesets of other people, by whose linkage disequilibrium variants are clumped; none for those
+            that were tested.
     """
 
     clumping: Clumping = field(default_factory=Clumping)
@@ -58,6 +63,7 @@ class Told:
     against: Path | None = None
     remarks: Sequence[str] = ()
     scripts: bool = False
+    ld_reference: Sequence[str] = ()
 
 
 def report(study: Study, told: Told, build: str | None) -> Found:
@@ -83,11 +89,9 @@ def report(study: Study, told: Told, build: str | None) -> Found:
     wanted = planted["id"].tolist() if planted is not None else []
     counted = count(fits_of(out, study.blocks), len(study.names), wanted, largest)
     levels = levels._replace(fdr=counted.histogram.false_discovery_threshold())
-    leads = lead_variants(counted.hits, "neg_log10_p", study.genotypes, told.clumping)
-    together = None
-    if (out / TOGETHER).exists():
-        strong = best_of_together(out / TOGETHER, largest)
-        together = lead_variants(strong, "f_neg_log10_p", study.genotypes, told.clumping)
+    strong = best_of_together(out / TOGETHER, largest) if (out / TOGETHER).exists() else None
+    leads, together, remarks = _clumped(study, told, counted.hits, strong)
+    told = replace(told, remarks=[*told.remarks, *remarks])
     build = build_of(study.genotypes.filesets, build)
     known, factors = (None, None) if planted is None else planted_tables(planted, counted, study.free, levels)
     found = Found(
@@ -105,6 +109,27 @@ def report(study: Study, told: Told, build: str | None) -> Found:
     Console().print((out / "findings.md").read_text(), soft_wrap=True, markup=False, highlight=False)
     Console().print(f"tables and pictures are in {out}", soft_wrap=True, markup=False, highlight=False)
     return found
+
+
+def _clumped(
+    study: Study, told: Told, hits: pd.DataFrame, strong: pd.DataFrame | None
+) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
+    """Return the lead variants of single tests and of those of all phenotypes together, and by whom they are told."""
+    with ExitStack() as stack:
+        genotypes, reference = study.genotypes, bool(told.ld_reference)
+        if reference:
+            filesets = open_filesets(told.ld_reference)
+            genotypes = stack.enter_context(Genotypes(filesets, common_people(filesets)))
+        leads = lead_variants(hits, "neg_log10_p", genotypes, told.clumping, reference)
+        together = None
+        if strong is not None:
+            together = lead_variants(strong, "f_neg_log10_p", genotypes, told.clumping, reference)
+    if not reference:
+        return leads, together, []
+    alone = 0 if leads.empty else int((~leads["clumped"]).sum())
+    people = len(genotypes.rows[0])
+    said = f"variants are clumped by {people} people of {listing(list(told.ld_reference), 3)}"
+    return leads, together, [f"{said}, who lack {alone} of the {len(leads)} lead variants, which stand alone"]
 
 
 def _write(study: Study, told: Told, found: Found, counted: Counted) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError, listing
 from disentangle_pl.genetics.designs import Values
-from disentangle_pl.genetics.filesets import Fileset, open_filesets
-from disentangle_pl.genetics.genotypes import Genotypes
+from disentangle_pl.genetics.filesets import open_filesets
+from disentangle_pl.genetics.genotypes import Fileset, Genotypes, common_people
 from disentangle_pl.genetics.outputs import Part, by_phenotype, read_outputs
 from disentangle_pl.genetics.results import Journal, TableFile, associations_table
 from disentangle_pl.studies.gwas_findings import Found
@@ -26,8 +26,24 @@ FEWEST = 50
 KEY = ["chromosome", "position", "id"]
 
 
-def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: Told, build: str | None) -> Found:
-    """Report tests that plink2 or regenie have made, as `associate` does those of its own.
+class Results(NamedTuple):
+    """Tests that another program has made.
+
+    Attributes:
+        files: Of all phenotypes, see `by_phenotype`.
+        beds: Filesets that have all tested variants, to clump them; none where there is an LD reference.
+        sample: File of the people of the filesets, see `open_filesets`.
+        people: In the tests, where the files do not tell.
+    """
+
+    files: Sequence[Path]
+    beds: Sequence[str]
+    sample: str | None = None
+    people: int | None = None
+
+
+def associated(results: Results, out: Path, told: Told, build: str | None) -> Found:
+    """Report tests that another program has made, as `associate` does those of its own.
 
     There is no test of all phenotypes together, and no control by permutation. Phenotypes are not at hand, so their
     correlation is that of the test statistics over variants without any p up to 1e-5; it gives the effective number.
@@ -35,8 +51,7 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
     Source: Zhu et al. 2015, American Journal of Human Genetics 96:21, for the correlation of phenotypes by statistics.
 
     Args:
-        beds: Filesets that have the tested variants, to clump them; hits that they have not stay alone.
-        results: Of all phenotypes, see `by_phenotype`.
+        results: The tests.
         out: Folder of the study, new or of an earlier call with the same files.
         told: How to report.
         build: Genome build, None to tell it by the variants.
@@ -44,10 +59,10 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
     Raises:
         InputError: If a file is wrong.
     """
-    filesets = open_filesets(beds)
-    files = by_phenotype(results, [each.bed.stem for each in filesets])
+    filesets = open_filesets(results.beds or told.ld_reference, results.sample)
+    files = by_phenotype(results.files, [each.path.stem for each in filesets])
     names = list(files)
-    settings: dict[str, Any] = {"recipe": RECIPE, "results": [[path.name, _digest(path)] for path in results]}
+    settings: dict[str, Any] = {"recipe": RECIPE, "results": [[path.name, _digest(path)] for path in results.files]}
     with ExitStack() as stack:
         stack.callback(alone(out, (1, 1)).release)
         journal = Journal(out / "journal-1-of-1.jsonl")
@@ -56,25 +71,25 @@ def associated(beds: Sequence[str], results: Sequence[Path], out: Path, told: To
         else:
             journal.write(settings)
         if not (out / ASSOCIATIONS).exists():
-            _write(read_outputs(files), names, out / ASSOCIATIONS)
-    counts = _counts(out / ASSOCIATIONS, len(names), filesets)
+            _write(read_outputs(files, people=results.people), names, out / ASSOCIATIONS)
+    counts = _counts(out / ASSOCIATIONS, len(names), filesets if results.beds else [])
     people = int(counts.samples.max())
-    known = filesets[0].people
+    known = common_people(filesets)
     remarks = [
-        f"the tests are those of {listing([path.name for path in results], 6)}; who was in them, and with what "
+        f"the tests are those of {listing([path.name for path in results.files], 6)}; who was in them, and with what "
         "covariates, only their makers know",
         f"phenotypes are taken to correlate as their statistics do over {counts.tested} variants",
     ]
-    if counts.typed < counts.tested:
+    if results.beds and counts.typed < counts.tested:
         remarks.append(
             f"**{counts.tested - counts.typed} of {counts.tested} tested variants are not among the genotypes**: hits "
             "among them are not clumped, and each counts as a locus (leads.tsv says clumped False); give --bed the "
-            "files that were tested"
+            "files that were tested, or --ld_reference"
         )
-    if people > len(known):
+    if results.beds and people > len(known):
         remarks.append(f"**the tests have {people} people, the genotypes only {len(known)}, who clump the variants**")
     with Genotypes(filesets, known) as genotypes:
-        unused = sum(len(each.variants) for each in filesets) - counts.typed
+        unused = sum(len(each.variants) for each in filesets) - counts.typed if results.beds else 0
         study = Study(
             out,
             people,
@@ -98,7 +113,9 @@ def _digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): give output of plink2 or regenie") from error
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}): give output of plink2, regenie or others"
+        ) from error
 
 
 def _write(parts: Iterator[Part], names: Sequence[str], path: Path) -> None:
@@ -110,7 +127,9 @@ def _write(parts: Iterator[Part], names: Sequence[str], path: Path) -> None:
             file = file or stack.enter_context(TableFile(path, table.schema))
             file.add(table)
     if file is None:
-        raise InputError("the results have no additive test (TEST is ADD): give output of plink2 --glm or regenie")
+        raise InputError(
+            "the results have no additive test (TEST is ADD): give output of plink2 --glm, regenie or others"
+        )
 
 
 class _Counts(NamedTuple):
@@ -124,7 +143,8 @@ class _Counts(NamedTuple):
 
 
 def _counts(path: Path, phenotypes: int, filesets: Sequence[Fileset]) -> _Counts:
-    there = pd.MultiIndex.from_frame(pd.concat([each.variants[KEY] for each in filesets]))
+    places = [pd.DataFrame({name: [] for name in KEY}), *(each.variants[KEY] for each in filesets)]
+    there = pd.MultiIndex.from_frame(pd.concat(places))
     tested = typed = untestable = quiet = 0
     samples, cross = np.zeros(phenotypes, np.int64), np.zeros((phenotypes, phenotypes))
     for part in parts_of(path, [*KEY, "n", "t", "neg_log10_p"]):

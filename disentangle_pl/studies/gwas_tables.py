@@ -1,6 +1,7 @@
 """The tables of a genome-wide study: blocks put together, and what a pass over them counts."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from disentangle_pl.genetics.control import Control, control_of, control_table, 
 from disentangle_pl.genetics.designs import Values
 from disentangle_pl.genetics.genotypes import Genotypes, either_way
 from disentangle_pl.genetics.multivariate import Nulls, fit_nulls, min_log10_p, most_log10_p
+from disentangle_pl.genetics.plink import Calls
 from disentangle_pl.genetics.results import ARROW, PLACE, TableFile, read_part, readable, write_whole
 from disentangle_pl.genetics.significance import Histogram
 
@@ -162,7 +164,9 @@ def best_of_together(path: Path, largest: float) -> pd.DataFrame:
     return _stacked(kept)
 
 
-def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: Clumping) -> pd.DataFrame:
+def lead_variants(
+    hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: Clumping, reference: bool = False
+) -> pd.DataFrame:
     """Clump variants by the best p over their rows, and describe the lead variants.
 
     Args:
@@ -170,19 +174,25 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
         column: Of -log10 p.
         genotypes: To read their calls from.
         rule: When variants belong together.
+        reference: The genotypes are of other people: variants are looked up by place and alleles, and one that is not
+            there stands alone.
 
     Returns:
         The best row of every lead variant, its clump's number of `variants` and of `phenotypes`, the best first; one
         that the genotypes have not, or not with these alleles, stands for itself alone, and is not `clumped`.
+
+    Raises:
+        InputError: If a reference has none of the variants.
     """
     if hits.empty:
         return hits.assign(variants=[], phenotypes=[], clumped=[])
     best = hits.sort_values(column, ascending=False, kind="stable").drop_duplicates(VARIANT).reset_index(drop=True)
-    where = _places(best, genotypes)
+    where = _places(best, genotypes, reference)
     typed = np.array([row for row, place in enumerate(where) if place is not None], dtype=np.intp)
+    places = [place for place in where if place is not None]
 
-    def calls(rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([genotypes.pick(*place).calls for row in typed[rows] if (place := where[row])])
+    def calls(rows: np.ndarray) -> Calls:
+        return _calls_at([places[row] for row in rows], genotypes)
 
     lead = np.arange(len(best), dtype=np.intp)
     there = best.iloc[typed]
@@ -204,14 +214,32 @@ def lead_variants(hits: pd.DataFrame, column: str, genotypes: Genotypes, rule: C
     return leads.sort_values(column, ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _places(best: pd.DataFrame, genotypes: Genotypes) -> list[tuple[int, np.ndarray] | None]:
+def _calls_at(places: Sequence[tuple[int, int]], genotypes: Genotypes) -> Calls:
+    """Read the calls (m, N) at places: each fileset once, in the order of its variants."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    calls: dict[int, Calls] = {}
+    for fileset, group in groupby(order, key=lambda k: places[k][0]):
+        rows = list(group)
+        read = genotypes.pick(fileset, np.array([places[k][1] for k in rows])).calls
+        calls |= dict(zip(rows, read, strict=True))
+    return np.stack([calls[k] for k in range(len(places))])
+
+
+def _places(best: pd.DataFrame, genotypes: Genotypes, reference: bool) -> list[tuple[int, int] | None]:
     """Find fileset and column of variants, whichever allele is counted; the first where one is there twice."""
-    wanted = either_way(best)
-    places: list[tuple[int, np.ndarray] | None] = [None] * len(best)
+    keys = [name for name in either_way(best.head(0)) if name != "id" or not reference]
+    column = "position" if reference else "id"
+    wanted = either_way(best)[keys]
+    places: list[tuple[int, int] | None] = [None] * len(best)
     for i, each in reversed(list(enumerate(genotypes.filesets))):
-        mine = either_way(each.variants[each.variants["id"].isin(best["id"])])
+        mine = either_way(each.variants[each.variants[column].isin(best[column])])[keys]
         mine = mine[~mine.duplicated()]
         rows = pd.MultiIndex.from_frame(mine).get_indexer(pd.MultiIndex.from_frame(wanted))
         for k in np.flatnonzero(rows >= 0):
-            places[k] = i, np.array([mine.index[rows[k]]])
+            places[k] = i, int(mine.index[rows[k]])
+    if reference and not any(places):
+        raise InputError(
+            f"--ld_reference has none of the {len(best)} variants with a small p, by chromosome, position and alleles: "
+            "give one of the same genome build"
+        )
     return places

@@ -49,7 +49,7 @@ def test_suffix_and_chromosomes_may_be_left_to_us(tmp_path: Path) -> None:
     for chromosome in (2, 10):
         write(tmp_path / f"chr{chromosome}", make(seed=chromosome).calls, chromosome)
     found = open_filesets([str(tmp_path / "chr{chr}")])
-    assert [each.bed.name for each in found] == ["chr2.bed", "chr10.bed"]
+    assert [each.path.name for each in found] == ["chr2.bed", "chr10.bed"]
     with pytest.raises(InputError, match="for any chromosome"):
         open_filesets([str(tmp_path / "other{chr}.bed")])
 
@@ -79,7 +79,7 @@ def test_shards_may_have_other_people_in_another_order(tmp_path: Path) -> None:
         (lambda bed: bed.unlink(), "cannot be read"),
         (lambda bed: bed.with_suffix(".fam").unlink(), "fam cannot be read"),
         (lambda bed: bed.with_suffix(".bim").write_text("1 rs1 0 A\n"), "4 columns"),
-        (lambda bed: bed.with_suffix(".bim").write_text("1 rs1 0 here A G\n" * 40), "'here' as position in line 1"),
+        (lambda bed: bed.with_suffix(".bim").write_text("1 rs1 0 here A G\n" * 40), "'here' as position of variant 1"),
         (lambda bed: bed.with_suffix(".fam").write_text("a b 0 0 1 0\n" * 40), "b; b"),
         (lambda bed: bed.with_suffix(".bim").write_text("1 rs1 0 100 A G\n" * 39), "40 people and 39 variants"),
     ],

@@ -65,6 +65,33 @@ def test_regenie_compressed(tmp_path: Path) -> None:
         list(read_outputs({"z": [path]}))
 
 
+TABLES = {
+    "plink2": "#CHROM POS ID REF ALT A1 FIRTH? TEST OBS_CT OR LOG(OR)_SE Z_STAT P ERRCODE\n"
+    "2 7 rs1 G A A N ADD 90 {odds} 0.1 5 5.7e-7 .\n",
+    "saige": "CHR POS MarkerID Allele1 Allele2 AC_Allele2 AF_Allele2 MissingRate BETA SE Tstat var p.value N\n"
+    "2 7 rs1 G A 54 0.3 0 0.5 0.1 9 9 5.7e-7 90\n",
+    "saige of cases": "CHR POS MarkerID Allele1 Allele2 AF_Allele2 BETA SE Tstat p.value p.value.NA N_case N_ctrl\n"
+    "2 7 rs1 G A 0.3 0.5 0.1 9 5.7e-7 1e-7 40 50\n",
+    "bolt": "SNP CHR BP GENPOS ALLELE1 ALLELE0 A1FREQ INFO CHISQ_LINREG P_LINREG BETA SE CHISQ_BOLT_LMM_INF "
+    "P_BOLT_LMM_INF CHISQ_BOLT_LMM P_BOLT_LMM\nrs1 2 7 0.01 A G 0.3 1 1 1 0.5 0.1 24 1e-6 25 5.7e-7\n",
+    "fastgwa": "CHR SNP POS A1 A2 N AF1 BETA SE P\n2 rs1 7 A G 90 0.3 0.5 0.1 5.7e-7\n",
+    "ssf": "chromosome base_pair_location effect_allele other_allele beta standard_error effect_allele_frequency "
+    "p_value variant_id rsid n\n2 7 A G 0.5 0.1 0.3 5.7e-7 2_7_G_A rs1 90\n",
+}
+
+
+@pytest.mark.parametrize("program", TABLES)
+def test_tables_of_other_programs(program: str, tmp_path: Path) -> None:
+    path = tmp_path / "z.txt.gz"
+    path.write_bytes(gzip.compress(TABLES[program].format(odds=np.exp(0.5)).replace(" ", "\t").encode()))
+    (part,) = read_outputs({"z": [path]}, people=90 if program == "bolt" else None)
+    assert part.variants.iloc[0].to_dict() == {"chromosome": "2", "position": 7, "id": "rs1", "a1": "A", "other": "G"}
+    fits = part.fits
+    numbers = [float(each[0, 0]) for each in (fits.people, fits.beta, fits.error, fits.t, fits.p)]
+    np.testing.assert_allclose(numbers, [90, 0.5, 0.1, 5, 5.7e-7])
+    assert fits.frequency[0, 0] == 0.3 or program == "plink2"
+
+
 def names(*paths: str, genotypes: tuple[str, ...] = ()) -> list[str]:
     return list(by_phenotype([Path(path) for path in paths], genotypes))
 
@@ -74,8 +101,19 @@ def test_names_of_phenotypes() -> None:
     assert names("step2_chr_z0.regenie", "step2_chr_z1.regenie.gz") == ["z0", "z1"]
     assert names("z_0.regenie") == ["z_0"]
     assert names("z.regenie", "z_2.regenie") == ["z", "z_2"]
-    with pytest.raises(InputError, match=r"is no \.glm\.linear"):
-        names("z.glm.logistic")
+    assert names("p.z0.glm.linear.gz", "p.z1.glm.logistic.hybrid", "p.z2.glm.firth.gz") == ["z0", "z1", "z2"]
+    assert names("run_z0.fastGWA", "run_z1.bgen.stats.gz", "run_z2.tsv", "run_z3.txt") == ["z0", "z1", "z2", "z3"]
+    with pytest.raises(InputError, match="there are no results"):
+        names()
+
+
+def test_files_by_chromosome_are_of_one_phenotype() -> None:
+    files = [Path(f"step2_chr{i}_z_{k}.regenie.gz") for i in (1, 10, 2, "X") for k in (0, 1)]
+    found = by_phenotype(files)
+    assert list(found) == ["z_0", "z_1"]
+    assert [path.name.split("_")[1] for path in found["z_0"]] == ["chr1", "chr2", "chr10", "chrX"]
+    assert names("saige.z0.chr1.txt", "saige.z0.chr2.txt") == ["saige.z0"]
+    assert names("chr1.regenie") == ["chr1"]
 
 
 def test_files_of_several_filesets() -> None:
@@ -111,7 +149,9 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "row", "said"),
     [
-        (HEAD.replace("BETA", "OR"), ROWS[0], "has no column BETA"),
+        (HEAD.replace("BETA", "B"), ROWS[0], "has no column BETA"),
+        ("SNP CHR\n", "rs1 1", "has the columns SNP; CHR"),
+        (HEAD.replace("OBS_CT", "OBS"), ROWS[0], "give --results_n"),
         (HEAD, ROWS[0].replace("0.5", "much"), "has 'much' in column beta"),
         (HEAD, ROWS[0].replace(" 10 ", " NA "), "without position"),
         (HEAD, ROWS[0].replace("1e-6", "p"), "has 'p' in column P"),

@@ -78,7 +78,7 @@ def test_what_is_no_table_of_people(tmp_path: Path, text: str, said: str) -> Non
 
 
 def test_nobody_in_common(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none of the genotyped people: it has X, the \.fam 2; 1"):
+    with pytest.raises(InputError, match=r"none of the genotyped people: it has X, the genotypes 2; 1"):
         rows_of(PEOPLE[1:], read_people(table(tmp_path, "IID z\nX 1\n")))
 
 
