@@ -48,7 +48,7 @@ def seen(calls: Calls) -> Seen:
     Source: Li et al. 2010, MaCH, Genetic Epidemiology 34:816, for the r2 of imputation.
     """
     if calls.dtype != np.int8:
-        return Seen(*_moments(calls, np.ones(calls.shape[1])), *_called(_nearest(calls)))
+        return Seen(*_moments(calls, np.ones(calls.shape[1])), *_called(nearest_calls(calls)))
     counts = _called(calls)
     known = counts.none + counts.one + counts.two
     rarer = (counts.one + 2 * np.minimum(counts.none, counts.two)) / np.maximum(2 * known, 1)
@@ -63,7 +63,7 @@ def seen_on_x(calls: Calls, sex: NDArray[np.object_]) -> Seen:
     women, men = sex == "F", sex == "M"
     if calls.dtype != np.int8:
         known, rarer, quality = _moments(calls, np.select([women, men], [1.0, 0.5], 0.0))
-        return Seen(known, rarer, quality, *_called(_nearest(calls[:, women])))
+        return Seen(known, rarer, quality, *_called(nearest_calls(calls[:, women])))
     hers, his = _called(calls[:, women]), _called(calls[:, men])
     of_women, of_men = (each.none + each.one + each.two for each in (hers, his))
     alleles = np.maximum(2 * of_women + of_men, 1)
@@ -96,8 +96,10 @@ def _tiles(dosages: Calls) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, len(dosages), step))
 
 
-def _nearest(dosages: Calls) -> Calls:
-    """Return whole calls, missing where a dosage is far from each."""
+def nearest_calls(dosages: Calls) -> Calls:
+    """Return the whole calls (m, N) of dosages, missing where a dosage is far from each; of calls themselves."""
+    if dosages.dtype == np.int8:
+        return dosages
     calls = np.empty(dosages.shape, dtype=np.int8)
     for rows in _tiles(dosages):
         whole = np.rint(dosages[rows])

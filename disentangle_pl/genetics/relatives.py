@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
-from disentangle_pl.brain.tables import listing
-from disentangle_pl.genetics.genotypes import AUTOSOMES, Genotypes, called
+from disentangle_pl.errors import listing
+from disentangle_pl.genetics.designs import Values
+from disentangle_pl.genetics.frequencies import nearest_calls, seen
+from disentangle_pl.genetics.genotypes import AUTOSOMES, Genotypes
 from disentangle_pl.genetics.plink import Calls
-from disentangle_pl.metrics.score import Values
 
 VARIANTS, PEOPLE = 4000, 5000
 CHUNK = 500
@@ -67,7 +68,7 @@ def closest(calls: Calls, rows: NDArray[np.integer]) -> Relatives:
         rows: (n,) numbers of the people.
     """
     pairs = len(rows) * (len(rows) - 1) / 2
-    reach = float(stats.norm.isf(CHANCE / max(pairs, 1))) * kinship_error(calls)
+    reach = -float(special.ndtri(CHANCE / max(pairs, 1))) * kinship_error(calls)
     degree = next((name for name, least in reversed(DEGREES.items()) if least > reach), None)
     found: list[NDArray[np.float64]] = []
     for start in range(0, len(rows) if degree else 0, CHUNK):
@@ -103,7 +104,7 @@ def kinship_error(calls: Calls) -> float:
     With frequency p and Hardy-Weinberg proportions a variant adds to (x_i - x_j)^2 / 4 - h_i / 2 the variance
     p q / 4 + 5 (p q)^2 / 2, and to h_i the mean 2 p q.
     """
-    rarer = called(calls).rarer
+    rarer = seen(calls).rarer
     product = rarer * (1 - rarer)
     heterozygous = float(2 * product.sum())
     return float(np.sqrt((product / 4 + 2.5 * product**2).sum())) / heterozygous if heterozygous > 0 else np.inf
@@ -115,12 +116,12 @@ def _common_calls(genotypes: Genotypes, people: NDArray[np.integer]) -> Calls:
     fileset = np.repeat(np.arange(len(rows)), [len(each) for each in rows])
     column = np.concatenate(rows)
     chosen = _even(len(column), 2 * VARIANTS)  # twice as many as are needed: some are rare
-    parts = [np.zeros((0, len(people)), np.int8)]
+    parts: list[Calls] = [np.zeros((0, len(people)), np.int8)]
     for start in range(0, len(chosen), CHUNK):
         some = chosen[start : start + CHUNK]
         for i in np.unique(fileset[some]):
-            calls = genotypes.pick(int(i), column[some[fileset[some] == i]]).calls[:, people]
-            counts = called(calls)
+            calls = nearest_calls(genotypes.pick(int(i), column[some[fileset[some] == i]]).calls[:, people])
+            counts = seen(calls)
             parts.append(calls[(counts.rarer >= COMMON) & (counts.known >= CALLED * len(people))])
     common = np.concatenate(parts)
     return common[_even(len(common), VARIANTS)]

@@ -143,8 +143,7 @@ class _Counts(NamedTuple):
 
 
 def _counts(path: Path, phenotypes: int, filesets: Sequence[Fileset]) -> _Counts:
-    places = [pd.DataFrame({name: [] for name in KEY}), *(each.variants[KEY] for each in filesets)]
-    there = pd.MultiIndex.from_frame(pd.concat(places))
+    there = pd.MultiIndex.from_frame(pd.concat([each.variants[KEY] for each in filesets])) if filesets else ()
     tested = typed = untestable = quiet = 0
     samples, cross = np.zeros(phenotypes, np.int64), np.zeros((phenotypes, phenotypes))
     for part in parts_of(path, [*KEY, "n", "t", "neg_log10_p"]):

@@ -288,7 +288,7 @@ def test_plink2s_files_make_plink2s_numbers(exported: dict[str, Path], drawn: Do
     theirs = pd.read_csv(folder / "plink2_a.z1.glm.linear", sep="\t")
     kept = theirs["ID"].str[2:].to_numpy(np.int64) - 1
     np.testing.assert_allclose(found["pgen"].t[kept, 1], theirs["T_STAT"], rtol=2e-5)
-    assert '--pgen "$genotypes"' in (folder / "scripts" / "regenie.sh").read_text()
+    assert '--step 2 --pgen "filtered_$name"' in (folder / "scripts" / "regenie.sh").read_text()
     with pytest.raises(InputError, match=r"for \.bed and \.pgen"):
         write_scripts(folder / "scripts", people, written, [exported["bgen"]], Limits())
     quality = pd.read_csv(folder / "p.afreq", sep="\t")["MACH_R2"]
