@@ -40,7 +40,7 @@ def gwas(args: Sequence[str]) -> None:
         disentangle-pl gwas --bed cohort.bed --results plink2.*.glm.linear --out study
         disentangle-pl gwas --results saige_z0.txt --ld_reference 1000genomes.pgen --out study --export ssf
         disentangle-pl gwas --bed ukb_c{chr}.bgen --sample ukb.sample --phenotypes z.txt --info 0.8 --out study
-        disentangle-pl gwas --bed c.bed --phenotypes z.txt --pheno_name z0 --covariates c.txt --categorical centre --out s
+        disentangle-pl gwas --bed c.bed --phenotypes z.txt --pheno_name z0 --covariates c.txt --categorical site --out s
     """
     does = (
         "Least squares of all phenotypes on all variants at once, exact where calls are missing, and tests of all "
