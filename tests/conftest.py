@@ -143,6 +143,8 @@ def together(path: Path) -> str:
         return "brain_runs"
     if "from tests.ranks import" in text:
         return "ranks"
+    if "boosting import" in text:  # whose trees the first one compiles
+        return "boosting"
     return str(path) if 'scope="module"' in text else ""
 
 

@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 
 FOLDER = "WARM_PYTHON"  # names the folder of this session in the environment
 MODULES = ("disentangle_pl", "torch.distributed.run", "sphinx")
-IMPORTED = ("disentangle_pl.cli", "disentangle_pl.verbs", "torch.distributed.run", "sphinx.application")
+# W&B first: its import looks through all modules that are there, again and again
+IMPORTED = ("wandb", "disentangle_pl.cli", "disentangle_pl.verbs", "torch.distributed.run", "sphinx.application")
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 LARGEST = 2**18  # bytes of arguments and environment
 
@@ -159,6 +160,9 @@ def work(call: bytes, files: list[int]) -> None:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    media = import_module("wandb.sdk.data_types._private").MEDIA_TMP  # a folder that would end with the first fork
+    media._finalizer.detach()
+    media.__init__("wandb-media")
     os.chdir(given["folder"])
     os.environ.clear()
     os.environ.update(given["env"])
