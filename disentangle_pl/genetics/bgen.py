@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.designs import Rows
-from disentangle_pl.genetics.genotypes import Fileset, X, variants_table
+from disentangle_pl.genetics.genotypes import Fileset, X, library, variants_table
 from disentangle_pl.genetics.plink import MISSING, Calls
 from disentangle_pl.genetics.samples import NOBODY, read_samples
 
@@ -115,13 +114,7 @@ def _passed(file: Any) -> pd.DataFrame:
 
 
 def _open(path: Path) -> Any:
-    try:
-        reader = import_module("bgen").BgenReader
-    except ImportError as error:
-        raise InputError(
-            f"a .bgen file is read by bgen, which is not here ({error}): pip install 'disentangle_pl[genomes]'"
-        ) from error
-    return reader(str(path))
+    return library("bgen", ".bgen files").BgenReader(str(path))
 
 
 @contextmanager

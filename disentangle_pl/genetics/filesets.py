@@ -80,6 +80,8 @@ def _expanded(name: str) -> list[tuple[Path, str]]:
     """Return paths with their chromosome, which is nothing without a place for it."""
     text = name if suffix_of(name) else f"{name}.bed"
     if PLACE not in text:
+        if not Path(text).is_file():
+            raise InputError(f"there is no file {text}: give a .bed, .pgen, .bgen, .vcf, .vcf.gz or .bcf file")
         return [(Path(text), "")]
     places = [(Path(text.replace(PLACE, chromosome)), chromosome) for chromosome in CHROMOSOMES]
     there = [place for place in places if place[0].is_file()]

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -171,6 +172,20 @@ class Genotypes:
         on_x = X in self._chromosomes and len(chromosome) > 0 and chromosome.iloc[0] == X
         poor = poor_on_x(block.calls, self._sex, limits) if on_x else poor_calls(block.calls, limits)
         return first_fault([*told, *poor])
+
+
+def library(name: str, files: str) -> Any:
+    """Import a library that reads some files.
+
+    Raises:
+        InputError: If it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"{files} are read by {name}, which is not here ({error}): pip install 'disentangle_pl[genomes]'"
+        ) from error
 
 
 def variants_table(cells: pd.DataFrame, path: Path) -> pd.DataFrame:

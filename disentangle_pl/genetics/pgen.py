@@ -6,7 +6,6 @@ Source: https://www.cog-genomics.org/plink/2.0/formats.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.bed import read_bim
 from disentangle_pl.genetics.designs import Rows
-from disentangle_pl.genetics.genotypes import Fileset, variants_table
+from disentangle_pl.genetics.genotypes import Fileset, library, variants_table
 from disentangle_pl.genetics.plink import MISSING, Calls
 from disentangle_pl.genetics.samples import read_samples
 
@@ -43,7 +42,7 @@ class Pgen:
         self._path = path
         offsets = np.concatenate(([0], np.cumsum(alleles))).astype(np.uintp) if (alleles > 2).any() else None
         with _readable(path):
-            self._file: Any = _library().PgenReader(
+            self._file: Any = library("pgenlib", ".pgen files").PgenReader(
                 str(path).encode(), raw_sample_ct=people, variant_ct=len(alleles), allele_idx_offsets=offsets
             )
         self._row = np.empty(people, dtype=np.float32)
@@ -106,13 +105,4 @@ def _readable(path: Path) -> Iterator[None]:
     except RuntimeError as error:
         raise InputError(
             f"{path} cannot be read ({str(error).strip()}): it is damaged, or the .pvar or .psam is of another file"
-        ) from error
-
-
-def _library() -> Any:
-    try:
-        return import_module("pgenlib")
-    except ImportError as error:
-        raise InputError(
-            f"a .pgen file is read by Pgenlib, which is not here ({error}): pip install 'disentangle_pl[genomes]'"
         ) from error

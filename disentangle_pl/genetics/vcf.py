@@ -6,7 +6,6 @@ Source: https://samtools.github.io/hts-specs/VCFv4.3.pdf.
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from disentangle_pl.errors import InputError
 from disentangle_pl.genetics.designs import Rows
-from disentangle_pl.genetics.genotypes import Fileset, X, variants_table
+from disentangle_pl.genetics.genotypes import Fileset, X, library, variants_table
 from disentangle_pl.genetics.plink import MISSING, Calls
 from disentangle_pl.genetics.samples import NOBODY, read_samples
 
@@ -161,13 +160,7 @@ def _dosage(record: Any, on_x: bool) -> NDArray[np.float32]:
 
 
 def _open(path: Path) -> Any:
-    try:
-        reader = import_module("cyvcf2").VCF
-    except ImportError as error:
-        raise InputError(
-            f"a VCF or BCF file is read by cyvcf2, which is not here ({error}): pip install 'disentangle_pl[genomes]'"
-        ) from error
-    return reader(str(path))
+    return library("cyvcf2", "VCF and BCF files").VCF(str(path))
 
 
 @contextmanager

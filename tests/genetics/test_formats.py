@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from disentangle_pl.errors import InputError
-from disentangle_pl.genetics import bgen, pgen, vcf
+from disentangle_pl.genetics import bgen, genotypes, pgen, vcf
 from disentangle_pl.genetics.association import Scan
 from disentangle_pl.genetics.filesets import open_filesets
 from disentangle_pl.genetics.frequencies import seen, seen_on_x
@@ -179,9 +179,15 @@ def test_a_library_that_lacks_is_named(
     def absent(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(module, "import_module", absent)
+    monkeypatch.setattr(genotypes, "import_module", absent)
     with pytest.raises(InputError, match=r"pip install 'disentangle_pl\[genomes\]'"):
         open_filesets([str(path)])
+
+
+@pytest.mark.parametrize("name", ["none.bed", "none.pgen", "none.bgen", "none.vcf.gz", "none.bcf", "none"])
+def test_a_missing_file_is_said_to_be_missing(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no file .*none"):
+        open_filesets([str(tmp_path / name)])
 
 
 def test_moments_of_dosages_and_of_calls_agree() -> None:
